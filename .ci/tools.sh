@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# The foreign tools that judge us, at pinned versions: Debian's packages by apt, the rest by `go install` from the
+# module proxy with its checksum database. Prints the folder that holds the Go-built ones; put it on the PATH.
+# A tool whose exact version is already there is left alone, so a second run takes seconds.
+set -euo pipefail
+tools="${RFO_TOOLS:-$HOME/.cache/rfo-build/tools}"
+mkdir -p "$tools"
+
+apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm zstd openssl shellcheck umoci)
+missing=()
+for package in "${apt_packages[@]}"; do
+  dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+done
+if [ "${#missing[@]}" -gt 0 ]; then
+  echo "tools: apt-get install ${missing[*]}" >&2
+  apt-get update -qq >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+fi
+
+# name | module path of the command | version
+go_tools='
+crane    github.com/google/go-containerregistry/cmd/crane      v0.22.1
+oras     oras.land/oras/cmd/oras                               v1.3.6
+cosign3  github.com/sigstore/cosign/v3/cmd/cosign              v3.1.3
+cosign2  github.com/sigstore/cosign/v2/cmd/cosign              v2.6.5
+act      github.com/nektos/act                                 v0.2.89
+'
+while read -r name path version; do
+  [ -n "$name" ] || continue
+  stamp="$tools/.$name-$version"
+  if [ ! -e "$stamp" ] || [ ! -x "$tools/$name" ]; then
+    echo "tools: go install $path@$version" >&2
+    rm -f "$tools/.$name-"*
+    staging="$(mktemp -d)"
+    GOBIN="$staging" GOFLAGS=-trimpath CGO_ENABLED=0 go install -ldflags='-s -w' "$path@$version" >&2
+    mv "$staging"/* "$tools/$name"
+    rmdir "$staging"
+    touch "$stamp"
+  fi
+done <<<"$go_tools"
+echo "$tools"

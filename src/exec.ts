@@ -1,0 +1,106 @@
+/**
+ * The one subprocess door: argv only, never a shell; the environment is given whole; output goes line by line to a
+ * log and its tail into the error. Kills the whole process group when the signal aborts.
+ */
+import { spawn } from 'node:child_process'
+import { RfoError, type ExitName } from './error.ts'
+
+export interface ExecOptions {
+  readonly cwd?: string
+  /** The whole environment of the child. Nothing is inherited: pass what it needs. */
+  readonly env: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+  readonly stdin?: Uint8Array
+  /** Each line of stdout and stderr, as it comes. */
+  readonly line?: (line: string) => void
+  /** At most this many bytes of stdout are kept; more is an error. Default 16 MiB. */
+  readonly maxBytes?: number
+  /** What a non-zero exit means for our exit code. */
+  readonly exit?: ExitName
+}
+
+export interface ExecResult {
+  readonly stdout: Buffer
+  readonly stderr: string
+}
+
+const tailLines = 20
+
+/** Runs a program to its end. Throws RFO_EXEC_ABSENT when there is no such program, RFO_EXEC_FAILED when it fails. */
+export function exec(argv: readonly [string, ...string[]], options: ExecOptions): Promise<ExecResult> {
+  const [program, ...args] = argv
+  const limit = options.maxBytes ?? 16 * 1024 * 1024
+  return new Promise((resolve, reject) => {
+    options.signal?.throwIfAborted()
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: { ...options.env },
+      stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    })
+    const { stdout: out, stderr: err } = child
+    if (out === null || err === null) throw new Error('stdio is piped above')
+    const stdout: Buffer[] = []
+    const tail: string[] = []
+    let kept = 0
+    let overflow = false
+    const kill = (): void => {
+      if (child.pid === undefined) return
+      try {
+        process.kill(-child.pid, 'SIGKILL')
+      } catch {
+        // ESRCH: it has ended by itself
+      }
+    }
+    const watch = (stream: NodeJS.ReadableStream): void => {
+      let rest = ''
+      stream.on('data', (chunk: Buffer) => {
+        const lines = (rest + chunk.toString('utf8')).split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) emit(line)
+      })
+      stream.on('end', () => {
+        if (rest !== '') emit(rest)
+      })
+    }
+    const emit = (line: string): void => {
+      tail.push(line)
+      if (tail.length > tailLines) tail.shift()
+      options.line?.(line)
+    }
+    out.on('data', (chunk: Buffer) => {
+      kept += chunk.length
+      if (kept > limit) {
+        overflow = true
+        kill()
+      } else stdout.push(chunk)
+    })
+    watch(out)
+    watch(err)
+    options.signal?.addEventListener('abort', kill, { once: true })
+    child.on('error', (cause: NodeJS.ErrnoException) => {
+      options.signal?.removeEventListener('abort', kill)
+      const absent = cause.code === 'ENOENT'
+      reject(
+        new RfoError(absent ? 'RFO_EXEC_ABSENT' : 'RFO_EXEC_START', absent ? `no program ${program} on the PATH` : `can't start ${program}: ${cause.message}`, {
+          exit: 'machine',
+          cause,
+          next: `install ${program}`,
+        }),
+      )
+    })
+    child.on('close', (code, killed) => {
+      options.signal?.removeEventListener('abort', kill)
+      if (options.signal?.aborted) reject(options.signal.reason)
+      else if (code === 0 && !overflow) resolve({ stdout: Buffer.concat(stdout), stderr: tail.join('\n') })
+      else {
+        const how = overflow ? `printed more than ${limit} bytes` : code === null ? `was ended by ${killed}` : `ended with ${code}`
+        reject(new RfoError('RFO_EXEC_FAILED', `${[program, ...args].join(' ').slice(0, 300)} ${how}`, { exit: options.exit ?? 'build', details: [...tail] }))
+      }
+    })
+    if (options.stdin !== undefined) {
+      child.stdin?.on('error', () => {}) // EPIPE: the child's exit code says why
+      child.stdin?.end(options.stdin)
+    }
+  })
+}

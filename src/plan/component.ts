@@ -1,0 +1,93 @@
+/** pipelines/<component>.yaml: how one image of a release is made. Text in, values out; no I/O here. */
+import { z } from 'zod'
+
+const ArchitectureName = z.enum(['amd64', 'arm64', 'riscv64'])
+const Absolute = z.string().regex(/^\/[^\0]*$/, 'an absolute path in the image')
+
+/** `{version}` stands for the upstream version (the image tag without `-build<date>`), `{tag}` for the whole image tag, `{rfo}` for the release's version. */
+const Template = z.string().min(1)
+
+export const GoModuleSource = z.strictObject({
+  kind: z.literal('go-module'),
+  module: z.string().min(1).describe('module path, as the module proxy knows it'),
+  version: Template.default('{version}'),
+  edit: z
+    .strictObject({
+      dropReplace: z.array(z.string()).default([]).describe('module paths whose replace directive is dropped'),
+      require: z.record(z.string(), z.string()).default({}).describe('module path → version that is required instead'),
+    })
+    .optional()
+    .describe('changes to the module’s own go.mod; recorded in lock, provenance and verify'),
+})
+export const GitSource = z.strictObject({
+  kind: z.literal('git'),
+  url: z.string().regex(/^https:\/\//, 'an https URL'),
+  tag: Template.default('{version}'),
+})
+export const ArchiveSource = z.strictObject({ kind: z.literal('archive'), url: Template })
+export const Source = z.discriminatedUnion('kind', [GoModuleSource, GitSource, ArchiveSource])
+export type Source = z.infer<typeof Source>
+
+export const GoBuild = z.strictObject({
+  kind: z.literal('go'),
+  toolchain: z.string().regex(/^go1\.\d+(\.\d+)?$/).describe('GOTOOLCHAIN, exact'),
+  commands: z
+    .array(z.strictObject({ package: z.string().describe('import path below the module, `.` or `./cmd/x`, or a full path of a required module'), output: Absolute }))
+    .min(1),
+  tags: z.array(z.string()).default([]),
+  ldflags: z.array(Template).default([]),
+  cgo: z.array(ArchitectureName).default([]).describe('architectures that need CGO_ENABLED=1'),
+})
+/** A recipe with RUN steps; needs a builder that can run them (docker, buildkit). */
+export const RecipeBuild = z.strictObject({ kind: z.literal('recipe'), outputs: z.array(Absolute).min(1), reason: z.string() })
+export const Build = z.discriminatedUnion('kind', [GoBuild, RecipeBuild])
+export type Build = z.infer<typeof Build>
+
+export const Component = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
+  upstream: z.string().regex(/^[a-z0-9.-]+\/[a-z0-9._/-]+$/).describe('repository in RKE2’s image list, without the registry'),
+  action: z.enum(['rebuild', 'mirror']),
+  image: z.string().optional().describe('repository of RFO’s image; default: release.yaml’s rule for rebuilt, upstream’s name for mirrored ones'),
+  tag: Template.default('{tag}').describe('RFO’s image tag'),
+  source: Source.optional(),
+  build: Build.optional(),
+  config: z
+    .strictObject({
+      entrypoint: z.array(z.string()).optional(),
+      cmd: z.array(z.string()).optional(),
+      user: z.string().optional(),
+      workdir: Absolute.optional(),
+      env: z.record(z.string(), z.string()).optional(),
+      labels: z.record(z.string(), z.string()).optional(),
+    })
+    .default({}),
+  packages: z.array(z.string()).default([]).describe('openEuler packages that the image needs besides the base'),
+  layers: z.enum(['zstd', 'gzip']).default('zstd'),
+  unsupported: z.partialRecord(ArchitectureName, z.string().min(1)).default({}).describe('architecture → why it is not provided'),
+  deviates: z.strictObject({ from: z.string(), reason: z.string() }).optional().describe('a source other than upstream’s'),
+  smoke: z.strictObject({ argv: z.array(z.string()).min(1), expect: Template }).optional().describe('run in the image; the output must contain `expect`'),
+})
+export type Component = z.infer<typeof Component>
+
+/** pipelines/release.yaml: what holds for all components. */
+export const ReleaseFile = z.strictObject({
+  name: z.string(),
+  vendor: z.string(),
+  url: z.string(),
+  registry: z.string().describe('where RFO’s images live, e.g. docker.io'),
+  repository: z.string().describe('prefix of rebuilt images, e.g. rfolabs'),
+  platforms: z.array(z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64'])).min(1),
+  bases: z.record(z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64']), z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional() })),
+})
+export type ReleaseFile = z.infer<typeof ReleaseFile>
+
+/** pipelines/upstream/<tag>.yaml: what RKE2 ships at a tag, as recorded from its own scripts. */
+export const UpstreamRelease = z.strictObject({
+  version: z.string(),
+  commit: z.string().regex(/^[0-9a-f]{40}$/),
+  date: z.string().describe('commit date, ISO 8601'),
+  how: z.string(),
+  groups: z.record(z.string(), z.array(z.string()).min(1)).describe('group → image references, in RKE2’s order'),
+  charts: z.array(z.strictObject({ name: z.string(), version: z.string(), url: z.string(), digest: z.string().nullable() })),
+})
+export type UpstreamRelease = z.infer<typeof UpstreamRelease>

@@ -1,0 +1,81 @@
+/** images.lock: every input of every release, pinned by digest. Sorted, versioned, fingerprinted per component. */
+import { z } from 'zod'
+import type { Digest } from '../oci/digest.ts'
+import { isDigest } from '../oci/digest.ts'
+
+const DigestText = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'a sha256 digest')
+/** A Go checksum: https://go.dev/ref/mod#go-sum-files */
+const GoSum = z.string().regex(/^h1:[A-Za-z0-9+/]{43}=$/)
+export const PlatformKey = z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64'])
+
+export const PinnedManifest = z.strictObject({ mediaType: z.string(), digest: DigestText, size: z.int().nonnegative() })
+export type PinnedManifest = z.infer<typeof PinnedManifest>
+
+export const Unresolved = z.strictObject({ kind: z.literal('unresolved'), reason: z.string() })
+export const GoModulePin = z.strictObject({
+  kind: z.literal('go-module'),
+  module: z.string(),
+  version: z.string(),
+  h1: GoSum.describe('of the module’s zip'),
+  goModH1: GoSum.describe('of its go.mod'),
+  sums: DigestText.describe('of the go.mod and go.sum that the build uses, after edits: sha256(go.mod + "\\n" + go.sum)'),
+  toolchain: z.strictObject({ version: z.string(), h1: z.record(z.string(), GoSum).describe('host `linux-amd64` → sum of golang.org/toolchain') }),
+})
+export type GoModulePin = z.infer<typeof GoModulePin>
+export const ArchivePin = z.strictObject({
+  kind: z.literal('archive'),
+  url: z.string(),
+  digest: DigestText,
+  size: z.int().nonnegative(),
+  prebuilt: z.string().optional().describe('folder template `bin/{architecture}` in the source that holds the programs: nothing is compiled'),
+})
+export type ArchivePin = z.infer<typeof ArchivePin>
+export const GitPin = z.strictObject({
+  kind: z.literal('git'),
+  url: z.string(),
+  tag: z.string(),
+  commit: z.string().regex(/^[0-9a-f]{40}$/),
+  archive: z.strictObject({ url: z.string(), digest: DigestText, size: z.int().nonnegative() }).optional().describe('the host’s .tar.gz of this commit: a build machine then needs no git'),
+  prebuilt: z.string().optional().describe('as in an archive pin'),
+})
+export type GitPin = z.infer<typeof GitPin>
+export const ImagePin = z.strictObject({
+  kind: z.literal('image'),
+  reference: z.string(),
+  index: PinnedManifest,
+  platforms: z.partialRecord(PlatformKey, PinnedManifest),
+})
+export type ImagePin = z.infer<typeof ImagePin>
+export const Pin = z.discriminatedUnion('kind', [GoModulePin, ArchivePin, GitPin, ImagePin, Unresolved])
+export type Pin = z.infer<typeof Pin>
+
+export const LockedComponent = z.strictObject({
+  fingerprint: DigestText.describe('of the pipeline file’s part that decides the pin, with version filled in'),
+  pin: Pin,
+  standIn: z.string().optional().describe('set when a stand-in replaces the real input: what it stands for'),
+})
+export type LockedComponent = z.infer<typeof LockedComponent>
+
+export const LockedBase = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('image'), name: z.string(), reference: z.string(), manifest: PinnedManifest, standIn: z.string().optional() }),
+  Unresolved,
+])
+export type LockedBase = z.infer<typeof LockedBase>
+
+export const LockedChart = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('chart'), version: z.string(), url: z.string(), digest: DigestText, standIn: z.string().optional() }),
+  Unresolved,
+])
+export type LockedChart = z.infer<typeof LockedChart>
+
+export const LockedRelease = z.strictObject({
+  upstream: z.strictObject({ version: z.string(), commit: z.string(), list: DigestText.describe('of the recorded image list') }),
+  epoch: z.int().nonnegative().describe('seconds; every time stamp of the release'),
+  bases: z.partialRecord(PlatformKey, LockedBase),
+  components: z.record(z.string(), LockedComponent),
+  charts: z.record(z.string(), LockedChart),
+})
+export type LockedRelease = z.infer<typeof LockedRelease>
+
+export const Lock = z.strictObject({ schema: z.literal('rfo-build.lock/1'), releases: z.record(z.string(), LockedRelease) })
+export type Lock = z.infer<typeof Lock>

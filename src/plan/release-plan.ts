@@ -1,0 +1,53 @@
+/** What must be made for one release: pure data, printable, the same on every machine. `planRelease` alone makes it. */
+import type { PlatformName } from '../oci/platform.ts'
+import type { Build, Component, Source } from './component.ts'
+import type { LockedBase, LockedChart, LockedComponent } from './lock.ts'
+
+export type PlatformPlan = { readonly status: 'made' } | { readonly status: 'unsupported'; readonly reason: string }
+
+export interface ImagePlan {
+  /** component name = name of its pipeline file */
+  readonly component: string
+  readonly action: 'rebuild' | 'mirror'
+  /** RKE2's groups that hold it, sorted: an image may be in two */
+  readonly groups: readonly string[]
+  /** as RKE2's list names it: `docker.io/rancher/hardened-coredns:v1.9.3-build20221011` */
+  readonly upstream: string
+  /** as RFO names it: `docker.io/rfolabs/hardened-coredns:v1.9.3-build20221011` */
+  readonly reference: string
+  /** upstream version: the tag without `-build<date>` */
+  readonly version: string
+  readonly platforms: Readonly<Partial<Record<PlatformName, PlatformPlan>>>
+  readonly source?: Source
+  readonly build?: Build
+  readonly config: Component['config']
+  readonly packages: readonly string[]
+  readonly layers: 'zstd' | 'gzip'
+  readonly deviates?: { readonly from: string; readonly reason: string }
+  readonly smoke?: { readonly argv: readonly string[]; readonly expect: string }
+  /** undefined = the lock knows nothing of this component yet */
+  readonly locked?: LockedComponent
+}
+
+export interface ChartPlan {
+  readonly name: string
+  readonly version: string
+  readonly url: string
+  readonly locked?: LockedChart
+}
+
+export interface ReleasePlan {
+  readonly schema: 'rfo-build.plan/1'
+  readonly version: string
+  readonly upstream: { readonly version: string; readonly commit: string }
+  /** seconds since 1970: every time stamp in every output */
+  readonly epoch: number
+  readonly vendor: string
+  readonly url: string
+  readonly platforms: readonly PlatformName[]
+  readonly bases: Readonly<Partial<Record<PlatformName, { readonly name: string; readonly reference: string; readonly reason?: string; readonly locked?: LockedBase }>>>
+  readonly images: readonly ImagePlan[]
+  readonly charts: readonly ChartPlan[]
+  /** what the lock could not reach or lacks; empty = the release can be made */
+  readonly unresolved: readonly { readonly what: string; readonly reason: string }[]
+}
