@@ -4,7 +4,9 @@ import { z } from 'zod'
 const ArchitectureName = z.enum(['amd64', 'arm64', 'riscv64'])
 const Absolute = z.string().regex(/^\/[^\0]*$/, 'an absolute path in the image')
 
-/** `{version}` stands for the upstream version (the image tag without `-build<date>`), `{tag}` for the whole image tag, `{rfo}` for the release's version. */
+const FileMode = z.string().regex(/^0[0-7]{3}$/, 'four octal digits')
+
+/** Placeholders in braces are filled when a release is planned: plan/template.ts lists them. */
 const Template = z.string().min(1)
 
 export const GoModuleSource = z.strictObject({
@@ -14,7 +16,7 @@ export const GoModuleSource = z.strictObject({
   edit: z
     .strictObject({
       dropReplace: z.array(z.string()).default([]).describe('module paths whose replace directive is dropped'),
-      require: z.record(z.string(), z.string()).default({}).describe('module path → version that is required instead'),
+      require: z.record(z.string(), Template).default({}).describe('module path → version that is required instead'),
     })
     .optional()
     .describe('changes to the module’s own go.mod; recorded in lock, provenance and verify'),
@@ -43,6 +45,13 @@ export const RecipeBuild = z.strictObject({ kind: z.literal('recipe'), outputs: 
 export const Build = z.discriminatedUnion('kind', [GoBuild, RecipeBuild])
 export type Build = z.infer<typeof Build>
 
+/** A file in the image that nothing compiles: written here, or taken from the source as it lies there. */
+const ImageFile = z.union([
+  z.strictObject({ path: Absolute, mode: FileMode.default('0644'), text: z.string().describe('its whole content') }),
+  z.strictObject({ path: Absolute, mode: FileMode.default('0644'), from: z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, 'a path inside the source').describe('path below the source’s root') }),
+])
+export type ImageFile = z.infer<typeof ImageFile>
+
 export const Component = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
   upstream: z.string().regex(/^[a-z0-9.-]+\/[a-z0-9._/-]+$/).describe('repository in RKE2’s image list, without the registry'),
@@ -62,6 +71,7 @@ export const Component = z.strictObject({
     })
     .default({}),
   packages: z.array(z.string()).default([]).describe('openEuler packages that the image needs besides the base'),
+  files: z.array(ImageFile).default([]).describe('small files besides the programs: an entry script'),
   layers: z.enum(['zstd', 'gzip']).default('zstd'),
   unsupported: z.partialRecord(ArchitectureName, z.string().min(1)).default({}).describe('architecture → why it is not provided'),
   deviates: z.strictObject({ from: z.string(), reason: z.string() }).optional().describe('a source other than upstream’s'),

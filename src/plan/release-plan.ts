@@ -1,6 +1,6 @@
 /** What must be made for one release: pure data, printable, the same on every machine. `planRelease` alone makes it. */
 import type { PlatformName } from '../oci/platform.ts'
-import type { Build, Component, Source } from './component.ts'
+import type { Build, Component, ImageFile, Source } from './component.ts'
 import type { LockedBase, LockedChart, LockedComponent } from './lock.ts'
 
 export type PlatformPlan = { readonly status: 'made' } | { readonly status: 'unsupported'; readonly reason: string }
@@ -22,6 +22,7 @@ export interface ImagePlan {
   readonly build?: Build
   readonly config: Component['config']
   readonly packages: readonly string[]
+  readonly files: readonly ImageFile[]
   readonly layers: 'zstd' | 'gzip'
   readonly deviates?: { readonly from: string; readonly reason: string }
   readonly smoke?: { readonly argv: readonly string[]; readonly expect: string }
