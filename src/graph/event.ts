@@ -8,9 +8,23 @@ export type Event =
   | { readonly kind: 'task-line'; readonly task: string; readonly line: string; readonly at: number }
   | { readonly kind: 'task-cached'; readonly task: string; readonly digest: Digest; readonly at: number }
   | { readonly kind: 'task-done'; readonly task: string; readonly digest: Digest; readonly at: number }
-  | { readonly kind: 'task-failed'; readonly task: string; readonly code: string; readonly message: string; readonly at: number; readonly log?: string }
+  | {
+      readonly kind: 'task-failed'
+      readonly task: string
+      readonly code: string
+      readonly message: string
+      readonly at: number
+      readonly log?: string
+    }
   | { readonly kind: 'task-skipped'; readonly task: string; readonly because: string; readonly at: number }
   | { readonly kind: 'note'; readonly message: string; readonly at: number }
-  | { readonly kind: 'run-ended'; readonly done: number; readonly cached: number; readonly failed: number; readonly skipped: number; readonly at: number }
+  | {
+      readonly kind: 'run-ended'
+      readonly done: number
+      readonly cached: number
+      readonly failed: number
+      readonly skipped: number
+      readonly at: number
+    }
 
 export type Listener = (event: Event) => void
