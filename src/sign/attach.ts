@@ -1,0 +1,150 @@
+/**
+ * Signs images and attaches what is said about them, for cosign 3 (bundle referrers) and cosign 2 (`.sig`, `.att`), both
+ * by the same key: cosign looks no further than the bundles once there is one.
+ */
+import { predicateTypes, type Statement, statement, statementBytes, subjectOf } from '../attest/statement.ts'
+import type { ContentStore } from '../content/store.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { bundleText, signStatement } from './bundle.ts'
+import {
+  bundleReferrer,
+  type Carrier,
+  legacyAttestationManifest,
+  legacySignatureManifest,
+  legacyTags,
+  simpleSigningPayload,
+} from './carriers.ts'
+import { type Found, findAttached } from './find.ts'
+import type { SigningKey } from './key.ts'
+import { type VerifiedStatement, verifyBlob, verifyBundle } from './verify.ts'
+
+export { bundleReferrer, legacyAttestationManifest, legacySignatureManifest, simpleSigningPayload } from './carriers.ts'
+
+/** What now lies beside the image, in the order it was written. */
+export interface Attached {
+  readonly subject: Descriptor
+  readonly referrers: readonly Descriptor[]
+  readonly tags: readonly { readonly reference: string; readonly manifest: Descriptor }[]
+}
+
+/**
+ * Signs an index or a platform manifest. Signatures that this key already made for it are kept, so a rerun changes
+ * nothing. `reference` is the image's name; its tag is left out of the payload. `epoch` in seconds.
+ */
+export async function signImage(
+  subject: Descriptor,
+  reference: string,
+  key: SigningKey,
+  store: ContentStore,
+  epoch: number,
+): Promise<Attached> {
+  const found = await findAttached(subject, store)
+  const made = statement([subjectOf(subject.digest)], predicateTypes.cosignSign, {})
+  const referrer = await carry(subject, made, key, epoch, found)
+  const payload = simpleSigningPayload(repositoryOf(reference), subject.digest)
+  const legacy = legacySignatureManifest(
+    payload,
+    keptSignature(found, payload, key) ?? (await key.sign(Buffer.from(payload))).signature.toString('base64'),
+  )
+  await push(store, referrer.carrier)
+  await push(store, legacy)
+  const { signature } = legacyTags(subject.digest)
+  await store.tag(legacy.descriptor, signature)
+  return { subject, referrers: [referrer.carrier.descriptor], tags: [{ reference: signature, manifest: legacy.descriptor }] }
+}
+
+/**
+ * Attaches statements about an index or a platform manifest: all of them at once, since `.att` holds exactly these.
+ * Refuses a statement about something else. Signatures that this key already made are kept.
+ */
+export async function attest(
+  subject: Descriptor,
+  statements: readonly Statement[],
+  key: SigningKey,
+  store: ContentStore,
+  epoch: number,
+): Promise<Attached> {
+  const found = await findAttached(subject, store)
+  const carried = []
+  for (const one of statements) carried.push(await carry(subject, one, key, epoch, found))
+  for (const { carrier } of carried) await push(store, carrier)
+  if (carried.length === 0) return { subject, referrers: [], tags: [] }
+  const legacy = legacyAttestationManifest(
+    carried.map(({ verified }) => ({
+      payload: verified.payload,
+      signature: verified.signature,
+      predicateType: verified.statement.predicateType,
+    })),
+  )
+  await push(store, legacy)
+  const { attestation } = legacyTags(subject.digest)
+  await store.tag(legacy.descriptor, attestation)
+  return {
+    subject,
+    referrers: carried.map(({ carrier }) => carrier.descriptor),
+    tags: [{ reference: attestation, manifest: legacy.descriptor }],
+  }
+}
+
+async function carry(
+  subject: Descriptor,
+  made: Statement,
+  key: SigningKey,
+  epoch: number,
+  found: Found,
+): Promise<{ readonly carrier: Carrier; readonly verified: VerifiedStatement }> {
+  const bytes = statementBytes(made)
+  const kept = keptBundle(found, subject, bytes, key, epoch)
+  const text = kept ?? (await signStatement(bytes, key))
+  const verified = verifyBundle(text, { keys: [key.publicKey], subject, predicateType: made.predicateType })
+  return { carrier: bundleReferrer(subject, text, made.predicateType, epoch), verified }
+}
+
+/** The bundle that this key already made for these bytes, if its referrer lies there exactly as we would write it. */
+function keptBundle(found: Found, subject: Descriptor, payload: Buffer, key: SigningKey, epoch: number): string | undefined {
+  for (const { bytes, layers } of found.referrers) {
+    const text = layers[0]?.bytes.toString('utf8')
+    if (text === undefined || layers.length !== 1) continue
+    const verified = attempt(() => verifyBundle(text, { keys: [key.publicKey], subject }))
+    if (verified === undefined || !verified.payload.equals(payload)) continue
+    const again = bundleText({ payload, signature: verified.signature, hint: key.publicKey.hint })
+    if (bytes.equals(Buffer.from(bundleReferrer(subject, again, verified.statement.predicateType, epoch).text))) return again
+  }
+  return undefined
+}
+
+function keptSignature(found: Found, payload: string, key: SigningKey): string | undefined {
+  for (const { descriptor, bytes } of found.signature?.layers ?? []) {
+    const signature = descriptor.annotations?.['dev.cosignproject.cosign/signature']
+    if (signature === undefined || bytes.toString('utf8') !== payload) continue
+    const good = attempt(() => verifyBlob(bytes, Buffer.from(signature, 'base64'), [key.publicKey]))
+    if (good !== undefined) return Buffer.from(signature, 'base64').toString('base64')
+  }
+  return undefined
+}
+
+/** What doesn't verify isn't ours to keep. */
+function attempt<T>(verify: () => T): T | undefined {
+  try {
+    return verify()
+  } catch {
+    return undefined
+  }
+}
+
+/** `docker.io/rfolabs/x` of `docker.io/rfolabs/x:v1` or `…@sha256:…`; a port is not a tag. */
+export function repositoryOf(reference: string): string {
+  const name = reference.split('@')[0] ?? reference
+  const colon = name.lastIndexOf(':')
+  return colon > name.lastIndexOf('/') ? name.slice(0, colon) : name
+}
+
+/** Blobs first: registries refuse a manifest whose blobs they don't know. */
+async function push(store: ContentStore, carrier: Carrier): Promise<void> {
+  for (const { descriptor, bytes } of carrier.blobs) await store.push(descriptor, once(bytes))
+  await store.push(carrier.descriptor, once(Buffer.from(carrier.text, 'utf8')))
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
