@@ -6,7 +6,9 @@ const a = content('a')
 const b = content('b')
 
 test('golden: changing it forgets every recorded result', () => {
-  expect(fingerprint({ key: { rule: 'image@1', level: 9 } }, { base: a })).toMatchInlineSnapshot(`"sha256:0fed6828f372eccc09a7cc82fd499e7404e4a28dbdcec1e0f04a019df9ab7c20"`)
+  expect(fingerprint({ key: { rule: 'image@1', level: 9 } }, { base: a })).toMatchInlineSnapshot(
+    `"sha256:0fed6828f372eccc09a7cc82fd499e7404e4a28dbdcec1e0f04a019df9ab7c20"`,
+  )
 })
 
 test('key, input names and contents decide; the order of names and words about content do not', () => {
