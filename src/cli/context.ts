@@ -1,0 +1,67 @@
+/** What a command may touch: handed down from main.ts, which alone knows the process. */
+import type { exec } from '../exec.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import type { Language } from '../report/messages.ts'
+import type { ProgressKind } from '../report/renderer.ts'
+
+/** The outside of one run. Tests make their own. */
+export interface Ports {
+  readonly env: Readonly<Record<string, string>>
+  /** Absolute. Paths on the command line are relative to it; pipelines/ and images.lock are looked for here. */
+  readonly cwd: string
+  /** The result, and nothing else. */
+  stdout(text: string): void
+  readonly stderr: Terminal
+  /** milliseconds since 1970; never in an output that is compared */
+  now(): number
+  /** Aborted by SIGINT and SIGTERM; its reason is what the command rejects with. */
+  readonly signal: AbortSignal
+  readonly exec: typeof exec
+  readonly host: Host
+  /** of rfo-build */
+  readonly toolVersion: string
+}
+
+export interface Terminal {
+  readonly stream: NodeJS.WritableStream
+  write(text: string): void
+  readonly isTTY: boolean
+  readonly columns: number
+  readonly rows: number
+}
+
+export interface Host {
+  /** Node's own words: `linux`, `x64`. */
+  readonly platform: string
+  readonly arch: string
+  readonly nodeVersion: string
+  readonly nodePath: string
+}
+
+export const standInKinds = ['bases', 'mirrors', 'git', 'charts'] as const
+export type StandInKind = (typeof standInKinds)[number]
+
+/** The global flags, checked and with the environment's share filled in. */
+export interface Globals {
+  readonly json: boolean
+  readonly progress: ProgressKind
+  readonly lang: Language
+  /** Absolute; `.rfo` in the working directory unless told. */
+  readonly storeDir: string
+  /** Absolute; `dist` in the working directory unless told. */
+  readonly outDir: string
+  /** undefined = all that the release file names */
+  readonly platforms: readonly PlatformName[] | undefined
+  readonly dryRun: boolean
+  /** Which inputs are replaced: `all` is `--sandbox` and takes the components too. */
+  readonly standIns: 'all' | readonly StandInKind[]
+  /** Public keys that are trusted: files. */
+  readonly keys: readonly string[]
+  /** A folder of trusted keys. */
+  readonly trustDir: string | undefined
+  /** Where the private key is: a file or a URI. */
+  readonly signKey: string | undefined
+  readonly keyPassword: string | undefined
+}
+
+export type CliContext = Ports & Globals

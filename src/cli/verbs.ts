@@ -1,0 +1,22 @@
+/** Every command that works, by name. A command's file is loaded when it is named. */
+import type { Entry } from './verb.ts'
+
+const entries: Readonly<Record<string, () => Promise<Entry>>> = {
+  keys: async () => (await import('./keys.ts')).keys,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  completion: async () => (await import('./completion.ts')).completion,
+}
+
+export function isVerbName(text: string): boolean {
+  return Object.hasOwn(entries, text)
+}
+
+export async function loadEntry(name: string): Promise<Entry> {
+  const load = entries[name]
+  if (load === undefined) throw new Error(`no command ${name}`)
+  return await load()
+}
+
+export function allEntries(): Promise<readonly Entry[]> {
+  return Promise.all(Object.keys(entries).map(loadEntry))
+}

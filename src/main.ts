@@ -1,0 +1,44 @@
+/** The composition root: the only place that knows the process, the clock and the exit. */
+import { Interrupted } from './cli/failure.ts'
+import { runProgram } from './cli/program.ts'
+import { exec } from './exec.ts'
+
+/** Runs the command line and ends the process with its exit code. */
+export async function main(toolVersion: string): Promise<void> {
+  const { stdout, stderr } = process
+  const interruption = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    let heard = false
+    process.on(name, () => {
+      // the second time, the person means it
+      if (heard) process.exit(name === 'SIGINT' ? 130 : 143)
+      heard = true
+      interruption.abort(new Interrupted(name))
+    })
+  }
+  // A reader that has left (`| head`) is no failure of ours.
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+  const code = await runProgram(process.argv.slice(2), {
+    env: Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined)),
+    cwd: process.cwd(),
+    stdout: (text) => void stdout.write(text),
+    stderr: {
+      stream: stderr,
+      write: (text) => void stderr.write(text),
+      isTTY: stderr.isTTY === true,
+      columns: stderr.columns ?? 80,
+      rows: stderr.rows ?? 24,
+    },
+    now: () => Date.now(),
+    signal: interruption.signal,
+    exec,
+    host: { platform: process.platform, arch: process.arch, nodeVersion: process.versions.node, nodePath: process.execPath },
+    toolVersion,
+  })
+  await Promise.all([stdout, stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))))
+  process.exit(code)
+}
