@@ -32,9 +32,17 @@ export type Source = z.infer<typeof Source>
 
 export const GoBuild = z.strictObject({
   kind: z.literal('go'),
-  toolchain: z.string().regex(/^go1\.\d+(\.\d+)?$/).describe('GOTOOLCHAIN, exact'),
+  toolchain: z
+    .string()
+    .regex(/^go1\.\d+(\.\d+)?$/)
+    .describe('GOTOOLCHAIN, exact'),
   commands: z
-    .array(z.strictObject({ package: z.string().describe('import path below the module, `.` or `./cmd/x`, or a full path of a required module'), output: Absolute }))
+    .array(
+      z.strictObject({
+        package: z.string().describe('import path below the module, `.` or `./cmd/x`, or a full path of a required module'),
+        output: Absolute,
+      }),
+    )
     .min(1),
   tags: z.array(z.string()).default([]),
   ldflags: z.array(Template).default([]),
@@ -46,17 +54,30 @@ export const Build = z.discriminatedUnion('kind', [GoBuild, RecipeBuild])
 export type Build = z.infer<typeof Build>
 
 /** A file in the image that nothing compiles: written here, or taken from the source as it lies there. */
-const ImageFile = z.union([
+export const ImageFile = z.union([
   z.strictObject({ path: Absolute, mode: FileMode.default('0644'), text: z.string().describe('its whole content') }),
-  z.strictObject({ path: Absolute, mode: FileMode.default('0644'), from: z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, 'a path inside the source').describe('path below the source’s root') }),
+  z.strictObject({
+    path: Absolute,
+    mode: FileMode.default('0644'),
+    from: z
+      .string()
+      .regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, 'a path inside the source')
+      .describe('path below the source’s root'),
+  }),
 ])
 export type ImageFile = z.infer<typeof ImageFile>
 
 export const Component = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
-  upstream: z.string().regex(/^[a-z0-9.-]+\/[a-z0-9._/-]+$/).describe('repository in RKE2’s image list, without the registry'),
+  upstream: z
+    .string()
+    .regex(/^[a-z0-9.-]+\/[a-z0-9._/-]+$/)
+    .describe('repository in RKE2’s image list, without the registry'),
   action: z.enum(['rebuild', 'mirror']),
-  image: z.string().optional().describe('repository of RFO’s image; default: release.yaml’s rule for rebuilt, upstream’s name for mirrored ones'),
+  image: z
+    .string()
+    .optional()
+    .describe('repository of RFO’s image; default: release.yaml’s rule for rebuilt, upstream’s name for mirrored ones'),
   tag: Template.default('{tag}').describe('RFO’s image tag'),
   source: Source.optional(),
   build: Build.optional(),
@@ -72,10 +93,14 @@ export const Component = z.strictObject({
     .default({}),
   packages: z.array(z.string()).default([]).describe('openEuler packages that the image needs besides the base'),
   files: z.array(ImageFile).default([]).describe('small files besides the programs: an entry script'),
+  base: z.enum(['platform', 'scratch']).default('platform').describe('what the image stands on: the platform’s openEuler base, or nothing'),
   layers: z.enum(['zstd', 'gzip']).default('zstd'),
   unsupported: z.partialRecord(ArchitectureName, z.string().min(1)).default({}).describe('architecture → why it is not provided'),
   deviates: z.strictObject({ from: z.string(), reason: z.string() }).optional().describe('a source other than upstream’s'),
-  smoke: z.strictObject({ argv: z.array(z.string()).min(1), expect: Template }).optional().describe('run in the image; the output must contain `expect`'),
+  smoke: z
+    .strictObject({ argv: z.array(z.string()).min(1), expect: Template })
+    .optional()
+    .describe('run in the image; the output must contain `expect`'),
 })
 export type Component = z.infer<typeof Component>
 
@@ -87,7 +112,10 @@ export const ReleaseFile = z.strictObject({
   registry: z.string().describe('where RFO’s images live, e.g. docker.io'),
   repository: z.string().describe('prefix of rebuilt images, e.g. rfolabs'),
   platforms: z.array(z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64'])).min(1),
-  bases: z.record(z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64']), z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional() })),
+  bases: z.record(
+    z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64']),
+    z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional() }),
+  ),
 })
 export type ReleaseFile = z.infer<typeof ReleaseFile>
 

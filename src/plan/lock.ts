@@ -19,7 +19,10 @@ export const GoModulePin = z.strictObject({
   h1: GoSum.describe('of the module’s zip'),
   goModH1: GoSum.describe('of its go.mod'),
   sums: DigestText.describe('of the go.mod and go.sum that the build uses, after edits: sha256(go.mod + "\\n" + go.sum)'),
-  toolchain: z.strictObject({ version: z.string(), h1: z.record(z.string(), GoSum).describe('host `linux-amd64` → sum of golang.org/toolchain') }),
+  toolchain: z.strictObject({
+    version: z.string(),
+    h1: z.record(z.string(), GoSum).describe('host `linux-amd64` → sum of golang.org/toolchain'),
+  }),
 })
 export type GoModulePin = z.infer<typeof GoModulePin>
 export const ArchivePin = z.strictObject({
@@ -27,7 +30,10 @@ export const ArchivePin = z.strictObject({
   url: z.string(),
   digest: DigestText,
   size: z.int().nonnegative(),
-  prebuilt: z.string().optional().describe('folder template `bin/{architecture}` in the source that holds the programs: nothing is compiled'),
+  prebuilt: z
+    .string()
+    .optional()
+    .describe('folder template `bin/{architecture}` in the source that holds the programs: nothing is compiled'),
 })
 export type ArchivePin = z.infer<typeof ArchivePin>
 export const GitPin = z.strictObject({
@@ -35,7 +41,10 @@ export const GitPin = z.strictObject({
   url: z.string(),
   tag: z.string(),
   commit: z.string().regex(/^[0-9a-f]{40}$/),
-  archive: z.strictObject({ url: z.string(), digest: DigestText, size: z.int().nonnegative() }).optional().describe('the host’s .tar.gz of this commit: a build machine then needs no git'),
+  archive: z
+    .strictObject({ url: z.string(), digest: DigestText, size: z.int().nonnegative() })
+    .optional()
+    .describe('the host’s .tar.gz of this commit: a build machine then needs no git'),
   prebuilt: z.string().optional().describe('as in an archive pin'),
 })
 export type GitPin = z.infer<typeof GitPin>
@@ -57,7 +66,13 @@ export const LockedComponent = z.strictObject({
 export type LockedComponent = z.infer<typeof LockedComponent>
 
 export const LockedBase = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('image'), name: z.string(), reference: z.string(), manifest: PinnedManifest, standIn: z.string().optional() }),
+  z.strictObject({
+    kind: z.literal('image'),
+    name: z.string(),
+    reference: z.string(),
+    manifest: PinnedManifest,
+    standIn: z.string().optional(),
+  }),
   Unresolved,
 ])
 export type LockedBase = z.infer<typeof LockedBase>

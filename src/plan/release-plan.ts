@@ -22,7 +22,10 @@ export interface ImagePlan {
   readonly build?: Build
   readonly config: Component['config']
   readonly packages: readonly string[]
-  readonly files: readonly ImageFile[]
+  /** absent = none */
+  readonly files?: readonly ImageFile[]
+  /** absent = the platform's base */
+  readonly base?: 'scratch'
   readonly layers: 'zstd' | 'gzip'
   readonly deviates?: { readonly from: string; readonly reason: string }
   readonly smoke?: { readonly argv: readonly string[]; readonly expect: string }
@@ -46,7 +49,11 @@ export interface ReleasePlan {
   readonly vendor: string
   readonly url: string
   readonly platforms: readonly PlatformName[]
-  readonly bases: Readonly<Partial<Record<PlatformName, { readonly name: string; readonly reference: string; readonly reason?: string; readonly locked?: LockedBase }>>>
+  readonly bases: Readonly<
+    Partial<
+      Record<PlatformName, { readonly name: string; readonly reference: string; readonly reason?: string; readonly locked?: LockedBase }>
+    >
+  >
   readonly images: readonly ImagePlan[]
   readonly charts: readonly ChartPlan[]
   /** what the lock could not reach or lacks; empty = the release can be made */

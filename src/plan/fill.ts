@@ -1,0 +1,61 @@
+/** A pipeline file's placeholders, filled for one image of one release. */
+import type { Build, Component, ReleaseFile, Source } from './component.ts'
+import { parseImageName, spellImageName } from './reference.ts'
+import { fill, type Placeholders } from './template.ts'
+
+export interface FilledComponent {
+  /** as RFO names it */
+  readonly reference: string
+  readonly source?: Source
+  readonly build?: Build
+  readonly config: Component['config']
+  readonly deviates?: { readonly from: string; readonly reason: string }
+  readonly smoke?: { readonly argv: readonly string[]; readonly expect: string }
+}
+
+export function fillComponent(component: Component, upstream: string, release: ReleaseFile, values: Placeholders): FilledComponent {
+  const put = (template: string): string => fill(template, values, `pipelines/${component.name}.yaml`)
+  const each = (record: Readonly<Record<string, string>>): Record<string, string> =>
+    Object.fromEntries(Object.entries(record).map(([key, text]) => [key, put(text)]))
+  const { source, build, config, deviates, smoke } = component
+  return {
+    reference: referenceOf(component, upstream, release, put(component.tag)),
+    ...(source === undefined ? {} : { source: fillSource(source, put, each) }),
+    ...(build === undefined ? {} : { build: build.kind === 'go' ? { ...build, ldflags: build.ldflags.map(put) } : build }),
+    config: {
+      ...config,
+      ...(config.env === undefined ? {} : { env: each(config.env) }),
+      ...(config.labels === undefined ? {} : { labels: each(config.labels) }),
+    },
+    ...(deviates === undefined ? {} : { deviates: { from: put(deviates.from), reason: put(deviates.reason) } }),
+    ...(smoke === undefined ? {} : { smoke: { argv: smoke.argv, expect: put(smoke.expect) } }),
+  }
+}
+
+/** Rebuilt: `docker.io/rfolabs/<last part of upstream's name>`; mirrored: upstream's own name. */
+function referenceOf(component: Component, upstream: string, release: ReleaseFile, tag: string): string {
+  const name = parseImageName(upstream)
+  const last = name.repository.slice(name.repository.lastIndexOf('/') + 1)
+  const rule = component.action === 'rebuild' ? `${release.repository}/${last}` : name.repository
+  const registry = component.action === 'rebuild' ? release.registry : name.registry
+  return spellImageName(parseImageName(`${registry}/${component.image ?? rule}:${tag}`, `pipelines/${component.name}.yaml`))
+}
+
+function fillSource(
+  source: Source,
+  put: (template: string) => string,
+  each: (record: Readonly<Record<string, string>>) => Record<string, string>,
+): Source {
+  switch (source.kind) {
+    case 'go-module':
+      return {
+        ...source,
+        version: put(source.version),
+        ...(source.edit === undefined ? {} : { edit: { ...source.edit, require: each(source.edit.require) } }),
+      }
+    case 'git':
+      return { ...source, tag: put(source.tag) }
+    case 'archive':
+      return { ...source, url: put(source.url) }
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * What decides a component's pin, as one digest. A pin is valid as long as the fingerprint beside it is what the
+ * pipeline gives now; whatever else changes in a pipeline file (packages, entry point) moves no pin.
+ */
+import { type Digest, digestOf } from '../oci/digest.ts'
+import { canonicalJson, type Json } from '../oci/json.ts'
+import type { Build, Source, UpstreamRelease } from './component.ts'
+import type { ImagePlan } from './release-plan.ts'
+
+export type PinInput =
+  | { readonly action: 'rebuild'; readonly source: Source; readonly build: Build }
+  /** a mirrored image is its reference */
+  | { readonly action: 'mirror'; readonly reference: string }
+
+export function fingerprintOf(input: PinInput): Digest {
+  if (input.action === 'mirror') return digestOf(canonicalJson({ image: input.reference }))
+  // a Go module's pin holds its toolchain, and its sums depend on what the edits and extra packages pull in
+  const go =
+    input.build.kind === 'go'
+      ? { toolchain: input.build.toolchain, packages: input.build.commands.map((command) => command.package).sort() }
+      : {}
+  return digestOf(canonicalJson({ source: plain(input.source), ...(input.source.kind === 'go-module' ? go : {}) }))
+}
+
+/** What decides an image's pin: used by the plan (is it stale?) and by `lock` (must it be resolved anew?). */
+export function pinFingerprint(image: Pick<ImagePlan, 'action' | 'upstream' | 'source' | 'build'>): Digest {
+  return image.source === undefined || image.build === undefined
+    ? fingerprintOf({ action: 'mirror', reference: image.upstream })
+    : fingerprintOf({ action: 'rebuild', source: image.source, build: image.build })
+}
+
+/** Of the recorded image list: groups and references, in their order. */
+export function listDigest(upstream: UpstreamRelease): Digest {
+  return digestOf(canonicalJson(upstream.groups))
+}
+
+/** Zod's values may hold undefined members, which JSON has not. */
+function plain(source: Source): Json {
+  return JSON.parse(JSON.stringify(source)) as Json
+}

@@ -1,0 +1,36 @@
+/** The JSON schemas under docs/schema: for editors (pipelines, images.lock) and for scripts (plan.json). */
+import { z } from 'zod'
+import type { Json } from '../oci/json.ts'
+import { Component, ReleaseFile, UpstreamRelease } from './component.ts'
+import { Lock } from './lock.ts'
+import { ReleasePlanSchema } from './plan-schema.ts'
+
+const rooted = {
+  'component.schema.json': { schema: Component, title: 'pipelines/<component>.yaml: how one image of a release is made', io: 'input' },
+  'release.schema.json': { schema: ReleaseFile, title: 'pipelines/release.yaml: what holds for all components', io: 'input' },
+  'upstream.schema.json': { schema: UpstreamRelease, title: 'pipelines/upstream/<tag>.yaml: what RKE2 ships at a tag', io: 'input' },
+  'lock.schema.json': { schema: Lock, title: 'images.lock: every input of every release, pinned by digest', io: 'input' },
+  'plan.schema.json': { schema: ReleasePlanSchema, title: 'plan.json: what must be made for one release', io: 'output' },
+} as const satisfies Record<string, { readonly schema: z.ZodType; readonly title: string; readonly io: 'input' | 'output' }>
+
+/** File name → schema (JSON Schema 2020-12). */
+export function schemas(): Readonly<Record<string, Json>> {
+  return Object.fromEntries(
+    Object.entries(rooted).map(([file, { schema, title, io }]) => {
+      const json = z.toJSONSchema(schema, {
+        io,
+        unrepresentable: 'any',
+        override({ zodSchema, jsonSchema }) {
+          // the one custom type of these schemas is a digest
+          if (zodSchema._zod.def.type === 'custom') Object.assign(jsonSchema, { type: 'string', pattern: '^sha256:[0-9a-f]{64}$' })
+        },
+      })
+      return [file, { ...(json as unknown as Record<string, Json>), title }]
+    }),
+  )
+}
+
+/** A schema file's text: the keys in zod's order, which follows the source. */
+export function schemaText(schema: Json): string {
+  return `${JSON.stringify(schema, null, 2)}\n`
+}

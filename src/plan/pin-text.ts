@@ -1,0 +1,25 @@
+/** A pin in one line: what of it is fixed. */
+import type { LockedBase, LockedChart, Pin } from './lock.ts'
+
+export function pinText(pin: Pin | LockedBase | LockedChart | { readonly kind: string }): string {
+  const known = pin as Pin | LockedBase | LockedChart
+  switch (known.kind) {
+    case 'unresolved':
+      return `unresolved: ${known.reason}`
+    case 'go-module':
+      return `${known.module}@${known.version} ${known.h1} (sums ${known.sums}, ${known.toolchain.version})`
+    case 'git':
+      return `${known.url} ${known.tag} ${known.commit}`
+    case 'archive':
+      return `${known.url} ${known.digest}`
+    case 'chart':
+      return `${known.version} ${known.digest}`
+    case 'image':
+      return 'index' in known
+        ? `${known.index.digest} (${Object.entries(known.platforms)
+            .map(([platform, manifest]) => `${platform} ${manifest?.digest}`)
+            .sort()
+            .join(', ')})`
+        : `${known.reference} ${known.manifest.digest}`
+  }
+}

@@ -1,0 +1,147 @@
+/** The one decision: what must be made for a release. Pure, and the same for the same words on every machine. */
+import { RfoError } from '../error.ts'
+import { type PlatformName, platformOf } from '../oci/platform.ts'
+import type { Component, ReleaseFile, UpstreamRelease } from './component.ts'
+import { fillComponent } from './fill.ts'
+import type { Lock, LockedRelease } from './lock.ts'
+import { withoutPipeline } from './pipelines.ts'
+import { parseImageName } from './reference.ts'
+import type { ImagePlan, PlatformPlan, ReleasePlan } from './release-plan.ts'
+import { placeholders } from './template.ts'
+import { unresolvedIn } from './unresolved.ts'
+import { parseUpstreamVersion, parseVersion, spell } from './version.ts'
+
+export interface PlanInput {
+  /** `v1.24.8+rfor1` */
+  readonly version: string
+  readonly release: ReleaseFile
+  readonly components: readonly Component[]
+  readonly upstream: UpstreamRelease
+  readonly lock: Lock
+}
+
+/**
+ * Throws RFO_PLAN_VERSION, RFO_PLAN_PIPELINE (an image without a pipeline), RFO_PLAN_DATE. What the lock lacks is no
+ * error here: it stands in `unresolved`. Images come in the order of their component names.
+ */
+export function planRelease(input: PlanInput): ReleasePlan {
+  const version = parseVersion(input.version)
+  const upstream = parseUpstreamVersion(input.upstream.version)
+  const locked = input.lock.releases[spell(version)]
+  const images = listedImages(input.upstream).map(({ reference, groups }) => {
+    const name = parseImageName(reference)
+    const component = input.components.find((each) => each.upstream === name.repository)
+    if (component === undefined) throw withoutPipeline(name.repository, reference, `pipelines/upstream/${input.upstream.version}.yaml`)
+    return imagePlan(component, { reference, groups, release: input.release, values: placeholders(name.tag, version, upstream), locked })
+  })
+  const twice = images.find((image, at) => images.findIndex((other) => other.component === image.component) !== at)
+  if (twice !== undefined) {
+    // pins are kept by component: two versions of one image need a lock and results by reference
+    throw new RfoError('RFO_PLAN_PIPELINE', `the image list holds two versions of ${twice.component}`, {
+      exit: 'usage',
+      where: `pipelines/upstream/${input.upstream.version}.yaml`,
+      next: 'keep one of them',
+    })
+  }
+  images.sort((a, b) => (a.component < b.component ? -1 : 1))
+  const plan: Omit<ReleasePlan, 'unresolved'> = {
+    schema: 'rfo-build.plan/1',
+    version: spell(version),
+    upstream: { version: spell(upstream), commit: input.upstream.commit },
+    epoch: locked?.epoch ?? epochOf(input.upstream),
+    vendor: input.release.vendor,
+    url: input.release.url,
+    platforms: input.release.platforms,
+    bases: basesOf(input.release, locked),
+    images,
+    charts: input.upstream.charts.map(({ name, version: chartVersion, url }) => {
+      const pin = locked?.charts[name]
+      return { name, version: chartVersion, url, ...(pin === undefined ? {} : { locked: pin }) }
+    }),
+  }
+  return { ...plan, unresolved: unresolvedIn(plan, input.upstream, locked) }
+}
+
+/** Seconds since 1970 of RKE2's commit: the release's time stamp until a lock says otherwise. */
+export function epochOf(upstream: UpstreamRelease): number {
+  const milliseconds = Date.parse(upstream.date)
+  if (!/^\d{4}-\d{2}-\d{2}T.*(Z|[+-]\d{2}:\d{2})$/.test(upstream.date) || Number.isNaN(milliseconds)) {
+    throw new RfoError('RFO_PLAN_DATE', `not an ISO 8601 date with an offset: ${JSON.stringify(upstream.date)}`, {
+      exit: 'usage',
+      where: `pipelines/upstream/${upstream.version}.yaml`,
+      next: 'write it like 2022-11-14T14:25:00+01:00',
+    })
+  }
+  return Math.floor(milliseconds / 1000)
+}
+
+/** Each image once, with all groups that list it. */
+export function listedImages(upstream: UpstreamRelease): readonly { readonly reference: string; readonly groups: readonly string[] }[] {
+  const found = new Map<string, Set<string>>()
+  for (const [group, references] of Object.entries(upstream.groups)) {
+    for (const reference of references) found.set(reference, (found.get(reference) ?? new Set()).add(group))
+  }
+  return [...found].map(([reference, groups]) => ({ reference, groups: [...groups].sort() }))
+}
+
+function imagePlan(
+  component: Component,
+  at: {
+    readonly reference: string
+    readonly groups: readonly string[]
+    readonly release: ReleaseFile
+    readonly values: ReturnType<typeof placeholders>
+    readonly locked: LockedRelease | undefined
+  },
+): ImagePlan {
+  const filled = fillComponent(component, at.reference, at.release, at.values)
+  const locked = at.locked?.components[component.name]
+  return {
+    component: component.name,
+    action: component.action,
+    groups: at.groups,
+    upstream: at.reference,
+    reference: filled.reference,
+    version: at.values.version,
+    platforms: Object.fromEntries(at.release.platforms.map((platform) => [platform, platformPlan(component, platform)])),
+    ...(filled.source === undefined ? {} : { source: filled.source }),
+    ...(filled.build === undefined ? {} : { build: filled.build }),
+    config: filled.config,
+    packages: component.packages,
+    ...(component.files.length === 0 ? {} : { files: component.files }),
+    ...(component.base === 'scratch' ? { base: 'scratch' as const } : {}),
+    layers: component.layers,
+    ...(filled.deviates === undefined ? {} : { deviates: filled.deviates }),
+    ...(filled.smoke === undefined ? {} : { smoke: filled.smoke }),
+    ...(locked === undefined ? {} : { locked }),
+  }
+}
+
+function platformPlan(component: Component, platform: PlatformName): PlatformPlan {
+  const reason = component.unsupported[platformOf(platform).architecture]
+  return reason === undefined ? { status: 'made' } : { status: 'unsupported', reason }
+}
+
+function basesOf(release: ReleaseFile, locked: LockedRelease | undefined): ReleasePlan['bases'] {
+  return Object.fromEntries(
+    release.platforms.map((platform) => {
+      const base = release.bases[platform]
+      if (base === undefined)
+        throw new RfoError('RFO_PLAN_PIPELINE', `no base for ${platform}`, {
+          exit: 'usage',
+          where: 'pipelines/release.yaml',
+          next: `add bases.${platform}`,
+        })
+      const pin = locked?.bases[platform]
+      return [
+        platform,
+        {
+          name: base.name,
+          reference: base.reference,
+          ...(base.reason === undefined ? {} : { reason: base.reason }),
+          ...(pin === undefined ? {} : { locked: pin }),
+        },
+      ]
+    }),
+  )
+}

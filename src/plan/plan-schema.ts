@@ -1,0 +1,53 @@
+/** plan.json as a schema: for scripts that read it, and for a plan that comes back out of a release. */
+import { z } from 'zod'
+import { Build, ImageFile, Source } from './component.ts'
+import { LockedBase, LockedChart, LockedComponent, PlatformKey } from './lock.ts'
+
+const PlatformPlan = z.discriminatedUnion('status', [
+  z.strictObject({ status: z.literal('made') }),
+  z.strictObject({ status: z.literal('unsupported'), reason: z.string() }),
+])
+
+const ImagePlanSchema = z.strictObject({
+  component: z.string(),
+  action: z.enum(['rebuild', 'mirror']),
+  groups: z.array(z.string()).describe('RKE2’s groups that hold it, sorted'),
+  upstream: z.string().describe('as RKE2’s list names it'),
+  reference: z.string().describe('as RFO names it'),
+  version: z.string().describe('upstream version: the tag without `-build<date>`'),
+  platforms: z.partialRecord(PlatformKey, PlatformPlan),
+  source: Source.optional(),
+  build: Build.optional(),
+  config: z.strictObject({
+    entrypoint: z.array(z.string()).optional(),
+    cmd: z.array(z.string()).optional(),
+    user: z.string().optional(),
+    workdir: z.string().optional(),
+    env: z.record(z.string(), z.string()).optional(),
+    labels: z.record(z.string(), z.string()).optional(),
+  }),
+  packages: z.array(z.string()),
+  files: z.array(ImageFile).optional(),
+  base: z.literal('scratch').optional(),
+  layers: z.enum(['zstd', 'gzip']),
+  deviates: z.strictObject({ from: z.string(), reason: z.string() }).optional(),
+  smoke: z.strictObject({ argv: z.array(z.string()), expect: z.string() }).optional(),
+  locked: LockedComponent.optional(),
+})
+
+export const ReleasePlanSchema = z.strictObject({
+  schema: z.literal('rfo-build.plan/1'),
+  version: z.string(),
+  upstream: z.strictObject({ version: z.string(), commit: z.string() }),
+  epoch: z.int().describe('seconds since 1970: every time stamp in every output'),
+  vendor: z.string(),
+  url: z.string(),
+  platforms: z.array(PlatformKey),
+  bases: z.partialRecord(
+    PlatformKey,
+    z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional(), locked: LockedBase.optional() }),
+  ),
+  images: z.array(ImagePlanSchema),
+  charts: z.array(z.strictObject({ name: z.string(), version: z.string(), url: z.string(), locked: LockedChart.optional() })),
+  unresolved: z.array(z.strictObject({ what: z.string(), reason: z.string() })).describe('empty = the release can be made'),
+})

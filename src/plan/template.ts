@@ -1,0 +1,40 @@
+/** The placeholders that pipelines/*.yaml may hold, and how they are filled when a release is planned. */
+import { RfoError } from '../error.ts'
+import { spell, spellTag, type Version } from './version.ts'
+
+export interface Placeholders {
+  /** the whole upstream image tag: `v3.5.4-k3s1-build20221011` */
+  readonly tag: string
+  /** upstream version: the tag without `-build<date>`: `v3.5.4-k3s1` */
+  readonly version: string
+  /** the first dotted number of the version, with its `v` if it has one: `v3.5.4` */
+  readonly core: string
+  /** the core without `v`: `3.5.4` */
+  readonly number: string
+  /** `v1.24.8+rfor1` */
+  readonly rfo: string
+  /** `v1.24.8-rfor1` */
+  readonly rfoTag: string
+  /** `v1.24.8+rke2r1` */
+  readonly upstream: string
+}
+const names = ['tag', 'version', 'core', 'number', 'rfo', 'rfoTag', 'upstream'] as const satisfies readonly (keyof Placeholders)[]
+
+export function placeholders(tag: string, rfo: Version, upstream: Version): Placeholders {
+  const version = tag.replace(/-build[0-9]{8}$/, '')
+  const core = /v?[0-9]+(?:\.[0-9]+)+/.exec(version)?.[0] ?? version
+  return { tag, version, core, number: core.replace(/^v/, ''), rfo: spell(rfo), rfoTag: spellTag(rfo), upstream: spell(upstream) }
+}
+
+/** Throws RFO_PLAN_TEMPLATE for a placeholder that does not exist; `where` is the file or component. */
+export function fill(template: string, values: Placeholders, where: string): string {
+  return template.replaceAll(/\{([A-Za-z]*)\}/g, (whole, name: string) => {
+    const known = names.find((each) => each === name)
+    if (known !== undefined) return values[known]
+    throw new RfoError('RFO_PLAN_TEMPLATE', `no such placeholder: ${whole}`, {
+      exit: 'usage',
+      where,
+      next: `use one of ${names.map((each) => `{${each}}`).join(' ')}`,
+    })
+  })
+}

@@ -1,0 +1,88 @@
+/** What the lock could not reach, lacks, or holds for an older pipeline: each with its reason and the command that mends it. */
+import type { PlatformName } from '../oci/platform.ts'
+import { platformOf } from '../oci/platform.ts'
+import type { UpstreamRelease } from './component.ts'
+import { listDigest, pinFingerprint } from './fingerprint.ts'
+import type { LockedRelease } from './lock.ts'
+import type { ImagePlan, ReleasePlan } from './release-plan.ts'
+
+export type Gap = ReleasePlan['unresolved'][number]
+
+/** In the order of the plan: the lock itself, bases, images, charts. */
+export function unresolvedIn(
+  plan: Omit<ReleasePlan, 'unresolved'>,
+  upstream: UpstreamRelease,
+  locked: LockedRelease | undefined,
+): readonly Gap[] {
+  const command = `rfo-build lock ${plan.version}`
+  if (locked === undefined) return [{ what: 'images.lock', reason: `it holds nothing of ${plan.version}: ${command}` }]
+  return [
+    ...headGaps(plan, upstream, locked, command),
+    ...baseGaps(plan, command),
+    ...plan.images.flatMap((image) => imageGaps(image, command)),
+    ...chartGaps(plan, command),
+  ]
+}
+
+function headGaps(
+  plan: Omit<ReleasePlan, 'unresolved'>,
+  upstream: UpstreamRelease,
+  locked: LockedRelease,
+  command: string,
+): readonly Gap[] {
+  const { version, commit, list } = locked.upstream
+  if (version !== plan.upstream.version)
+    return [
+      {
+        what: 'upstream',
+        reason: `locked for ${version}, planned for ${plan.upstream.version}: ${command} --upstream ${plan.upstream.version}`,
+      },
+    ]
+  if (commit !== plan.upstream.commit)
+    return [
+      { what: 'upstream', reason: `${version} was commit ${commit} when it was locked, and is ${plan.upstream.commit} now: ${command}` },
+    ]
+  if (list !== listDigest(upstream))
+    return [{ what: 'upstream', reason: `the image list of ${version} changed since it was locked: ${command}` }]
+  return []
+}
+
+function baseGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): readonly Gap[] {
+  return plan.platforms.flatMap((platform): readonly Gap[] => {
+    const base = plan.bases[platform]
+    const what = `base/${platform}`
+    if (base?.locked === undefined) return [{ what, reason: `not locked yet: ${command}` }]
+    if (base.locked.kind === 'unresolved') return [{ what, reason: `${base.locked.reason}: ${command}` }]
+    if (base.locked.reference !== base.reference)
+      return [{ what, reason: `pipelines/release.yaml names ${base.reference}, locked is ${base.locked.reference}: ${command}` }]
+    return []
+  })
+}
+
+function imageGaps(image: ImagePlan, command: string): readonly Gap[] {
+  const { component, locked } = image
+  if (locked === undefined) return [{ what: component, reason: `not locked yet: ${command}` }]
+  if (locked.fingerprint !== pinFingerprint(image))
+    return [{ what: component, reason: `stale: pipelines/${component}.yaml or the image list changed since it was locked: ${command}` }]
+  if (locked.pin.kind === 'unresolved') return [{ what: component, reason: `${locked.pin.reason}: ${command}` }]
+  const { pin } = locked
+  if (pin.kind !== 'image') return []
+  // an image that upstream does not have for a platform is said to be unsupported there, never left out in silence
+  return (Object.keys(image.platforms) as PlatformName[])
+    .filter((platform) => image.platforms[platform]?.status === 'made' && pin.platforms[platform] === undefined)
+    .map((platform) => ({
+      what: `${component}/${platform}`,
+      reason: `${pin.reference} has no manifest for ${platform}: say why under unsupported.${platformOf(platform).architecture} in pipelines/${component}.yaml`,
+    }))
+}
+
+function chartGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): readonly Gap[] {
+  return plan.charts.flatMap((chart): readonly Gap[] => {
+    const what = `chart/${chart.name}`
+    if (chart.locked === undefined) return [{ what, reason: `not locked yet: ${command}` }]
+    if (chart.locked.kind === 'unresolved') return [{ what, reason: `${chart.locked.reason}: ${command}` }]
+    if (chart.locked.version !== chart.version || chart.locked.url !== chart.url)
+      return [{ what, reason: `locked is ${chart.locked.version}, planned is ${chart.version}: ${command}` }]
+    return []
+  })
+}

@@ -1,0 +1,204 @@
+/**
+ * Everything that moves → images.lock. A pin whose fingerprint still fits stays; only what is new, stale, unresolved or
+ * named by --update is asked for. What the outside does not give stands there as `unresolved` with the reason.
+ */
+import pLimit from 'p-limit'
+import { RfoError, toRfoError } from '../error.ts'
+import { isDigest } from '../oci/digest.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import type { Source, UpstreamRelease } from '../plan/component.ts'
+import { listDigest, pinFingerprint } from '../plan/fingerprint.ts'
+import type { Lock, LockedBase, LockedChart, LockedComponent, LockedRelease, Pin } from '../plan/lock.ts'
+import { pinText } from '../plan/pin-text.ts'
+import { epochOf, type PlanInput, planRelease } from '../plan/plan-release.ts'
+import type { ImagePlan } from '../plan/release-plan.ts'
+
+type Unresolved = Extract<Pin, { kind: 'unresolved' }>
+
+/** Each asks one part of the world. An error whose exit is `outside` becomes `unresolved`; any other ends the command. */
+export interface Resolvers {
+  source(request: {
+    readonly component: string
+    /** placeholders filled */
+    readonly source: Source
+    /** upstream version of the component */
+    readonly version: string
+    /** `go1.21.13`, when Go compiles it */
+    readonly toolchain?: string
+    /** what is compiled, as the pipeline names it: a package of another module needs that module's sums too */
+    readonly packages: readonly string[]
+  }): Promise<Pin>
+  image(reference: string): Promise<Pin>
+  base(base: { readonly reference: string; readonly platform: PlatformName; readonly name: string }): Promise<LockedBase>
+  /** Asked only for a chart whose digest RKE2's index does not give. */
+  chart(chart: UpstreamRelease['charts'][number]): Promise<LockedChart>
+}
+
+export interface LockRequest extends PlanInput {
+  /** component and chart names, `linux/amd64` for a base; `all` moves every pin */
+  readonly update?: 'all' | readonly string[]
+  readonly resolve: Resolvers
+  /** how many questions at once */
+  readonly concurrency: number
+  /** each answer as it comes, for progress */
+  readonly answered?: (what: string, pin: string) => void
+}
+
+export interface Moved {
+  readonly what: string
+  /** a pin in one line, or `nothing` */
+  readonly from: string
+  readonly to: string
+}
+
+export interface LockResult {
+  readonly lock: Lock
+  readonly moved: readonly Moved[]
+}
+
+/** Throws what planRelease throws; RFO_RELEASE_UPDATE (usage) for a name in `update` that nothing has; what a resolver throws. */
+export async function lockRelease(request: LockRequest): Promise<LockResult> {
+  const plan = planRelease(request)
+  const before = request.lock.releases[plan.version]
+  const charts = request.upstream.charts
+  checkUpdate(
+    request.update,
+    [...plan.images.map((image) => image.component), ...charts.map((chart) => chart.name), ...plan.platforms],
+    plan.version,
+  )
+  const again = (name: string): boolean => request.update === 'all' || (request.update?.includes(name) ?? false)
+  const limit = pLimit(Math.max(1, request.concurrency))
+  // one failure of ours ends it: what has not begun is not asked for
+  const ask = async <T extends { readonly kind: string }>(what: string, question: () => Promise<T>): Promise<T | Unresolved> => {
+    const answer = await limit(() => orUnresolved(question))
+    request.answered?.(what, pinText(answer))
+    return answer
+  }
+  try {
+    const [components, bases, lockedCharts] = await Promise.all([
+      Promise.all(
+        plan.images.map(
+          async (image) =>
+            [
+              image.component,
+              await lockImage(image, before?.components[image.component], again(image.component), request.resolve, ask),
+            ] as const,
+        ),
+      ),
+      Promise.all(
+        plan.platforms.map(async (platform) => {
+          const base = plan.bases[platform]
+          if (base === undefined) throw new Error('planRelease gives a base for every platform')
+          const old = before?.bases[platform]
+          const kept =
+            old?.kind === 'image' && old.reference === base.reference && !again(platform) ? { ...old, name: base.name } : undefined
+          return [
+            platform,
+            kept ?? (await ask(`base/${platform}`, () => request.resolve.base({ reference: base.reference, platform, name: base.name }))),
+          ] as const
+        }),
+      ),
+      Promise.all(
+        charts.map(
+          async (chart) =>
+            [chart.name, await lockChart(chart, before?.charts[chart.name], again(chart.name), request.resolve, ask)] as const,
+        ),
+      ),
+    ])
+    const release: LockedRelease = {
+      upstream: { version: plan.upstream.version, commit: plan.upstream.commit, list: listDigest(request.upstream) },
+      // the time stamp belongs to the upstream commit; a relock of the same commit keeps it
+      epoch: before !== undefined && before.upstream.commit === plan.upstream.commit ? before.epoch : epochOf(request.upstream),
+      bases: Object.fromEntries(bases),
+      components: Object.fromEntries(components),
+      charts: Object.fromEntries(lockedCharts),
+    }
+    return {
+      lock: { ...request.lock, releases: { ...request.lock.releases, [plan.version]: release } },
+      moved: movedBetween(before, release),
+    }
+  } finally {
+    limit.clearQueue()
+  }
+}
+
+type Ask = <T extends { readonly kind: string }>(what: string, question: () => Promise<T>) => Promise<T | Unresolved>
+
+async function lockImage(
+  image: ImagePlan,
+  old: LockedComponent | undefined,
+  again: boolean,
+  resolve: Resolvers,
+  ask: Ask,
+): Promise<LockedComponent> {
+  const fingerprint = pinFingerprint(image)
+  if (old !== undefined && old.fingerprint === fingerprint && old.pin.kind !== 'unresolved' && !again) return old
+  const { source, build } = image
+  const pin = await ask<Pin>(image.component, () =>
+    source === undefined
+      ? resolve.image(image.upstream)
+      : resolve.source({
+          component: image.component,
+          source,
+          version: image.version,
+          ...(build?.kind === 'go' ? { toolchain: build.toolchain } : {}),
+          packages: build?.kind === 'go' ? build.commands.map((command) => command.package) : [],
+        }),
+  )
+  return { fingerprint, pin }
+}
+
+async function lockChart(
+  chart: UpstreamRelease['charts'][number],
+  old: LockedChart | undefined,
+  again: boolean,
+  resolve: Resolvers,
+  ask: Ask,
+): Promise<LockedChart> {
+  const { name, version, url, digest } = chart
+  // what was recorded from RKE2's chart index is a pin already
+  if (digest !== null && isDigest(digest)) return { kind: 'chart', version, url, digest }
+  if (old?.kind === 'chart' && old.version === version && old.url === url && !again) return old
+  return ask<LockedChart>(`chart/${name}`, () => resolve.chart(chart))
+}
+
+async function orUnresolved<T>(question: () => Promise<T>): Promise<T | Unresolved> {
+  try {
+    return await question()
+  } catch (thrown) {
+    const error = toRfoError(thrown)
+    if (error.exit !== 'outside') throw thrown
+    return { kind: 'unresolved', reason: `${error.code}: ${error.message}` }
+  }
+}
+
+function checkUpdate(update: LockRequest['update'], names: readonly string[], version: string): void {
+  if (update === undefined || update === 'all') return
+  const unknown = update.find((name) => !names.includes(name))
+  if (unknown !== undefined) {
+    throw new RfoError('RFO_RELEASE_UPDATE', `${version} has nothing called ${JSON.stringify(unknown.slice(0, 100))}`, {
+      exit: 'usage',
+      next: `rfo-build plan ${version}`,
+    })
+  }
+}
+
+/** What differs, sorted by name. */
+export function movedBetween(before: LockedRelease | undefined, after: LockedRelease): readonly Moved[] {
+  const old = lines(before)
+  const now = lines(after)
+  return [...new Set([...old.keys(), ...now.keys()])]
+    .sort()
+    .map((what) => ({ what, from: old.get(what) ?? 'nothing', to: now.get(what) ?? 'nothing' }))
+    .filter(({ from, to }) => from !== to)
+}
+
+function lines(release: LockedRelease | undefined): ReadonlyMap<string, string> {
+  if (release === undefined) return new Map()
+  return new Map([
+    ['upstream', `${release.upstream.version} ${release.upstream.commit} ${release.upstream.list}`],
+    ...Object.entries(release.bases).map(([platform, base]): [string, string] => [`base/${platform}`, pinText(base)]),
+    ...Object.entries(release.components).map(([name, component]): [string, string] => [name, pinText(component.pin)]),
+    ...Object.entries(release.charts).map(([name, chart]): [string, string] => [`chart/${name}`, pinText(chart)]),
+  ])
+}
