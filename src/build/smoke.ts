@@ -1,0 +1,144 @@
+/** Runs one program of an image, without a daemon or root: natively for this machine's architecture, under qemu-user for others. */
+import { randomUUID } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { type Extract, extract } from 'tar-stream'
+import { readBytes } from '../content/read.ts'
+import type { ContentReader } from '../content/store.ts'
+import { RfoError } from '../error.ts'
+import { exec } from '../exec.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { parseImageConfig, parseManifest } from '../oci/manifest.ts'
+import { mediaTypes } from '../oci/mediatype.ts'
+import { type Architecture, architectures, type PlatformName, platformOf } from '../oci/platform.ts'
+
+export interface SmokeRequest {
+  /** platform manifest */
+  readonly image: Descriptor
+  readonly platform: PlatformName
+  /** argv[0] is an absolute path in the image */
+  readonly argv: readonly string[]
+  /** the output (stdout and stderr) must contain it */
+  readonly expect: string
+  /** of this machine */
+  readonly host: Architecture
+  readonly env: Readonly<Record<string, string>>
+  readonly workDir: string
+  readonly signal?: AbortSignal
+}
+
+/** Gives the output. RFO_BUILD_SMOKE when it lacks `expect`, RFO_BUILD_TOOL without qemu for the architecture. */
+export async function smoke(request: SmokeRequest, store: ContentReader): Promise<string> {
+  const { argv, workDir } = request
+  const dir = join(workDir, 'smoke', randomUUID())
+  await mkdir(dir, { recursive: true })
+  try {
+    const [path, ...args] = argv
+    const file = join(dir, 'program')
+    if (path === undefined || !(await takeOut(request, path, file, store))) throw failed(request, `the image has no file ${path ?? ''}`)
+    return await smokeProgram({ ...request, imageEnv: await environmentOf(request.image, store) }, file, args)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+export interface ProgramRequest extends Omit<SmokeRequest, 'image'> {
+  /** what the image's configuration sets */
+  readonly imageEnv?: Readonly<Record<string, string>>
+}
+
+/** The same for a program on disk. */
+export async function smokeProgram(request: ProgramRequest, file: string, args: readonly string[]): Promise<string> {
+  const { architecture } = platformOf(request.platform)
+  const emulators =
+    architecture === request.host
+      ? [undefined]
+      : [`qemu-${architectures[architecture].qemu}-static`, `qemu-${architectures[architecture].qemu}`]
+  for (const emulator of emulators) {
+    const lines: string[] = []
+    const argv: [string, ...string[]] = emulator === undefined ? [file, ...args] : [emulator, file, ...args]
+    try {
+      await exec(argv, {
+        // the image's own environment, and our PATH for the emulator
+        env: { HOME: '/', ...request.imageEnv, PATH: request.env.PATH ?? '' },
+        cwd: dirname(file),
+        line: (line) => lines.push(line),
+        ...(request.signal === undefined ? {} : { signal: request.signal }),
+      })
+    } catch (thrown) {
+      if (!(thrown instanceof RfoError)) throw thrown
+      if (thrown.code === 'RFO_EXEC_ABSENT' && emulator !== undefined) continue
+      // a program may print its version and end with an error (CNI plugins do); the output decides
+      if (thrown.code !== 'RFO_EXEC_FAILED') throw thrown
+    }
+    const output = lines.join('\n')
+    if (!output.includes(request.expect)) throw failed(request, `the output lacks ${JSON.stringify(request.expect)}`, lines)
+    return output
+  }
+  throw new RfoError('RFO_BUILD_TOOL', `a program for ${architecture} needs ${emulators[0]} here, and it is not on the PATH`, {
+    exit: 'machine',
+    next: 'install qemu-user-static',
+  })
+}
+
+function failed(
+  request: { readonly argv: readonly string[]; readonly platform: PlatformName },
+  why: string,
+  details: readonly string[] = [],
+): RfoError {
+  return new RfoError('RFO_BUILD_SMOKE', `${request.argv.join(' ')}: ${why}`, {
+    exit: 'build',
+    where: request.platform,
+    details: details.slice(-20),
+  })
+}
+
+async function environmentOf(image: Descriptor, store: ContentReader): Promise<Record<string, string>> {
+  const { config } = parseManifest(await readBytes(store, image))
+  const pairs = parseImageConfig(await readBytes(store, config)).config?.Env ?? []
+  return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
+}
+
+/** The file from the topmost layer that has it; one pass over a layer, nothing but this file on disk. */
+async function takeOut(request: SmokeRequest, path: string, file: string, store: ContentReader): Promise<boolean> {
+  const { layers } = parseManifest(await readBytes(store, request.image))
+  for (const layer of layers.toReversed()) {
+    const parser = extract({})
+    const unpack =
+      layer.mediaType === mediaTypes.layerZstd
+        ? createZstdDecompress()
+        : layer.mediaType === mediaTypes.layerGzip
+          ? createGunzip()
+          : undefined
+    const onward = (source: AsyncIterable<Uint8Array>): Promise<void> => feed(source, parser)
+    const bytes = store.fetch(layer, request.signal)
+    const fed = unpack === undefined ? pipeline(bytes, onward) : pipeline(bytes, unpack, onward)
+    fed.catch((cause: Error) => parser.destroy(cause))
+    let found = false
+    for await (const entry of parser) {
+      if (!found && entry.header.type === 'file' && `/${entry.header.name.replace(/^(\.?\/)+/, '')}` === path) {
+        await pipeline(entry as AsyncIterable<Uint8Array>, createWriteStream(file, { mode: 0o755 }))
+        found = true
+      } else entry.resume()
+    }
+    await fed
+    if (found) return true
+  }
+  return false
+}
+
+async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<void> {
+  for await (const chunk of source) {
+    if (parser.destroyed) return
+    if (!parser.write(chunk)) {
+      await new Promise<void>((resolve) => {
+        parser.once('drain', () => resolve())
+        parser.once('close', () => resolve())
+      })
+    }
+  }
+  parser.end(undefined)
+}

@@ -1,0 +1,181 @@
+/** One file over HTTP(S), verified while it streams, kept by its digest. Plain node:http(s): no parser of our own at a socket. */
+
+import { randomUUID } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import http from 'node:http'
+import https from 'node:https'
+import { join } from 'node:path'
+import { RfoError } from '../error.ts'
+import { createDigester, type Digest, hex } from '../oci/digest.ts'
+import { type Addresses, reach } from '../plan/addresses.ts'
+
+export interface DownloadRequest {
+  /** as the lock spells it; `addresses` say where it is really reached */
+  readonly url: string
+  readonly addresses: Addresses
+  /** HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured */
+  readonly env: Readonly<Record<string, string>>
+  readonly workDir: string
+  /** what must come; undefined while a lock is being made */
+  readonly expected?: { readonly digest: Digest; readonly size: number }
+  readonly signal?: AbortSignal
+  /** Waits between attempts; tests give one that does not. Default: a timer. */
+  readonly sleep?: (milliseconds: number) => Promise<void>
+}
+
+export interface Downloaded {
+  readonly file: string
+  readonly digest: Digest
+  /** bytes */
+  readonly size: number
+}
+
+const maxRedirects = 5
+const maxBytes = 4 * 1024 ** 3
+const attempts = 4
+/** A server that sends nothing for this long is gone. */
+const idleMilliseconds = 60_000
+
+/** Gives the file in `workDir/downloads`; RFO_SOURCE_SUM when the bytes are others, RFO_SOURCE_DOWNLOAD when they can't be had. */
+export async function download(request: DownloadRequest): Promise<Downloaded> {
+  const folder = join(request.workDir, 'downloads')
+  await mkdir(folder, { recursive: true })
+  const cached = request.expected === undefined ? undefined : await reuse(folder, request.expected)
+  if (cached !== undefined) return cached
+  const sleep = request.sleep ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)))
+  for (let attempt = 1; ; attempt += 1) {
+    request.signal?.throwIfAborted()
+    try {
+      return await once(request, folder)
+    } catch (thrown) {
+      if (request.signal?.aborted) throw request.signal.reason
+      if (attempt === attempts || !(thrown instanceof Passing)) {
+        throw thrown instanceof Passing ? outside(request.url, `${thrown.message}, ${attempt} times`) : thrown
+      }
+    }
+    await sleep(500 * 2 ** (attempt - 1))
+  }
+}
+
+/** A failure that may pass by itself: connection, 408, 429, 5xx, half a body. */
+class Passing extends Error {}
+
+function outside(url: string, what: string): RfoError {
+  return new RfoError('RFO_SOURCE_DOWNLOAD', `can't download ${url}: ${what}`, {
+    exit: 'outside',
+    next: 'run the same command again, or give a mirror by an address',
+  })
+}
+
+/** A cached download counts only when its bytes are right. */
+async function reuse(folder: string, expected: { digest: Digest; size: number }): Promise<Downloaded | undefined> {
+  const file = join(folder, hex(expected.digest))
+  const found = await stat(file).catch(() => undefined)
+  if (found === undefined) return undefined
+  if (found.size === expected.size) {
+    const digester = createDigester()
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) digester.update(chunk as Buffer)
+    if (digester.finish() === expected.digest) return { file, ...expected }
+  }
+  await rm(file, { force: true })
+  return undefined
+}
+
+async function once(request: DownloadRequest, folder: string): Promise<Downloaded> {
+  const { expected } = request
+  const response = await get(request, reach(request.addresses, request.url), 0)
+  const temporary = join(folder, `.${randomUUID()}`)
+  const handle = await open(temporary, 'wx', 0o644)
+  try {
+    const digester = createDigester()
+    let size = 0
+    const limit = expected?.size ?? maxBytes
+    try {
+      for await (const chunk of response) {
+        size += (chunk as Buffer).length
+        if (size > limit) break
+        digester.update(chunk as Buffer)
+        await handle.writeFile(chunk as Buffer)
+      }
+    } catch (thrown) {
+      const system = (thrown as NodeJS.ErrnoException).syscall === 'write'
+      if (system)
+        throw new RfoError('RFO_SOURCE_WRITE', `can't write ${temporary}: ${(thrown as Error).message}`, {
+          exit: 'machine',
+          cause: thrown,
+          next: 'free some space',
+        })
+      throw new Passing(`the connection broke after ${size} bytes (${(thrown as Error).message})`)
+    } finally {
+      response.destroy()
+    }
+    const digest = digester.finish()
+    if (size > limit) throw wrong(request, `more than ${limit} bytes`)
+    if (expected !== undefined && (size !== expected.size || digest !== expected.digest)) throw wrong(request, `${digest} (${size} bytes)`)
+    await handle.sync()
+    await handle.close()
+    const file = join(folder, hex(digest))
+    await rename(temporary, file)
+    return { file, digest, size }
+  } catch (thrown) {
+    await handle.close().catch(() => {})
+    await rm(temporary, { force: true })
+    throw thrown
+  }
+}
+
+function wrong(request: DownloadRequest, got: string): RfoError {
+  const { expected } = request
+  if (expected === undefined) return outside(request.url, got)
+  return new RfoError(
+    'RFO_SOURCE_SUM',
+    `${request.url} is not what the lock pins: expected ${expected.digest} (${expected.size} bytes), got ${got}`,
+    {
+      exit: 'untrusted',
+      next: 'find out who changed it; `rfo-build lock <version> --update <name>` accepts it',
+    },
+  )
+}
+
+function get(request: DownloadRequest, url: string, redirects: number): Promise<http.IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    let target: URL
+    try {
+      target = new URL(url)
+    } catch {
+      return reject(outside(request.url, `not a URL: ${url}`))
+    }
+    if (target.protocol !== 'https:' && target.protocol !== 'http:')
+      return reject(outside(request.url, `only https and http are spoken, not ${target.protocol}`))
+    const secure = target.protocol === 'https:'
+    // proxyEnv: https://nodejs.org/api/http.html#built-in-proxy-support
+    const options = { proxyEnv: request.env } as https.AgentOptions
+    const agent = secure ? new https.Agent(options) : new http.Agent(options as http.AgentOptions)
+    const call = (secure ? https : http).get(
+      target,
+      {
+        agent,
+        headers: { 'user-agent': 'rfo-build', 'accept-encoding': 'identity' },
+        ...(request.signal === undefined ? {} : { signal: request.signal }),
+      },
+      (response) => {
+        const status = response.statusCode ?? 0
+        const { location } = response.headers
+        if (status === 200) return resolve(response)
+        response.resume()
+        if ([301, 302, 303, 307, 308].includes(status) && location !== undefined) {
+          const next = URL.parse(location, target.href)
+          if (redirects >= maxRedirects) return reject(outside(request.url, `more than ${maxRedirects} redirects`))
+          if (next === null) return reject(outside(request.url, 'a redirect to no URL'))
+          if (secure && next.protocol !== 'https:') return reject(outside(request.url, `a redirect from https to ${next.protocol}`))
+          return resolve(get(request, next.href, redirects + 1))
+        }
+        if (status === 408 || status === 429 || status >= 500) return reject(new Passing(`HTTP ${status}`))
+        reject(outside(request.url, `HTTP ${status}`))
+      },
+    )
+    call.setTimeout(idleMilliseconds, () => call.destroy(new Error('nothing came for 60 s')))
+    call.on('error', (cause) => reject(new Passing(cause.message)))
+  })
+}

@@ -1,0 +1,152 @@
+/** A source archive (.tar, .tar.gz) onto disk. The archive is hostile: nothing of it leaves the folder that it is given. */
+import { createReadStream, createWriteStream } from 'node:fs'
+import { copyFile, mkdir, open, readdir, symlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import { type Extract, type Header, extract as tarExtract } from 'tar-stream'
+import { RfoError } from '../error.ts'
+import { linkTarget, pathIn } from './path.ts'
+
+export interface ExtractLimits {
+  readonly entries: number
+  /** bytes, all files together */
+  readonly bytes: number
+}
+
+export const defaultLimits: ExtractLimits = { entries: 200_000, bytes: 8 * 1024 ** 3 }
+
+/** Throws RFO_SOURCE_PATH for what escapes, RFO_SOURCE_ARCHIVE for what is no whole archive. `into` must be fresh and empty. */
+export async function extractTar(file: string, into: string, limits: ExtractLimits = defaultLimits, signal?: AbortSignal): Promise<void> {
+  const parser = tarExtract()
+  const input = createReadStream(file, { highWaterMark: 1 << 20 })
+  const options = signal === undefined ? {} : { signal }
+  const onward = (source: AsyncIterable<Uint8Array>): Promise<void> => feed(source, parser)
+  const fed = (await isGzip(file))
+    ? pipeline(input, createGunzip({ chunkSize: 1 << 18 }), onward, options)
+    : pipeline(input, onward, options)
+  let failed: { readonly cause: unknown } | undefined
+  fed.catch((cause: unknown) => {
+    failed = { cause }
+    parser.destroy(cause instanceof Error ? cause : new Error(String(cause)))
+  })
+  try {
+    await walk(parser, into, limits)
+    await fed
+  } catch (seen) {
+    const thrown = seen instanceof RfoError ? seen : (failed?.cause ?? seen)
+    parser.destroy()
+    await fed.catch(() => {})
+    signal?.throwIfAborted()
+    if (thrown instanceof RfoError) throw thrown
+    const system = (thrown as NodeJS.ErrnoException).syscall !== undefined
+    throw new RfoError(system ? 'RFO_SOURCE_WRITE' : 'RFO_SOURCE_ARCHIVE', `can't unpack ${file}: ${(thrown as Error).message}`, {
+      exit: system ? 'machine' : 'untrusted',
+      cause: thrown,
+    })
+  }
+}
+
+async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<void> {
+  for await (const chunk of source) {
+    if (parser.destroyed) return
+    if (!parser.write(chunk)) await drained(parser)
+  }
+  parser.end(undefined)
+}
+
+/** A parser that nobody reads any more never drains: its end counts too. */
+function drained(parser: Extract): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      parser.off('drain', done)
+      parser.off('close', done)
+      resolve()
+    }
+    parser.on('drain', done)
+    parser.on('close', done)
+    if (parser.destroyed) done()
+  })
+}
+
+async function walk(parser: Extract, into: string, limits: ExtractLimits): Promise<void> {
+  /** path → what lies there; nothing may lie below a file or a link */
+  const seen = new Map<string, 'file' | 'directory' | 'link'>()
+  let bytes = 0
+  for await (const entry of parser) {
+    const header: Header = entry.header
+    bytes += header.size ?? 0
+    if (seen.size >= limits.entries) throw refused(header.name, `more than ${limits.entries} entries`)
+    if (bytes > limits.bytes) throw refused(header.name, `more than ${limits.bytes} bytes`)
+    const path = pathIn(header.name)
+    if (path !== '') await place(entry as AsyncIterable<Uint8Array>, header, path, into, seen)
+    entry.resume()
+  }
+}
+
+async function place(
+  entry: AsyncIterable<Uint8Array>,
+  header: Header,
+  path: string,
+  into: string,
+  seen: Map<string, 'file' | 'directory' | 'link'>,
+): Promise<void> {
+  for (let parent = dirname(path); parent !== '.'; parent = dirname(parent)) {
+    const kind = seen.get(parent)
+    if (kind !== undefined && kind !== 'directory') throw refused(header.name, `lies below the ${kind} ${parent}`)
+  }
+  const before = seen.get(path)
+  const directory = header.type === 'directory'
+  if (before !== undefined && !(directory && before === 'directory')) throw refused(header.name, 'comes twice')
+  const target = join(into, path)
+  await mkdir(dirname(target), { recursive: true })
+  switch (header.type) {
+    case 'directory':
+      await mkdir(target, { recursive: true })
+      seen.set(path, 'directory')
+      return
+    case 'file':
+    case 'contiguous-file':
+      await pipeline(entry, createWriteStream(target, { flags: 'wx', mode: ((header.mode ?? 0) & 0o111) === 0 ? 0o644 : 0o755 }))
+      seen.set(path, 'file')
+      return
+    case 'symlink':
+      await symlink(linkTarget(path, header.linkname ?? ''), target)
+      seen.set(path, 'link')
+      return
+    case 'link': {
+      // A hard link of our own to a file that has just been written: a copy has no ties.
+      const from = pathIn(header.linkname ?? '')
+      if (seen.get(from) !== 'file') throw refused(header.name, `links to ${from}, which is no file of the archive`)
+      await copyFile(join(into, from), target)
+      seen.set(path, 'file')
+      return
+    }
+    default:
+      throw refused(header.name, `is a ${header.type}`)
+  }
+}
+
+function refused(name: string, why: string): RfoError {
+  return new RfoError('RFO_SOURCE_PATH', `the archive's entry ${JSON.stringify(name.slice(0, 200))} ${why}`, { exit: 'untrusted' })
+}
+
+async function isGzip(file: string): Promise<boolean> {
+  const handle = await open(file)
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
+    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * The source's root: hosts put one folder (`name-commit/`) around everything, and that is taken off, unless `keep` (the
+ * first segment of a `prebuilt` template) is just that folder.
+ */
+export async function sourceRoot(dir: string, keep: string | undefined): Promise<string> {
+  const entries = await readdir(dir, { withFileTypes: true })
+  const [only] = entries
+  return entries.length === 1 && only?.isDirectory() === true && only.name !== keep ? join(dir, only.name) : dir
+}

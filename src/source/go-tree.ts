@@ -1,0 +1,122 @@
+/** A module's folder as the build uses it: a writable copy, its go.mod edited, its go.sum complete, its modules in the cache. */
+import { randomUUID } from 'node:crypto'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { RfoError } from '../error.ts'
+import { type Digest, digestOf, hex } from '../oci/digest.ts'
+import { canonicalJson } from '../oci/json.ts'
+import { architectures } from '../oci/platform.ts'
+import { type DownloadedModule, type GoContext, type GoTools, runGo } from './go-command.ts'
+import { copyTree, writeWhole } from './tree.ts'
+
+/** Changes to a module's own go.mod. */
+export interface GoEdit {
+  readonly dropReplace: readonly string[]
+  readonly require: Readonly<Record<string, string>>
+}
+
+export interface ModuleSum {
+  readonly path: string
+  readonly version: string
+  readonly h1: string
+}
+
+export interface GoTree {
+  /** fresh and writable; the caller removes it */
+  readonly dir: string
+  /** sha256(go.mod + "\n" + go.sum), as the lock keeps it */
+  readonly sums: Digest
+  /** every other module that takes part, sorted */
+  readonly modules: readonly ModuleSum[]
+}
+
+const Prepared = z.strictObject({ mod: z.string(), sum: z.string(), used: z.array(z.string()) })
+type Prepared = z.infer<typeof Prepared>
+
+/**
+ * Which modules take part does not depend on the machine: those of all packages of the module and of what `edit`
+ * requires, for every architecture of the table, with and without cgo. What was prepared once is kept next to the
+ * modules that it names; its digest is computed from the bytes each time.
+ */
+export async function prepareTree(at: GoContext, tools: GoTools, module: DownloadedModule, edit: GoEdit | undefined): Promise<GoTree> {
+  const dir = join(at.workDir, 'sources', randomUUID())
+  try {
+    await copyTree(module.Dir, dir)
+    const inputs = {
+      rule: 1,
+      toolchain: tools.root,
+      module: module.Path,
+      version: module.Version,
+      h1: module.Sum,
+      edit: edit === undefined ? null : { ...edit },
+    }
+    const kept = join(tools.modCache, 'cache', 'rfo-build', `${hex(digestOf(canonicalJson(inputs)))}.json`)
+    let prepared = await readKept(kept)
+    if (prepared === undefined) {
+      prepared = await prepare(at, tools, dir, module, edit)
+      await writeWhole(kept, canonicalJson(prepared))
+    }
+    await writeFile(join(dir, 'go.mod'), prepared.mod)
+    await writeFile(join(dir, 'go.sum'), prepared.sum)
+    return { dir, sums: digestOf(`${prepared.mod}\n${prepared.sum}`), modules: modulesOf(prepared) }
+  } catch (thrown) {
+    await rm(dir, { recursive: true, force: true })
+    throw thrown
+  }
+}
+
+async function readKept(file: string): Promise<Prepared | undefined> {
+  try {
+    return Prepared.parse(JSON.parse(await readFile(file, 'utf8')))
+  } catch {
+    return undefined // absent or damaged: prepared again
+  }
+}
+
+async function prepare(at: GoContext, tools: GoTools, dir: string, module: DownloadedModule, edit: GoEdit | undefined): Promise<Prepared> {
+  const required = Object.entries(edit?.require ?? {})
+  const run = (args: readonly string[], env: Record<string, string>): Promise<string> =>
+    runGo(at, args, { program: tools.program, cwd: dir, env: { GOROOT: tools.root, ...env } })
+  if (edit !== undefined) {
+    const changes = [
+      ...edit.dropReplace.map((path) => `-dropreplace=${path}`),
+      ...required.map(([path, version]) => `-require=${path}@${version}`),
+    ]
+    await run(['mod', 'edit', ...changes], {})
+  }
+  const flags = edit === undefined ? '-mod=readonly -modcacherw' : '-mod=mod -modcacherw'
+  const patterns = ['./...', ...required.map(([path]) => `${path}/...`)]
+  const format = '{{with .Module}}{{if .Replace}}{{.Replace.Path}} {{.Replace.Version}}{{else}}{{.Path}} {{.Version}}{{end}}{{end}}'
+  const used = new Set<string>()
+  for (const architecture of Object.keys(architectures)) {
+    for (const cgo of ['0', '1']) {
+      const listed = await run(['list', '-deps', '-f', format, ...patterns], {
+        GOFLAGS: flags,
+        GOOS: 'linux',
+        GOARCH: architecture,
+        CGO_ENABLED: cgo,
+      })
+      for (const line of listed.split('\n')) if (/^\S+ \S+$/.test(line)) used.add(line)
+    }
+  }
+  const mod = await readFile(join(dir, 'go.mod'), 'utf8').catch(() => {
+    throw new RfoError('RFO_SOURCE_MODULE', `${module.Path}@${module.Version} has no go.mod`, { exit: 'usage' })
+  })
+  return { mod, sum: await readFile(join(dir, 'go.sum'), 'utf8').catch(() => ''), used: [...used].sort() }
+}
+
+function modulesOf(prepared: Prepared): ModuleSum[] {
+  // https://go.dev/ref/mod#go-sum-files: `<module> <version> <h1:…>`; lines with /go.mod are sums of go.mod alone
+  const sums = new Map<string, string>(
+    prepared.sum.split('\n').flatMap((line) => {
+      const [path, version, h1] = line.split(' ')
+      return path === undefined || version === undefined || h1 === undefined ? [] : [[`${path} ${version}`, h1] as const]
+    }),
+  )
+  return prepared.used.flatMap((line) => {
+    const [path, version] = line.split(' ')
+    const h1 = sums.get(line)
+    return path === undefined || version === undefined || h1 === undefined ? [] : [{ path, version, h1 }]
+  })
+}

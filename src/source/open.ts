@@ -1,0 +1,137 @@
+/** A pinned source, on disk and checked. Nothing here decides a version: what the lock pins is what comes, or nothing. */
+import { randomUUID } from 'node:crypto'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { RfoError } from '../error.ts'
+import type { Digest } from '../oci/digest.ts'
+import { hex } from '../oci/digest.ts'
+import type { Addresses } from '../plan/addresses.ts'
+import type { ArchivePin, GitPin, GoModulePin } from '../plan/lock.ts'
+import { download } from './download.ts'
+import { extractTar, sourceRoot } from './extract.ts'
+import { checkout } from './git.ts'
+import { type DownloadedModule, downloadModule, downloadToolchain, type GoTools, hostOfGo, toolsOf } from './go-command.ts'
+import { type GoEdit, prepareTree } from './go-tree.ts'
+
+export interface OpenOptions {
+  readonly env: Readonly<Record<string, string>>
+  readonly addresses: Addresses
+  readonly workDir: string
+  /** the pipeline's changes to go.mod; the pin's `sums` hold with them alone */
+  readonly edit?: GoEdit
+  readonly signal?: AbortSignal
+  readonly line?: (text: string) => void
+}
+
+/** https://github.com/in-toto/attestation/blob/v1.1.0/spec/v1/digest_set.md */
+export interface Material {
+  readonly uri: string
+  readonly digest: Readonly<Record<string, string>>
+  readonly name?: string
+}
+
+export interface OpenSource {
+  /** the source's root, fresh and writable */
+  readonly dir: string
+  /** `pkg:golang/…`, `git+https://…@<commit>` or a URL */
+  readonly revision: string
+  readonly materials: readonly Material[]
+  /** for a Go module: the checked toolchain and its modules, which a compile uses without a network */
+  readonly go?: GoTools
+}
+
+/** The caller removes `dir`. Throws RFO_SOURCE_SUM (untrusted) naming what was expected and what came. */
+export async function openSource(pin: GoModulePin | GitPin | ArchivePin, options: OpenOptions): Promise<OpenSource> {
+  switch (pin.kind) {
+    case 'go-module':
+      return await openModule(pin, options)
+    case 'git':
+      return await openGit(pin, options)
+    case 'archive': {
+      const dir = await openArchive(pin, pin.prebuilt, options)
+      return { dir, revision: pin.url, materials: [{ uri: pin.url, digest: { sha256: hex(pin.digest) } }] }
+    }
+  }
+}
+
+async function openModule(pin: GoModulePin, options: OpenOptions): Promise<OpenSource> {
+  const host = await hostOfGo(options)
+  const pinned = pin.toolchain.h1[host]
+  if (pinned === undefined) {
+    throw new RfoError('RFO_SOURCE_TOOLCHAIN', `images.lock holds no sum of ${pin.toolchain.version} for ${host}`, {
+      exit: 'lock',
+      next: 'rfo-build lock <version> on such a machine',
+    })
+  }
+  const toolchain = await downloadToolchain(options, pin.toolchain.version, host)
+  expectSum(`${toolchain.Path} ${toolchain.Version}`, pinned, toolchain.Sum)
+  const module = await downloadModule(options, pin.module, pin.version)
+  const name = `${pin.module} ${pin.version}`
+  expectSum(name, pin.h1, module.Sum)
+  expectSum(`${name}/go.mod`, pin.goModH1, module.GoModSum)
+  const tools = await toolsOf(options, toolchain)
+  const tree = await prepareTree(options, tools, module, options.edit)
+  try {
+    expectSum(`go.mod and go.sum of ${name}`, pin.sums, tree.sums)
+  } catch (thrown) {
+    await rm(tree.dir, { recursive: true, force: true })
+    throw thrown
+  }
+  const materials = [
+    moduleMaterial(module),
+    moduleMaterial(toolchain),
+    ...tree.modules.map(({ path, version, h1 }) => moduleMaterial({ Path: path, Version: version, Sum: h1 })),
+  ]
+  return { dir: tree.dir, revision: golangPurl(pin.module, pin.version), materials, go: tools }
+}
+
+function expectSum(what: string, expected: string, got: string): void {
+  if (expected === got) return
+  throw new RfoError('RFO_SOURCE_SUM', `${what} is not what the lock pins: expected ${expected}, got ${got}`, {
+    exit: 'untrusted',
+    next: 'find out who changed it; `rfo-build lock <version> --update <name>` accepts it',
+  })
+}
+
+/** `dirHash`: "The directory Hash1 function, omitting the "h1:" prefix and output in lowercase hexadecimal instead of base64." */
+function moduleMaterial(module: Pick<DownloadedModule, 'Path' | 'Version' | 'Sum'>): Material {
+  return {
+    uri: golangPurl(module.Path, module.Version),
+    digest: { dirHash: Buffer.from(module.Sum.slice('h1:'.length), 'base64').toString('hex') },
+    name: `${module.Path}@${module.Version}`,
+  }
+}
+
+/** https://github.com/package-url/purl-spec/blob/main/types-doc/golang-definition.md */
+function golangPurl(module: string, version: string): string {
+  return `pkg:golang/${module.split('/').map(encodeURIComponent).join('/')}@${encodeURIComponent(version)}`
+}
+
+async function openGit(pin: GitPin, options: OpenOptions): Promise<OpenSource> {
+  const dir = pin.archive === undefined ? await checkout(options, pin) : await openArchive(pin.archive, pin.prebuilt, options)
+  const uri = `git+${pin.url}@refs/tags/${pin.tag}`
+  const archive: Material[] = pin.archive === undefined ? [] : [{ uri: pin.archive.url, digest: { sha256: hex(pin.archive.digest) } }]
+  return { dir, revision: `git+${pin.url}@${pin.commit}`, materials: [{ uri, digest: { gitCommit: pin.commit } }, ...archive] }
+}
+
+async function openArchive(
+  pin: { url: string; digest: Digest; size: number },
+  prebuilt: string | undefined,
+  options: OpenOptions,
+): Promise<string> {
+  const { file } = await download({ ...options, url: pin.url, expected: { digest: pin.digest, size: pin.size } })
+  const dir = join(options.workDir, 'sources', randomUUID())
+  await mkdir(dir, { recursive: true })
+  try {
+    await extractTar(file, dir, undefined, options.signal)
+    const root = await sourceRoot(dir, prebuilt?.split('/')[0])
+    if (root === dir) return dir
+    const alone = join(options.workDir, 'sources', randomUUID())
+    await rename(root, alone)
+    await rm(dir, { recursive: true })
+    return alone
+  } catch (thrown) {
+    await rm(dir, { recursive: true, force: true })
+    throw thrown
+  }
+}
