@@ -1,0 +1,149 @@
+/** Walks an image's layers in one pass each: digests and diff_ids checked, the merged view made, files shown to a visitor. */
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
+import { readBytes } from '../content/read.ts'
+import type { ContentReader } from '../content/store.ts'
+import { RfoError } from '../error.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { createDigester, type Digest } from '../oci/digest.ts'
+import { maxManifestBytes, parseImageConfig, parseManifest } from '../oci/manifest.ts'
+import { type SeenFile, spool, type Visitor } from './spool.ts'
+import { readTar, splitPath, type TarEntry } from './tar.ts'
+import { createTree, type Tree } from './tree.ts'
+
+export interface WalkOptions {
+  /** Where files over 32 MiB lie while they are looked at. */
+  readonly tempDir: string
+  readonly signal?: AbortSignal
+}
+
+export interface WalkedImage<T> {
+  readonly os: string
+  readonly architecture: string
+  readonly tree: Tree<T>
+}
+
+/** https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts */
+const whiteoutPrefix = '.wh.'
+const opaqueName = '.wh..wh..opq'
+/** aufs kept its own files under this prefix; they are no part of an image. */
+const aufsPrefix = '.wh..wh.'
+
+/**
+ * Throws what the reader throws, RFO_OCI_MANIFEST for what is no image, RFO_INSPECT_LAYER for a layer of an unknown
+ * kind, RFO_INSPECT_DIFFID when a layer's bytes are not the config's, RFO_INSPECT_TAR, _PATH and _LIMIT.
+ */
+export async function walkImage<T>(
+  manifest: Descriptor,
+  from: ContentReader,
+  visitor: Visitor<T>,
+  options: WalkOptions,
+): Promise<WalkedImage<T>> {
+  const { config: configDescriptor, layers } = parseManifest(await readBytes(from, manifest, maxManifestBytes, options.signal))
+  const config = parseImageConfig(await readBytes(from, configDescriptor, maxManifestBytes, options.signal))
+  const diffIds = config.rootfs.diff_ids
+  if (diffIds.length !== layers.length) {
+    const what = `${manifest.digest} has ${layers.length} layers and its config ${diffIds.length} diff_ids`
+    throw new RfoError('RFO_INSPECT_DIFFID', what, { exit: 'untrusted' })
+  }
+  const tree = createTree<T>()
+  for (const [number, layer] of layers.entries()) {
+    try {
+      await walkLayer(layer, diffIds[number] as Digest, number, from, tree, visitor, options)
+    } catch (thrown) {
+      throw thrown instanceof RfoError ? thrown.at(`layer ${number + 1} of ${manifest.digest}`) : thrown
+    }
+  }
+  return { os: config.os, architecture: config.architecture, tree }
+}
+
+async function walkLayer<T>(
+  layer: Descriptor,
+  diffId: Digest,
+  number: number,
+  from: ContentReader,
+  tree: Tree<T>,
+  visitor: Visitor<T>,
+  options: WalkOptions,
+): Promise<void> {
+  const plain = createDigester()
+  const bytes = from.fetch(layer, options.signal)
+  const read = async (source: AsyncIterable<unknown>): Promise<void> => {
+    for await (const entry of readTar(digested(source as AsyncIterable<Uint8Array>, plain)))
+      await apply(entry, number, tree, visitor, options.tempDir)
+  }
+  const unpack = decompressor(layer)
+  const signal = options.signal === undefined ? {} : { signal: options.signal }
+  try {
+    if (unpack === undefined) await read(bytes)
+    else await pipeline(Readable.from(bytes, { objectMode: false }), unpack, read, signal)
+  } catch (thrown) {
+    options.signal?.throwIfAborted()
+    const { code } = thrown as { readonly code?: unknown }
+    if (thrown instanceof RfoError || typeof code !== 'string' || !/^(Z_|ZSTD_|ERR_ZLIB|ERR__ZSTD)/.test(code)) throw thrown
+    throw new RfoError('RFO_INSPECT_LAYER', `can't unpack a layer: ${(thrown as Error).message}`, { exit: 'untrusted', cause: thrown })
+  }
+  const found = plain.finish()
+  if (found !== diffId) {
+    throw new RfoError('RFO_INSPECT_DIFFID', `the config says diff_id ${diffId}, the layer's bytes are ${found}`, { exit: 'untrusted' })
+  }
+}
+
+async function* digested(source: AsyncIterable<Uint8Array>, digester: { update(bytes: Uint8Array): void }): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    digester.update(chunk)
+    yield chunk
+  }
+}
+
+async function apply<T>(entry: TarEntry, layer: number, tree: Tree<T>, visitor: Visitor<T>, tempDir: string): Promise<void> {
+  const { path, mode, size } = entry
+  const name = path.at(-1)
+  const seen: SeenFile = { path: `/${path.join('/')}`, size, mode }
+  if (name?.startsWith(whiteoutPrefix)) {
+    await drain(entry.body)
+    if (name === opaqueName) tree.opaque(path.slice(0, -1), layer)
+    else if (!name.startsWith(aufsPrefix)) tree.whiteout([...path.slice(0, -1), hidden(name)], layer)
+    return
+  }
+  if (entry.kind === 'file') {
+    const { sha256, found } = await spool(seen, entry.body, visitor, tempDir)
+    tree.addLeaf(path, { kind: 'file', size, mode, sha256, ...(found === undefined ? {} : { found }) }, layer)
+    return
+  }
+  await drain(entry.body)
+  if (entry.kind === 'directory') tree.addFolder(path, layer)
+  else if (entry.kind === 'hardlink') tree.addLink(path, splitPath(entry.target), layer)
+  else tree.addLeaf(path, { kind: entry.kind, size: 0, mode, ...(entry.kind === 'symlink' ? { target: entry.target } : {}) }, layer)
+}
+
+/** `.wh.name` hides `name`; the name must be one that a file could have. */
+function hidden(whiteout: string): string {
+  const [name, ...more] = splitPath(whiteout.slice(whiteoutPrefix.length))
+  if (name === undefined || more.length > 0) {
+    throw new RfoError('RFO_INSPECT_PATH', `the whiteout ${JSON.stringify(whiteout)} names no file`, { exit: 'untrusted' })
+  }
+  return name
+}
+
+async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of body) {
+    // a directory or link with a body: nobody reads it
+  }
+}
+
+/** By media type, as the specification says, never by sniffing. */
+function decompressor(layer: Descriptor): NodeJS.ReadWriteStream | undefined {
+  const { mediaType } = layer
+  const chunkSize = 256 * 1024
+  if (/^application\/vnd\.(oci|docker)\.image\..*\btar[+.]gzip$/.test(mediaType)) return createGunzip({ chunkSize })
+  // zstd's own default limit for a window, 128 MiB, written down
+  if (/^application\/vnd\.(oci|docker)\.image\..*\btar[+.]zstd$/.test(mediaType)) {
+    return createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 27 } })
+  }
+  if (/^application\/vnd\.(oci|docker)\.image\..*\btar$/.test(mediaType)) return undefined
+  throw new RfoError('RFO_INSPECT_LAYER', `no way to read a layer of type ${JSON.stringify(mediaType.slice(0, 100))}`, {
+    exit: 'untrusted',
+  })
+}
