@@ -61,13 +61,15 @@ export function startFileServer(files: ReadonlyMap<string, Served>): Promise<Fil
 
 function answer(files: ReadonlyMap<string, Served>, request: IncomingMessage, response: ServerResponse): void {
   request.resume()
-  if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'only GET and HEAD')
   const path = pathOf(request.url ?? '/')
   const served = path === undefined ? undefined : files.get(path)
-  if (served === undefined) return refuse(response, 404, 'not in this sandbox')
-  const bytes = served()
-  response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.length })
-  response.end(request.method === 'HEAD' ? undefined : bytes)
+  if (request.method !== 'GET' && request.method !== 'HEAD') refuse(response, 405, 'only GET and HEAD')
+  else if (served === undefined) refuse(response, 404, 'not in this sandbox')
+  else {
+    const bytes = served()
+    response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.length })
+    response.end(request.method === 'HEAD' ? undefined : bytes)
+  }
 }
 
 function pathOf(target: string): string | undefined {

@@ -1,0 +1,79 @@
+/**
+ * Everything that the sandbox holds for one plan: pure data, the same bytes on every machine. Its servers hand it out,
+ * its lock pins it.
+ */
+import type { Digest } from '../oci/digest.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import type { Source } from '../plan/component.ts'
+import type { ReleasePlan } from '../plan/release-plan.ts'
+import { putBase } from './base.ts'
+import { chartIndex, type StandInChart, standInCharts } from './charts.ts'
+import { type Blobs, putMirror, type StandInImage } from './images.ts'
+import { type StandInSources, standInSources } from './sources.ts'
+
+export const standInKinds = ['bases', 'mirrors', 'git', 'charts'] as const
+/** bases: openEuler's images; mirrors: images that are taken over as they are; git: sources in git; charts: Helm charts. */
+export type StandInKind = (typeof standInKinds)[number]
+
+export interface Scope {
+  readonly kinds: ReadonlySet<StandInKind>
+  /** all kinds, and the sources that `git` leaves: Go modules and archives */
+  readonly everything: boolean
+}
+
+export interface World {
+  readonly blobs: Blobs
+  /** by reference */
+  readonly bases: ReadonlyMap<string, StandInImage>
+  /** by component */
+  readonly mirrors: ReadonlyMap<string, StandInImage>
+  readonly sources: StandInSources
+  readonly charts: readonly StandInChart[]
+  /** URL → index.yaml of each chart repository */
+  readonly chartIndexes: ReadonlyMap<string, Buffer>
+}
+
+export function makeWorld(plan: ReleasePlan, scope: Scope): World {
+  const has = (kind: StandInKind): boolean => scope.everything || scope.kinds.has(kind)
+  const blobs: Blobs = new Map<Digest, { readonly mediaType: string; readonly bytes: Buffer }>()
+  const bases = new Map<string, StandInImage>()
+  for (const [reference, platforms] of has('bases') ? basePlatforms(plan) : [])
+    bases.set(reference, putBase(blobs, reference, platforms, plan.epoch))
+  const mirrors = new Map<string, StandInImage>()
+  for (const image of has('mirrors') ? plan.images : []) {
+    if (image.action === 'mirror') mirrors.set(image.component, putMirror(blobs, image, plan.epoch))
+  }
+  const charts = has('charts') ? standInCharts(plan) : []
+  return {
+    blobs,
+    bases,
+    mirrors,
+    sources: standInSources(plan.images, sourceKinds(scope), plan.epoch),
+    charts,
+    chartIndexes: indexes(charts, plan.epoch),
+  }
+}
+
+function sourceKinds(scope: Scope): ReadonlySet<Source['kind']> {
+  if (scope.everything) return new Set(['git', 'go-module', 'archive'])
+  return new Set(scope.kinds.has('git') ? ['git'] : [])
+}
+
+function basePlatforms(plan: ReleasePlan): Map<string, PlatformName[]> {
+  const found = new Map<string, PlatformName[]>()
+  for (const platform of plan.platforms) {
+    const reference = plan.bases[platform]?.reference
+    if (reference !== undefined) found.set(reference, [...(found.get(reference) ?? []), platform])
+  }
+  return found
+}
+
+/** Charts of one host are one repository, whose index lies at its root. */
+function indexes(charts: readonly StandInChart[], epoch: number): Map<string, Buffer> {
+  const hosts = new Map<string, StandInChart[]>()
+  for (const chart of charts) {
+    const { origin } = new URL(chart.plan.url)
+    hosts.set(origin, [...(hosts.get(origin) ?? []), chart])
+  }
+  return new Map([...hosts].map(([origin, held]) => [`${origin}/index.yaml`, chartIndex(held, epoch)]))
+}

@@ -1,0 +1,67 @@
+/** The two releases that everything is proven with, planned from pipelines/ as they are. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { listDigest } from '../../src/plan/fingerprint.ts'
+import { assemblePipelines, type FileText } from '../../src/plan/pipelines.ts'
+import { planRelease } from '../../src/plan/plan-release.ts'
+import { sandboxLock } from '../../src/sandbox/lock.ts'
+import { makeWorld, standInKinds } from '../../src/sandbox/world.ts'
+
+const folder = join(import.meta.dirname, '../../pipelines')
+const read = (name: string): FileText => ({ file: `pipelines/${name}`, text: readFileSync(join(folder, name), 'utf8') })
+const names = readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== 'release.yaml')
+const noLock = { schema: 'rfo-build.lock/1' as const, releases: {} }
+
+describe.each(['v1.24.8', 'v1.25.4'])('%s', (kubernetes) => {
+  const pipelines = assemblePipelines({
+    release: read('release.yaml'),
+    components: names.map(read),
+    upstream: read(`upstream/${kubernetes}+rke2r1.yaml`),
+  })
+  const version = `${kubernetes}+rfor1`
+  const input = { version, release: pipelines.release, components: [...pipelines.components.values()], upstream: pipelines.upstream }
+  const plan = planRelease({ ...input, lock: noLock })
+
+  test('everything is made in the sandbox: the plan with its lock has nothing unresolved', () => {
+    const start = performance.now()
+    const world = makeWorld(plan, { kinds: new Set(), everything: true })
+    const release = sandboxLock(plan, world, noLock, listDigest(pipelines.upstream))
+    console.log(`${version}: ${plan.images.length} images generated in ${(performance.now() - start).toFixed(0)} ms`)
+    const again = planRelease({ ...input, lock: { ...noLock, releases: { [version]: release } } })
+    expect(again.unresolved).toEqual([])
+    expect(again.images.length).toBe(51)
+    expect(again.images.map((image) => image.locked?.standIn)).not.toContain(undefined)
+    expect({ ...again, images: [], bases: {}, charts: [], unresolved: [] }).toEqual({
+      ...plan,
+      images: [],
+      bases: {},
+      charts: [],
+      unresolved: [],
+    })
+  })
+
+  test('with kinds alone, what is left to resolve is Go modules', () => {
+    const world = makeWorld(plan, { kinds: new Set(standInKinds), everything: false })
+    const release = sandboxLock(plan, world, noLock, listDigest(pipelines.upstream))
+    const again = planRelease({ ...input, lock: { ...noLock, releases: { [version]: release } } })
+    const modules = plan.images.filter((image) => image.source?.kind === 'go-module').map((image) => image.component)
+    expect(again.unresolved.map((gap) => gap.what)).toEqual(modules)
+    expect(modules).toContain('hardened-coredns')
+  })
+
+  test('a smoke test of a stand-in finds what it expects', () => {
+    const world = makeWorld(plan, { kinds: new Set(), everything: true })
+    const programs = world.sources.repositories.flatMap((repository) =>
+      [...repository.objects.values()].map((object) => object.toString('latin1')),
+    )
+    for (const image of plan.images) {
+      if (image.smoke === undefined || image.source?.kind !== 'git') continue
+      const { expect: said } = image.smoke
+      expect(
+        programs.some((program) => program.includes(`${image.component} ${image.version} (stand-in`) && program.includes(said)),
+        image.component,
+      ).toBe(true)
+    }
+  })
+})
