@@ -1,6 +1,6 @@
 /** argv → the one command it names → its outcome, printed once → exit code. Everything a person can get wrong here is exit 2. */
 import { Argument, Command, CommanderError, Option as CommanderOption } from 'commander'
-import { exitCodes, RfoError } from '../error.ts'
+import { exitCodes, exitFor, RfoError } from '../error.ts'
 import { type Language, language } from '../report/messages.ts'
 import type { CliContext, Ports } from './context.ts'
 import { fail } from './failure.ts'
@@ -42,11 +42,12 @@ export async function runProgram(argv: readonly string[], ports: Ports): Promise
 }
 
 function print(verb: string, outcome: Outcome, json: boolean, ports: Ports): number {
-  const exit = exitCodes[outcome.exit ?? 'ok']
+  const failures = outcome.failures ?? []
+  const exit = failures.length === 0 ? exitCodes[outcome.exit ?? 'ok'] : exitFor(failures)
   const document = { schema: `rfo-build.${verb}/1`, ok: exit === exitCodes.ok, exit, ...outcome.json }
   const text = json ? JSON.stringify(document) : outcome.text
   ports.stdout(text === '' || text.endsWith('\n') ? text : `${text}\n`)
-  return exit
+  return failures.length === 0 ? exit : fail(new AggregateError(failures), verb, false, ports)
 }
 
 /** The tree that commander parses with; also what docs/cli.md prints the help of. */

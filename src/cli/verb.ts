@@ -1,5 +1,5 @@
 /** A command as data: the parser, --help, completion and docs/cli.md are all made from it. */
-import type { ExitName } from '../error.ts'
+import type { ExitName, RfoError } from '../error.ts'
 import type { Json } from '../oci/json.ts'
 import type { CliContext } from './context.ts'
 import type { WordKey } from './words.ts'
@@ -27,6 +27,8 @@ export interface Outcome {
   readonly exit?: ExitName
   readonly text: string
   readonly json: { readonly [key: string]: Json }
+  /** A result that is bad news: printed whole on stdout, then told on stderr like any failure, with its exit code. */
+  readonly failures?: readonly RfoError[]
 }
 
 export interface Invocation {

@@ -2,6 +2,8 @@
 import type { Entry } from './verb.ts'
 
 const entries: Readonly<Record<string, () => Promise<Entry>>> = {
+  release: async () => (await import('./release.ts')).release,
+  verify: async () => (await import('./verify.ts')).verify,
   keys: async () => (await import('./keys.ts')).keys,
   doctor: async () => (await import('./doctor.ts')).doctor,
   completion: async () => (await import('./completion.ts')).completion,

@@ -25,8 +25,6 @@ export interface Resolvers {
     readonly version: string
     /** `go1.21.13`, when Go compiles it */
     readonly toolchain?: string
-    /** what is compiled, as the pipeline names it: a package of another module needs that module's sums too */
-    readonly packages: readonly string[]
   }): Promise<Pin>
   image(reference: string): Promise<Pin>
   base(base: { readonly reference: string; readonly platform: PlatformName; readonly name: string }): Promise<LockedBase>
@@ -142,7 +140,6 @@ async function lockImage(
           source,
           version: image.version,
           ...(build?.kind === 'go' ? { toolchain: build.toolchain } : {}),
-          packages: build?.kind === 'go' ? build.commands.map((command) => command.package) : [],
         }),
   )
   return { fingerprint, pin }

@@ -1,0 +1,153 @@
+/** `release`: makes dist/<version>/, or sees that it is there already. stdout is the root digest alone. */
+import { mkdir, readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join, relative, resolve } from 'node:path'
+import { RfoError } from '../error.ts'
+import type { FailureMode } from '../graph/execute.ts'
+import { digestOf } from '../oci/digest.ts'
+import { canonicalJson } from '../oci/json.ts'
+import type { Addresses } from '../plan/addresses.ts'
+import { releaseSummary } from '../report/release.ts'
+import type { ReleasePlan } from '../plan/release-plan.ts'
+import type { StandInMark } from '../release/ports.ts'
+import type { SigningKey } from '../sign/key.ts'
+import type { CliContext } from './context.ts'
+import { hostArchitecture } from './host.ts'
+import { ownDigest } from './own-digest.ts'
+import type { Outcome, Verb } from './verb.ts'
+import type { Lock } from '../plan/lock.ts'
+
+export const release: Verb = {
+  name: 'release',
+  summary: 'release',
+  arguments: [{ syntax: '<version>', help: 'versionArgument' }],
+  options: [{ flags: '--fail <mode>', help: 'releaseFail', choices: ['finish', 'stop', 'kill'] }],
+  examples: ['release v1.24.8+rfor1 --sandbox', 'release v1.25.4+rfor1 --sign-key rfo.key'],
+  async run(context, { args: [version = ''], flags }) {
+    const { readInputs, planOf } = await import('../release/inputs.ts')
+    const { unchanged, touched, writeStamp } = await import('../release/unchanged.ts')
+    const inputs = await readInputs(context.cwd, version, context.platforms === undefined ? {} : { platforms: context.platforms })
+    const keyText = await readKeyFile(context)
+    const planned = planOf(inputs)
+    if (context.dryRun) return { text: canonicalJson(planned as never), json: { plan: planned as never } }
+    const folder = join(context.outDir, inputs.version)
+    const stampFile = join(context.storeDir, 'releases', `${inputs.version}.json`)
+    const asked = digestOf(canonicalJson({ inputs: inputs.digest, tool: ownDigest(), standIns: context.standIns, key: keyText === undefined ? null : digestOf(keyText) }))
+    const stamp = await unchanged(stampFile, folder, asked)
+    if (stamp !== undefined) return outcome(context, planned, { root: stamp.root, fingerprint: stamp.key, folder, unchanged: true })
+
+    const world = await openWorld(context, planned, inputs.lock, keyText)
+    try {
+      const plan = planOf(inputs, world.lock)
+      const made = await make(context, plan, world, (flags.text('fail') ?? 'finish') as FailureMode, await touched(stampFile, folder))
+      await writeStamp(stampFile, folder, { inputs: asked, root: made.root, key: world.key.publicKey.fingerprint })
+      return outcome(context, plan, { root: made.root, fingerprint: world.key.publicKey.fingerprint, folder: made.folder, unchanged: false })
+    } finally {
+      await world.close()
+    }
+  },
+}
+
+/** Where inputs come from and who signs: the real world, or the sandbox in place of some or all of it. */
+interface World {
+  readonly lock: Lock
+  readonly addresses: Addresses
+  readonly key: SigningKey
+  readonly mark?: StandInMark
+  close(): Promise<void>
+}
+
+async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, keyText: string | undefined): Promise<World> {
+  const { readSigningKey } = await import('../sign/key.ts')
+  if (isReal(context)) {
+    if (keyText === undefined) {
+      throw new RfoError('RFO_CLI_KEY', 'no key to sign with', { exit: 'usage', next: 'give --sign-key, or make a key: rfo-build keys generate' })
+    }
+    return { lock, addresses: {}, key: readSigningKey(keyText, context.keyPassword), close: async () => {} }
+  }
+  const { startSandbox } = await import('../sandbox/start.ts')
+  const everything = context.standIns === 'all'
+  const sandbox = await startSandbox({ plan, kinds: new Set(context.standIns === 'all' ? [] : context.standIns), everything, lock, stateDir: context.storeDir })
+  const own = readSigningKey(sandbox.key.privatePem)
+  const what = everything ? 'every input' : `these kinds of input: ${(context.standIns as readonly string[]).join(', ')}`
+  return {
+    lock: sandbox.lock,
+    addresses: sandbox.addresses,
+    key: keyText === undefined ? own : readSigningKey(keyText, context.keyPassword),
+    mark: {
+      file: 'SANDBOX',
+      text: `This release was made in a sandbox: stand-ins took the place of ${what}.\nIt is not for use. evidence/release.json names each stand-in.\n`,
+      keyFingerprint: own.publicKey.fingerprint,
+    },
+    close: () => sandbox.close(),
+  }
+}
+
+function isReal(context: CliContext): boolean {
+  return context.standIns !== 'all' && context.standIns.length === 0
+}
+
+async function make(context: CliContext, plan: ReleasePlan, world: World, failureMode: FailureMode, changed: readonly string[]) {
+  const { preflight } = await import('../release/preflight.ts')
+  const { makeRelease } = await import('../release/make.ts')
+  const { dropChangedBlobs } = await import('../release/repair.ts')
+  const { openDirectoryStore } = await import('../content/directory.ts')
+  const { dockerCredentials } = await import('../content/credentials.ts')
+  const { renderer } = await import('../report/renderer.ts')
+  const { fileLogs } = await import('../report/logs.ts')
+  const { renderLock } = await import('../plan/lock-text.ts')
+  await preflight({ plan, env: context.env, writes: [context.storeDir, context.outDir], host: hostArchitecture(context.host) })
+  const workDir = join(context.storeDir, 'work')
+  await mkdir(workDir, { recursive: true })
+  const store = await openDirectoryStore(context.storeDir)
+  await dropChangedBlobs(join(context.outDir, plan.version), changed, store)
+  const secrets = [context.keyPassword].filter((secret) => secret !== undefined)
+  const progress = renderer(context.progress, { ...context.stderr, stderr: context.stderr.stream, isTTY: context.stderr.isTTY, env: context.env, lang: context.lang, secrets })
+  try {
+    const locked = world.lock.releases[plan.version]
+    return await makeRelease(
+      {
+        plan,
+        lockText: renderLock({ ...world.lock, releases: locked === undefined ? {} : { [plan.version]: locked } }),
+        key: world.key,
+        ...(world.mark === undefined ? {} : { mark: world.mark }),
+        failureMode,
+        outDir: context.outDir,
+        toolVersion: context.toolVersion,
+      },
+      {
+        store,
+        logs: fileLogs(join(context.storeDir, 'logs'), secrets),
+        workDir,
+        env: context.env,
+        addresses: world.addresses,
+        credentials: dockerCredentials(context.env),
+        listener: progress.listener,
+        now: context.now,
+        signal: context.signal,
+        lanes: { cpu: availableParallelism(), network: 8, cluster: 1 },
+      },
+    )
+  } finally {
+    await progress.end()
+  }
+}
+
+function outcome(context: CliContext, plan: ReleasePlan, made: { root: string; fingerprint: string; folder: string; unchanged: boolean }): Outcome {
+  const standIns = context.standIns === 'all' ? 'all' : [...context.standIns]
+  const folder = relative(context.cwd, made.folder) || '.'
+  const publicKey = isReal(context) || context.signKey !== undefined ? `${folder}/trust/cosign.pub` : relative(context.cwd, join(context.storeDir, 'sandbox', 'cosign.pub'))
+  if (context.progress !== 'none' && context.progress !== 'json') {
+    context.stderr.write(releaseSummary({ plan, ...made, folder, publicKey, standIns }, context.lang))
+  }
+  return { text: made.root, json: { version: plan.version, root: made.root, fingerprint: made.fingerprint, folder: made.folder, unchanged: made.unchanged, standIns } }
+}
+
+/** The text of --sign-key; undefined = none was given. */
+async function readKeyFile(context: CliContext): Promise<string | undefined> {
+  if (context.signKey === undefined) return undefined
+  const file = resolve(context.cwd, context.signKey)
+  return await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new RfoError('RFO_CLI_KEY', `can't read the signing key: ${cause.code}`, { exit: 'usage', where: file, next: 'make a key: rfo-build keys generate' })
+  })
+}

@@ -1,0 +1,75 @@
+/** `verify`: proves a release folder without a network. The last line of stdout says what was verified, and for whom. */
+import { readdir, readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { RfoError } from '../error.ts'
+import { verifyText, type VerifyTold } from '../report/verify.ts'
+import type { VerifyReport } from '../release/verify/verify.ts'
+import { claimText, claims } from '../release/verify/claims.ts'
+import type { PublicKey } from '../sign/key.ts'
+import type { CliContext } from './context.ts'
+import type { Outcome, Verb } from './verb.ts'
+
+export const verify: Verb = {
+  name: 'verify',
+  summary: 'verify',
+  arguments: [{ syntax: '<release>', help: 'releaseArgument' }],
+  options: [{ flags: '--expect <version>', help: 'verifyExpect' }],
+  examples: ['verify v1.24.8+rfor1 --key rfo.pub', 'verify /media/rfo --key rfo.pub --expect v1.24.8+rfor1'],
+  async run(context, { args: [target = ''], flags }) {
+    const { verifyRelease } = await import('../release/verify/verify.ts')
+    const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
+    const report = await verifyRelease({ folder: folderOf(context, target), keys: await trustedKeys(context), ...(expect === undefined ? {} : { expect }) })
+    return outcome(context, report)
+  },
+}
+
+/** A version means dist/<version>/; everything else is a path. */
+function folderOf(context: CliContext, target: string): string {
+  return isVersion(target) ? join(context.outDir, target) : resolve(context.cwd, target)
+}
+
+function isVersion(text: string): boolean {
+  return /^v\d+\.\d+\.\d+(-[^/+]+)?\+rfor\d+$/.test(text)
+}
+
+async function trustedKeys(context: CliContext): Promise<PublicKey[]> {
+  const { readPublicKey } = await import('../sign/key.ts')
+  const folder = context.trustDir
+  const inFolder = folder === undefined ? [] : (await readdir(folder)).filter((name) => name.endsWith('.pub')).sort().map((name) => join(folder, name))
+  return await Promise.all(
+    [...context.keys, ...inFolder].map(async (file) => {
+      const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+        throw new RfoError('RFO_CLI_KEY', `can't read the public key: ${cause.code}`, { exit: 'usage', where: file, cause })
+      })
+      try {
+        return readPublicKey(text)
+      } catch (thrown) {
+        throw thrown instanceof RfoError ? thrown.at(file) : thrown
+      }
+    }),
+  )
+}
+
+function outcome(context: CliContext, report: VerifyReport): Outcome {
+  const { predicate, findings } = report
+  const told: VerifyTold = {
+    version: predicate.version,
+    root: report.root,
+    fingerprint: report.fingerprint,
+    standIn: report.standInWorld || predicate.standIns.length > 0,
+    claims: report.claims.map((claim) => ({ text: claimText(claim, context.lang), test: claims[claim.name].test })),
+    findings: findings.map((finding) => finding.line().replace(/^rfo-build: /, '')),
+    bases: Object.entries(predicate.bases).map(([platform, base]) => ({ platform, text: [`${base.name} ${base.reference}@${base.digest}`, base.reason, base.standIn].filter((part) => part !== undefined).join('; ') })),
+    images: predicate.images.map((image) => ({
+      reference: image.reference,
+      digest: image.digest,
+      platforms: Object.entries(image.platforms).map(([platform, made]) => (made.status === 'made' ? platform : `(no ${platform}: ${made.reason})`)),
+      notes: [
+        ...(image.deviates === undefined ? [] : [`deviates from ${image.deviates.from}: ${image.deviates.reason}`]),
+        ...(image.standIn === undefined ? [] : [`stand-in for ${image.standIn}`]),
+      ],
+    })),
+    standIns: predicate.standIns,
+  }
+  return { text: verifyText(told, context.lang), json: told as never, failures: findings }
+}

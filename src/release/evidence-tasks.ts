@@ -1,0 +1,163 @@
+/** Plan → tasks that say something about images: inventory → sbom, provenance, and the signatures over all of it. */
+import { provenance } from '../attest/provenance.ts'
+import { predicateTypes, type Statement, statement, subjectOf } from '../attest/statement.ts'
+import { pushBytes, readBytes, readJson } from '../content/read.ts'
+import { hex } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { canonicalJson, type Json } from '../oci/json.ts'
+import { mediaTypes } from '../oci/mediatype.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import { cyclonedx } from '../inspect/cyclonedx.ts'
+import { inventoryImage, type Inventory } from '../inspect/inventory.ts'
+import type { Task } from '../graph/task.ts'
+import type { ImagePlan } from '../plan/release-plan.ts'
+import { attest, signImage } from '../sign/attach.ts'
+import { keyFingerprint } from '../sign/key.ts'
+import type { ImageTasks } from './image-tasks.ts'
+import { readSourceRecord } from './image-tasks.ts'
+import { attachedEntries } from './oci-entries.ts'
+import { standInsOf } from './labels.ts'
+import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+
+/** https://slsa.dev/spec/v1.0/provenance#builder.id : who ran the build; a CI's own identity replaces it when one signs there. */
+const builderId = 'https://github.com/rfolabs/rfo-build'
+
+export interface EvidenceTasks {
+  readonly images: ImageTasks
+  readonly platforms: readonly { readonly platform: PlatformName; readonly image: Task; readonly sbom: Task; readonly provenance: Task }[]
+  /** Gives an index over everything attached to the image: signatures and attestations. */
+  readonly sign: Task
+}
+
+export function evidenceTasks(request: ReleaseRequest, made: readonly ImageTasks[], ports: ReleasePorts): EvidenceTasks[] {
+  return made.map((images) => {
+    const platforms = images.platforms.map(({ platform, image, base }) => ({
+      platform,
+      image,
+      sbom: sbomTask(request, images.image, platform, image, ports),
+      provenance: provenanceTask(request, images, platform, image, base, ports),
+    }))
+    return { images, platforms, sign: signTask(request, images, platforms, ports) }
+  })
+}
+
+function sbomTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformName, made: Task, ports: ReleasePorts): Task {
+  const { plan } = request
+  const inventory: Task = {
+    id: `inventory/${image.component}/${platform}`,
+    needs: { image: made },
+    key: { rule: 'inventory@1' },
+    lane: 'cpu',
+    async run({ image: manifest }, at) {
+      const found = await inventoryImage(given(manifest), ports.store, { tempDir: ports.workDir, signal: at.signal })
+      return await pushBytes(ports.store, mediaTypes.json, canonicalJson(found as unknown as Json))
+    },
+  }
+  const subject = { name: image.reference, version: image.version, epoch: plan.epoch, supplier: { name: plan.vendor, url: plan.url }, tool: { name: 'rfo-build', version: request.toolVersion } }
+  return {
+    id: `sbom/${image.component}/${platform}`,
+    needs: { image: made, inventory },
+    key: { rule: 'sbom@1', subject },
+    lane: 'cpu',
+    async run(inputs) {
+      const found = (await readJson(ports.store, given(inputs['inventory']))) as unknown as Inventory
+      return await pushBytes(ports.store, mediaTypes.cyclonedx, await cyclonedx(found, { ...subject, digest: given(inputs['image']).digest }))
+    },
+  }
+}
+
+function provenanceTask(request: ReleaseRequest, images: ImageTasks, platform: PlatformName, made: Task, base: Task | undefined, ports: ReleasePorts): Task {
+  const { plan } = request
+  const { image, source } = images
+  const pin = image.locked?.pin
+  const standIns = standInsOf(plan, image, platform)
+  const prebuilt = (pin?.kind === 'git' || pin?.kind === 'archive') && pin.prebuilt !== undefined
+  const lockedBase = plan.bases[platform]?.locked
+  const facts = {
+    buildType: image.action === 'mirror' ? ('mirror' as const) : prebuilt ? ('prebuilt' as const) : ('compiled' as const),
+    component: image.component,
+    version: image.version,
+    platform,
+    release: plan.version,
+    ...(image.deviates === undefined ? {} : { deviates: image.deviates }),
+    ...(standIns.length === 0 ? {} : { standIn: standIns.join('; ') }),
+    parameters: { build: (image.build ?? null) as unknown as Json, config: image.config as unknown as Json, layers: image.layers },
+    builderId,
+    builderVersion: request.toolVersion,
+  }
+  return {
+    id: `provenance/${image.component}/${platform}`,
+    needs: { image: made, ...(source === undefined ? {} : { source }), ...(base === undefined ? {} : { base }) },
+    key: { rule: 'provenance@1', facts: facts as unknown as Json, pin: (pin ?? null) as unknown as Json },
+    lane: 'cpu',
+    async run(inputs) {
+      const record = inputs['source'] === undefined ? undefined : await readSourceRecord(ports, inputs['source'])
+      const upstream = pin?.kind === 'image' ? { uri: `oci://${pin.reference}`, digest: { sha256: hex(pin.index.digest) } } : undefined
+      const [first, ...others] = record?.materials ?? []
+      const predicate = provenance({
+        ...facts,
+        source: upstream ?? (first === undefined ? { uri: record?.revision ?? '', digest: {} } : { uri: first.uri, digest: first.digest }),
+        materials: others,
+        ...(inputs['base'] === undefined || lockedBase?.kind !== 'image' ? {} : { base: { uri: `oci://${lockedBase.reference}`, digest: { sha256: hex(inputs['base'].digest) } } }),
+      })
+      return await pushBytes(ports.store, mediaTypes.json, canonicalJson(predicate))
+    },
+  }
+}
+
+/** Signs the index and every platform manifest; attests SBOM and provenance on the platform manifests they are about. */
+function signTask(request: ReleaseRequest, images: ImageTasks, platforms: EvidenceTasks['platforms'], ports: ReleasePorts): Task {
+  const { image } = images
+  const { epoch } = request.plan
+  const needs: Record<string, Task> = { index: images.index }
+  for (const made of platforms) {
+    needs[`image/${made.platform}`] = made.image
+    needs[`sbom/${made.platform}`] = made.sbom
+    needs[`provenance/${made.platform}`] = made.provenance
+  }
+  return {
+    id: `sign/${image.component}`,
+    needs,
+    key: { rule: 'sign@1', reference: image.reference, key: keyFingerprint(request.key.publicKey), epoch },
+    lane: 'cpu',
+    async run(inputs) {
+      const attached: Descriptor[] = []
+      const sign = async (subject: Descriptor): Promise<void> => {
+        attached.push(...attachedEntries(await signImage(subject, image.reference, request.key, ports.store, epoch)))
+      }
+      await sign(given(inputs['index']))
+      for (const { platform } of platforms) {
+        const subject = given(inputs[`image/${platform}`])
+        await sign(subject)
+        const about = (predicateType: string, predicate: Json): Statement =>
+          statement([subjectOf(subject.digest, image.reference)], predicateType, predicate)
+        const statements = [
+          about(predicateTypes.slsaProvenance, (await readJson(ports.store, given(inputs[`provenance/${platform}`]))) as Json),
+          about(predicateTypes.cyclonedx, await readSbom(ports, given(inputs[`sbom/${platform}`]))),
+        ]
+        attached.push(...attachedEntries(await attest(subject, statements, request.key, ports.store, epoch)))
+      }
+      return await pushAttached(ports, attached)
+    },
+  }
+}
+
+/** SBOMs of big images are larger than a manifest may be. */
+export const maxSbomBytes = 64 * 1024 * 1024
+
+async function readSbom(ports: ReleasePorts, descriptor: Descriptor): Promise<Json> {
+  return JSON.parse(Buffer.from(await readBytes(ports.store, descriptor, maxSbomBytes)).toString('utf8')) as Json
+}
+
+/** An index over what was attached: a task gives one descriptor, and the result cache can tell whether all of it is still there. */
+async function pushAttached(ports: ReleasePorts, attached: readonly Descriptor[]): Promise<Descriptor> {
+  const unique = [...new Map(attached.map((descriptor) => [descriptor.digest, descriptor])).values()]
+  const text = canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: unique as unknown as Json })
+  return await pushBytes(ports.store, mediaTypes.index, text)
+}
+
+function given(descriptor: Descriptor | undefined): Descriptor {
+  if (descriptor === undefined) throw new Error('the engine gives every need')
+  return descriptor
+}
+

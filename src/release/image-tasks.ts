@@ -1,0 +1,246 @@
+/** Plan → tasks that make images: source/c → programs/c/p → image/c/p, or mirror/c/p; then index/c over the platforms. */
+import { realpath, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { assembleImage, assembleIndex } from '../build/assemble.ts'
+import { compileGo, goBuilder } from '../build/go.ts'
+import { compressLayer, layerEncoder } from '../build/compress.ts'
+import { type LayerEntry, writeLayerTar } from '../build/layer.ts'
+import { prebuiltPrograms } from '../build/prebuilt.ts'
+import { copyGraph } from '../content/copy.ts'
+import { pushBytes, readJson } from '../content/read.ts'
+import { openRegistry } from '../content/registry.ts'
+import { RfoError } from '../error.ts'
+import type { Task, TaskRun } from '../graph/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { canonicalJson, type Json } from '../oci/json.ts'
+import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
+import { platformOf, type PlatformName } from '../oci/platform.ts'
+import { parseReference } from '../oci/reference.ts'
+import type { ArchivePin, GitPin, GoModulePin, PinnedManifest } from '../plan/lock.ts'
+import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import { openSource, type OpenSource } from '../source/open.ts'
+import { imageLabels } from './labels.ts'
+import type { ReleasePorts } from './ports.ts'
+
+export interface ImageTasks {
+  readonly image: ImagePlan
+  /** present for rebuilt images */
+  readonly source?: Task
+  readonly platforms: readonly { readonly platform: PlatformName; readonly image: Task; readonly base?: Task }[]
+  readonly index: Task
+}
+
+/** What a source task leaves: where the source came from, as provenance will say it. */
+export interface SourceRecord {
+  readonly revision: string
+  readonly materials: readonly { readonly uri: string; readonly digest: Readonly<Record<string, string>>; readonly name?: string }[]
+}
+
+type SourcePin = GoModulePin | GitPin | ArchivePin
+
+/** All images of a plan. Base tasks are shared between components. */
+export function imageTasks(plan: ReleasePlan, ports: ReleasePorts): ImageTasks[] {
+  const bases = new Map<PlatformName, Task>()
+  const baseOf = (platform: PlatformName): Task => {
+    const known = bases.get(platform)
+    if (known !== undefined) return known
+    const made = baseTask(plan, platform, ports)
+    bases.set(platform, made)
+    return made
+  }
+  return plan.images.map((image) => {
+    const made = plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')
+    const source = image.action === 'rebuild' ? sourceTask(image, ports) : undefined
+    const platforms = made.map((platform) => {
+      if (source === undefined) return { platform, image: mirrorTask(image, platform, ports) }
+      const base = image.base === 'scratch' ? undefined : baseOf(platform)
+      const programs = programsTask(plan, image, platform, source, ports)
+      return { platform, ...(base === undefined ? {} : { base }), image: assembleTask(plan, image, platform, base, programs, ports) }
+    })
+    return { image, ...(source === undefined ? {} : { source }), platforms, index: indexTask(plan, image, platforms, ports) }
+  })
+}
+
+function baseTask(plan: ReleasePlan, platform: PlatformName, ports: ReleasePorts): Task {
+  const locked = plan.bases[platform]?.locked
+  if (locked?.kind !== 'image') throw unpinned(`base of ${platform}`)
+  return {
+    id: `base/${platform}`,
+    needs: {},
+    key: { rule: 'base@1', reference: locked.reference, manifest: locked.manifest },
+    lane: 'network',
+    run: (_inputs, at) => copyManifest(locked.reference, locked.manifest, platform, ports, at.signal),
+  }
+}
+
+function mirrorTask(image: ImagePlan, platform: PlatformName, ports: ReleasePorts): Task {
+  const pin = image.locked?.pin
+  const manifest = pin?.kind === 'image' ? pin.platforms[platform] : undefined
+  if (pin?.kind !== 'image' || manifest === undefined) throw unpinned(`${image.component} for ${platform}`)
+  return {
+    id: `mirror/${image.component}/${platform}`,
+    needs: {},
+    key: { rule: 'mirror@1', reference: pin.reference, manifest },
+    lane: 'network',
+    run: (_inputs, at) => copyManifest(pin.reference, manifest, platform, ports, at.signal),
+  }
+}
+
+async function copyManifest(reference: string, pinned: PinnedManifest, platform: PlatformName, ports: ReleasePorts, signal: AbortSignal): Promise<Descriptor> {
+  const target: Descriptor = { ...pinned, platform: platformOf(platform) }
+  const { registry, repository } = parseReference(reference)
+  const from = openRegistry({ registry, repository }, { addresses: ports.addresses, credentials: ports.credentials })
+  await copyGraph([target], from, ports.store, { concurrency: 4, signal })
+  return target
+}
+
+function sourceTask(image: ImagePlan, ports: ReleasePorts): Task {
+  const pin = sourcePin(image)
+  return {
+    id: `source/${image.component}`,
+    needs: {},
+    key: { rule: 'source@1', pin: pin as unknown as Json, edit: editOf(image) },
+    lane: 'network',
+    run: (_inputs, at) =>
+      withSource(image, ports, at, async (source) => {
+        const record: SourceRecord = { revision: source.revision, materials: source.materials }
+        return await pushBytes(ports.store, mediaTypes.json, canonicalJson(record as unknown as Json))
+      }),
+  }
+}
+
+function programsTask(plan: ReleasePlan, image: ImagePlan, platform: PlatformName, source: Task, ports: ReleasePorts): Task {
+  const pin = sourcePin(image)
+  const prebuilt = pin.kind === 'go-module' ? undefined : pin.prebuilt
+  const { build } = image
+  if (build === undefined) throw unpinned(`build of ${image.component}`)
+  if (prebuilt === undefined && build.kind === 'recipe') {
+    throw new RfoError('RFO_RELEASE_RECIPE', `${image.component} is built by a recipe with RUN steps, which needs a builder that can run them`, {
+      exit: 'build',
+      where: image.component,
+      next: `add --stand-in git, or leave ${image.component} out`,
+    })
+  }
+  return {
+    id: `programs/${image.component}/${platform}`,
+    needs: { source },
+    key: {
+      rule: 'programs@1',
+      pin: pin as unknown as Json,
+      build: build as unknown as Json,
+      files: (image.files ?? []) as unknown as Json,
+      edit: editOf(image),
+      platform,
+      epoch: plan.epoch,
+      builder: prebuilt === undefined ? goBuilder : 'prebuilt@1',
+    },
+    lane: 'cpu',
+    run: (_inputs, at) =>
+      withSource(image, ports, at, async (opened) => {
+        const programs =
+          prebuilt !== undefined
+            ? await prebuiltPrograms({ source: opened, prebuilt, outputs: outputsOf(image), platform })
+            : build.kind === 'go'
+              ? (await compileGo({ source: opened, build, platform, env: ports.env, workDir: ports.workDir, signal: at.signal, line: at.log })).programs
+              : []
+        const entries = programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
+        return await writeLayerTar([...entries, ...(await fileEntries(image, opened))], ports.store, plan.epoch)
+      }),
+  }
+}
+
+/** Files that nothing compiles: written in the pipeline, or taken from the source as they lie there. */
+async function fileEntries(image: ImagePlan, source: OpenSource): Promise<LayerEntry[]> {
+  return await Promise.all(
+    (image.files ?? []).map(async (file): Promise<LayerEntry> => {
+      const mode = Number.parseInt(file.mode, 8)
+      if ('text' in file) return { path: file.path, bytes: Buffer.from(file.text, 'utf8'), mode }
+      const root = await realpath(source.dir)
+      const inside = await realpath(join(root, file.from)).catch(() => undefined)
+      if (inside === undefined || !inside.startsWith(`${root}/`)) {
+        throw new RfoError('RFO_RELEASE_FILE', `the source has no file ${file.from}`, { exit: 'build', where: image.component })
+      }
+      return { path: file.path, file: inside, mode }
+    }),
+  )
+}
+
+/** Image paths of the programs that the component's build makes. */
+export function outputsOf(image: ImagePlan): readonly string[] {
+  if (image.build === undefined) return []
+  return image.build.kind === 'go' ? image.build.commands.map((command) => command.output) : image.build.outputs
+}
+
+function assembleTask(plan: ReleasePlan, image: ImagePlan, platform: PlatformName, base: Task | undefined, programs: Task, ports: ReleasePorts): Task {
+  const labels = imageLabels(plan, image, platform)
+  return {
+    id: `image/${image.component}/${platform}`,
+    needs: { programs, ...(base === undefined ? {} : { base }) },
+    key: { rule: 'image@1', config: image.config as unknown as Json, labels, layers: image.layers, epoch: plan.epoch, encoder: layerEncoder, platform },
+    lane: 'cpu',
+    async run({ base: baseManifest, programs: tar }) {
+      if (tar === undefined) throw new Error('the engine gives every need')
+      const layer = await compressLayer(tar, image.layers, ports.store, { workDir: ports.workDir })
+      const layers = [{ ...layer, createdBy: `rfo-build programs/${image.component}/${platform}` }]
+      const request = { layers, platform, config: image.config, labels, epoch: plan.epoch }
+      return await assembleImage(baseManifest === undefined ? request : { ...request, base: baseManifest }, ports.store)
+    },
+  }
+}
+
+function indexTask(plan: ReleasePlan, image: ImagePlan, platforms: ImageTasks['platforms'], ports: ReleasePorts): Task {
+  const pin = image.locked?.pin
+  const annotations: Record<string, string> = {
+    [annotationKeys.version]: image.version,
+    ...(pin?.kind === 'image' ? { [annotationKeys.baseName]: pin.reference, [annotationKeys.baseDigest]: pin.index.digest } : {}),
+  }
+  return {
+    id: `index/${image.component}`,
+    needs: Object.fromEntries(platforms.map((made) => [made.platform, made.image])),
+    key: { rule: 'index@1', platforms: platforms.map((made) => made.platform), annotations, release: plan.schema },
+    lane: 'cpu',
+    async run(inputs) {
+      const manifests = platforms.map((made) => {
+        const manifest = inputs[made.platform]
+        if (manifest === undefined) throw new Error('the engine gives every need')
+        return { ...manifest, platform: platformOf(made.platform) }
+      })
+      return await assembleIndex(manifests, annotations, ports.store)
+    },
+  }
+}
+
+async function withSource<T>(image: ImagePlan, ports: ReleasePorts, at: TaskRun, use: (source: OpenSource) => Promise<T>): Promise<T> {
+  const source = await openSource(sourcePin(image), {
+    env: ports.env,
+    addresses: ports.addresses,
+    workDir: ports.workDir,
+    signal: at.signal,
+    line: at.log,
+    ...(image.source?.kind === 'go-module' && image.source.edit !== undefined ? { edit: image.source.edit } : {}),
+  })
+  try {
+    return await use(source)
+  } finally {
+    await rm(source.dir, { recursive: true, force: true })
+  }
+}
+
+function editOf(image: ImagePlan): Json {
+  return image.source?.kind === 'go-module' && image.source.edit !== undefined ? (image.source.edit as unknown as Json) : null
+}
+
+function sourcePin(image: ImagePlan): SourcePin {
+  const pin = image.locked?.pin
+  if (pin === undefined || pin.kind === 'unresolved' || pin.kind === 'image') throw unpinned(`source of ${image.component}`)
+  return pin
+}
+
+/** A hole in the lock that the preflight should have named. */
+function unpinned(what: string): RfoError {
+  return new RfoError('RFO_RELEASE_LOCK', `${what} is not pinned in images.lock`, { exit: 'lock', next: 'rfo-build lock <version>' })
+}
+
+export async function readSourceRecord(ports: ReleasePorts, descriptor: Descriptor): Promise<SourceRecord> {
+  return (await readJson(ports.store, descriptor)) as unknown as SourceRecord
+}

@@ -1,0 +1,108 @@
+/** Reads what decides a release from the project folder: pipelines/ and images.lock. The texts are parsed in `plan`. */
+import { readdir, readFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { RfoError } from '../error.ts'
+import type { Digest } from '../oci/digest.ts'
+import { parseDigest } from '../oci/digest.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import { emptyLock, parseLock } from '../plan/lock-text.ts'
+import type { Lock } from '../plan/lock.ts'
+import { assemblePipelines, type FileText, type Pipelines } from '../plan/pipelines.ts'
+import { planRelease } from '../plan/plan-release.ts'
+import type { ReleasePlan } from '../plan/release-plan.ts'
+import { defaultUpstream, parseVersion, spell } from '../plan/version.ts'
+
+export interface ReleaseInputs {
+  /** as spelt by plan/version.ts */
+  readonly version: string
+  readonly pipelines: Pipelines
+  readonly lock: Lock
+  /** of all texts that were read; the no-op compares it */
+  readonly digest: Digest
+}
+
+/** A pipeline file or a lock larger than this was not written by hand. */
+const maxTextBytes = 8 * 1024 * 1024
+
+/**
+ * `project` holds pipelines/ and images.lock. `upstream` (`vX.Y.Z+rke2rN`) is the one of the same version and `rke2r1`
+ * unless the lock names another. Throws RFO_RELEASE_PROJECT, RFO_PLAN_*.
+ */
+export async function readInputs(project: string, version: string, options: { readonly upstream?: string; readonly platforms?: readonly PlatformName[] } = {}): Promise<ReleaseInputs> {
+  const parsed = parseVersion(version)
+  const lockText = await readText(project, 'images.lock')
+  const lock = lockText === undefined ? emptyLock : parseLock(lockText.text, lockText.file)
+  const upstream = options.upstream ?? lock.releases[spell(parsed)]?.upstream.version ?? spell(defaultUpstream(parsed))
+  const names = (await readdir(join(project, 'pipelines')).catch(() => undefined))?.filter((name) => name.endsWith('.yaml') && name !== 'release.yaml').sort()
+  if (names === undefined) throw notHere(project, 'pipelines/')
+  const release = await required(project, 'pipelines/release.yaml')
+  const list = await readText(project, `pipelines/upstream/${upstream}.yaml`)
+  if (list === undefined) {
+    throw new RfoError('RFO_RELEASE_UPSTREAM', `nothing is recorded of ${upstream}`, {
+      exit: 'usage',
+      where: `pipelines/upstream/${upstream}.yaml`,
+      next: `record RKE2's lists of ${upstream} there, or choose a version that is recorded: ${(await recorded(project)).join(', ')}`,
+    })
+  }
+  const components = await Promise.all(names.map((name) => required(project, `pipelines/${name}`)))
+  const pipelines = assemblePipelines({ release, components, upstream: list })
+  const platforms = options.platforms
+  return {
+    version: spell(parsed),
+    pipelines: platforms === undefined ? pipelines : { ...pipelines, release: { ...pipelines.release, platforms: only(pipelines.release.platforms, platforms) } },
+    lock,
+    digest: digestOfTexts([release, ...components, list, ...(lockText === undefined ? [] : [lockText]), { file: 'platforms', text: (platforms ?? []).join(',') }]),
+  }
+}
+
+/** The plan that a lock gives for these inputs. */
+export function planOf(inputs: ReleaseInputs, lock: Lock = inputs.lock): ReleasePlan {
+  const { release, components, upstream } = inputs.pipelines
+  return planRelease({ version: inputs.version, release, components: [...components.values()], upstream, lock })
+}
+
+function only<T extends PlatformName>(all: readonly T[], wanted: readonly PlatformName[]): T[] {
+  const kept = all.filter((platform) => wanted.includes(platform))
+  if (kept.length !== wanted.length) {
+    throw new RfoError('RFO_RELEASE_PLATFORM', `not a platform of this release: ${wanted.filter((platform) => !kept.includes(platform as T)).join(', ')}`, {
+      exit: 'usage',
+      where: 'pipelines/release.yaml',
+      next: `choose among ${all.join(', ')}`,
+    })
+  }
+  return kept
+}
+
+async function recorded(project: string): Promise<string[]> {
+  const names = await readdir(join(project, 'pipelines/upstream')).catch(() => [])
+  return names.filter((name) => name.endsWith('.yaml')).map((name) => name.slice(0, -'.yaml'.length))
+}
+
+async function required(project: string, file: string): Promise<FileText> {
+  const text = await readText(project, file)
+  if (text === undefined) throw notHere(project, file)
+  return text
+}
+
+async function readText(project: string, file: string): Promise<FileText | undefined> {
+  try {
+    const text = await readFile(join(project, file), 'utf8')
+    if (text.length > maxTextBytes) throw new RfoError('RFO_RELEASE_PROJECT', `more than ${maxTextBytes} bytes`, { exit: 'usage', where: file })
+    return { file, text }
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (cause instanceof RfoError) throw cause
+    throw new RfoError('RFO_RELEASE_PROJECT', `can't read: ${(cause as NodeJS.ErrnoException).code}`, { exit: 'machine', where: file, cause })
+  }
+}
+
+function notHere(project: string, file: string): RfoError {
+  return new RfoError('RFO_RELEASE_PROJECT', `no ${file} here`, { exit: 'usage', where: project, next: 'run rfo-build in a checkout that holds pipelines/ and images.lock' })
+}
+
+function digestOfTexts(texts: readonly FileText[]): Digest {
+  const hash = createHash('sha256')
+  for (const { file, text } of texts) hash.update(`${file}\n${text.length}\n`).update(text)
+  return parseDigest(`sha256:${hash.digest('hex')}`)
+}

@@ -1,0 +1,137 @@
+/**
+ * Lays a release out as `<outDir>/<version>/`: in a temporary folder beside it, flushed, then renamed. Blobs are linked
+ * out of the working store where the file system allows, so that no byte is written twice.
+ */
+import { chmod, copyFile, link, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { canonicalJson } from '../oci/json.ts'
+import { layoutIndexBytes } from '../content/layout.ts'
+import { readBytes } from '../content/read.ts'
+import { RfoError } from '../error.ts'
+import { hex, type Digest } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { parseIndex } from '../oci/manifest.ts'
+import { annotationKeys } from '../oci/mediatype.ts'
+import type { WorkingStore } from './ports.ts'
+import { layoutEntries, reachable } from './oci-entries.ts'
+
+export interface LayOutInput {
+  readonly version: string
+  readonly outDir: string
+  /** the root index: files by title */
+  readonly root: Descriptor
+  /** files beside the root: statement, bundle, signatures, by title */
+  readonly beside: Descriptor
+  readonly images: readonly { readonly reference: string; readonly index: Descriptor; readonly attached: Descriptor }[]
+}
+
+/** Gives the folder. */
+export async function layOut(input: LayOutInput, store: WorkingStore): Promise<string> {
+  const target = join(input.outDir, input.version)
+  await mkdir(input.outDir, { recursive: true })
+  await removeLeftovers(input.outDir, input.version)
+  const folder = join(input.outDir, `.${input.version}.${randomUUID()}`)
+  try {
+    await writeFiles(folder, input, store)
+    await writeLayout(join(folder, 'oci'), input, store)
+    await swap(folder, target)
+  } catch (thrown) {
+    await rm(folder, { recursive: true, force: true })
+    throw machine(thrown, target)
+  }
+  return target
+}
+
+async function writeFiles(folder: string, input: LayOutInput, store: WorkingStore): Promise<void> {
+  for (const list of [input.root, input.beside]) {
+    const index = parseIndex(await readBytes(store, list))
+    for (const entry of index.manifests) {
+      const path = entry.annotations?.[annotationKeys.title]
+      if (path !== undefined) await copyOut(store, entry.digest, join(folder, path))
+    }
+  }
+}
+
+async function writeLayout(folder: string, input: LayOutInput, store: WorkingStore): Promise<void> {
+  const blobs = new Set<Digest>()
+  for (const image of input.images) {
+    for (const descriptor of await reachable(image.index, store)) blobs.add(descriptor.digest)
+    for (const attached of parseIndex(await readBytes(store, image.attached)).manifests) {
+      for (const descriptor of await reachable(attached as Descriptor, store)) blobs.add(descriptor.digest)
+    }
+  }
+  for (const digest of [...blobs].sort()) await linkOut(store, digest, join(folder, 'blobs', 'sha256', hex(digest)))
+  const entries = await layoutEntries(input.images, store)
+  await writeFlushed(join(folder, 'index.json'), layoutIndexBytes(entries))
+  await writeFlushed(join(folder, 'oci-layout'), canonicalJson({ imageLayoutVersion: '1.0.0' }))
+}
+
+/** Small texts are copied: people edit them, and an edit must not reach the store. */
+async function copyOut(store: WorkingStore, digest: Digest, path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  await copyFile(store.blobPath(digest), path)
+  await chmod(path, 0o644)
+}
+
+/** Links a blob, or copies it where linking is refused (another file system, no permission). */
+async function linkOut(store: WorkingStore, digest: Digest, path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const from = store.blobPath(digest)
+  try {
+    await link(from, path)
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code
+    if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK' && code !== 'ENOTSUP') throw cause
+    await copyFile(from, path)
+  }
+}
+
+export async function writeFlushed(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o644)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** A folder can't be renamed over another: the old one steps aside first and goes last. */
+async function swap(folder: string, target: string): Promise<void> {
+  const old = `${folder}.old`
+  let moved = false
+  try {
+    await rename(target, old)
+    moved = true
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+  }
+  try {
+    await rename(folder, target)
+  } catch (cause) {
+    if (moved) await rename(old, target)
+    throw cause
+  }
+  const parent = await open(dirname(target), 'r')
+  try {
+    await parent.sync()
+  } finally {
+    await parent.close()
+  }
+  if (moved) await rm(old, { recursive: true, force: true })
+}
+
+/** What a killed run left behind: our own temporary folders only, never anything else. */
+async function removeLeftovers(outDir: string, version: string): Promise<void> {
+  const ours = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(\.old)?$/
+  for (const name of await readdir(outDir)) {
+    if (name.startsWith(`.${version}.`) && ours.test(name.slice(version.length + 2))) await rm(join(outDir, name), { recursive: true, force: true })
+  }
+}
+
+function machine(thrown: unknown, where: string): unknown {
+  const code = (thrown as NodeJS.ErrnoException).code
+  if (thrown instanceof RfoError || typeof code !== 'string') return thrown
+  return new RfoError('RFO_RELEASE_WRITE', code === 'ENOSPC' ? 'no room left on the disk' : `can't write: ${code}`, { exit: 'machine', where, cause: thrown, next: 'free some room or fix the permission, then run the same command again' })
+}

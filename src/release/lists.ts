@@ -1,0 +1,75 @@
+/** Image lists and checksum files, in RKE2's names and form (contract). */
+import { architectures, type Architecture, type PlatformName } from '../oci/platform.ts'
+import { RfoError } from '../error.ts'
+import type { ReleasePlan } from '../plan/release-plan.ts'
+import type { Digest } from '../oci/digest.ts'
+import { hex } from '../oci/digest.ts'
+import { by } from './root.ts'
+
+/** RKE2's `rke2-images`: what a server needs with the default CNI. */
+const legacyGroups: readonly string[] = ['core', 'canal']
+
+export interface ReleaseFileText {
+  readonly path: string
+  readonly text: string
+}
+
+/**
+ * `rfo-images[-<group>].linux-<arch>.txt`, one reference a line in RKE2's order, and `rfo-images-all…` sorted and
+ * unique. A group that has no image on a platform has no file there.
+ */
+export function imageLists(plan: ReleasePlan): ReleaseFileText[] {
+  const files: ReleaseFileText[] = []
+  for (const platform of plan.platforms) {
+    const arch = platform.slice('linux/'.length)
+    const made = plan.images.filter((image) => image.platforms[platform]?.status === 'made')
+    const inGroup = (group: string): string[] => made.filter((image) => image.groups.includes(group)).map((image) => image.reference)
+    const groups = [...new Set(made.flatMap((image) => image.groups))].sort()
+    for (const group of groups) files.push(list(`rfo-images-${group}.linux-${arch}.txt`, inGroup(group)))
+    files.push(list(`rfo-images.linux-${arch}.txt`, [...new Set(legacyGroups.flatMap(inGroup))]))
+    files.push(list(`rfo-images-all.linux-${arch}.txt`, [...new Set(made.map((image) => image.reference))].sort()))
+  }
+  return files.filter((file) => file.text !== '')
+}
+
+function list(path: string, references: readonly string[]): ReleaseFileText {
+  return { path, text: references.map((reference) => `${reference}\n`).join('') }
+}
+
+export interface SummedFile {
+  readonly path: string
+  readonly digest: Digest
+  /** 64 hex characters */
+  readonly sm3: string
+}
+
+/** The platform whose file this is, by RKE2's `.linux-<arch>` in its name; undefined = of no platform. */
+export function platformOfFile(path: string): PlatformName | undefined {
+  const found = /\.linux-([a-z0-9]+)(?:\.|$)/.exec(path)?.[1]
+  return found !== undefined && found in architectures ? `linux/${found as Architecture}` : undefined
+}
+
+/**
+ * `sha256sum-<arch>.txt` and `sm3sum-<arch>.txt`: that platform's files and those of no platform, by path. Installers
+ * grep these lists, so a name that contains another one is a bug, not a style.
+ */
+export function checksumLists(platforms: readonly PlatformName[], files: readonly SummedFile[]): ReleaseFileText[] {
+  return platforms.flatMap((platform) => {
+    const arch = platform.slice('linux/'.length)
+    const own = files.filter((file) => (platformOfFile(file.path) ?? platform) === platform).sort(by((file) => file.path))
+    refuseContained(own.map((file) => file.path))
+    return [
+      { path: `sha256sum-${arch}.txt`, text: own.map((file) => `${hex(file.digest)}  ${file.path}\n`).join('') },
+      { path: `sm3sum-${arch}.txt`, text: own.map((file) => `${file.sm3}  ${file.path}\n`).join('') },
+    ]
+  })
+}
+
+function refuseContained(paths: readonly string[]): void {
+  const all = paths.join('\n')
+  for (const path of paths) {
+    if (all.indexOf(path) !== all.lastIndexOf(path)) {
+      throw new RfoError('RFO_RELEASE_NAME', `file name ${path} is contained in another one of the same checksum list`, { exit: 'bug' })
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/** `release`: plan → tasks → a folder that appears whole or not at all. */
+import { results } from '../content/results.ts'
+import { exitFor, exitCodes, RfoError } from '../error.ts'
+import { execute } from '../graph/execute.ts'
+import type { Task } from '../graph/task.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { chartTasks } from './chart-tasks.ts'
+import { evidenceTasks } from './evidence-tasks.ts'
+import { imageTasks } from './image-tasks.ts'
+import { layOut } from './lay-out.ts'
+import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import { releaseTasks } from './release-tasks.ts'
+
+export interface MadeRelease {
+  readonly root: Digest
+  readonly folder: string
+  readonly ran: number
+  readonly cached: number
+}
+
+/** Throws the first cause when a task failed; the others stand in its details. */
+export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts): Promise<MadeRelease> {
+  const images = imageTasks(request.plan, ports)
+  const evidence = evidenceTasks(request, images, ports)
+  const charts = chartTasks(request.plan, ports)
+  const { release, statement } = releaseTasks(request, evidence, charts, ports)
+  const report = await execute([release, statement, ...evidence.map((made) => made.sign)], {
+    results: results(ports.store),
+    lanes: ports.lanes,
+    failureMode: request.failureMode,
+    signal: ports.signal,
+    listener: ports.listener,
+    now: ports.now,
+    ...(ports.logs === undefined ? {} : { logs: ports.logs }),
+  })
+  refuseFailures(report.failures)
+  const result = (task: Task): Descriptor => {
+    const descriptor = report.results.get(task.id)
+    if (descriptor === undefined) throw new Error(`no result of ${task.id}`)
+    return descriptor
+  }
+  const root = result(release)
+  const folder = await layOut(
+    {
+      version: request.plan.version,
+      outDir: request.outDir,
+      root,
+      beside: result(statement),
+      images: evidence.map(({ images: made, sign }) => ({ reference: made.image.reference, index: result(made.index), attached: result(sign) })),
+    },
+    ports.store,
+  )
+  return { root: root.digest, folder, ran: report.ran, cached: report.cached }
+}
+
+function refuseFailures(failures: readonly { readonly task: string; readonly error: RfoError }[]): void {
+  const [first] = failures
+  if (first === undefined) return
+  const exit = exitFor(failures.map((failure) => failure.error))
+  const decisive = failures.find((failure) => exitCodes[failure.error.exit] === exit) ?? first
+  const placed = decisive.error.at(decisive.task)
+  const others = failures.filter((failure) => failure !== decisive).map((failure) => failure.error.at(failure.task).line())
+  throw new RfoError(placed.code, placed.message, {
+    exit: placed.exit,
+    ...(placed.where === undefined ? {} : { where: placed.where }),
+    ...(placed.next === undefined ? {} : { next: placed.next }),
+    cause: decisive.error,
+    details: [...placed.details, ...others],
+  })
+}

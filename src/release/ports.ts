@@ -1,0 +1,53 @@
+/** What a release needs from the world: made once in the composition root, passed on as plain values and functions. */
+import type { ExecuteOptions } from '../graph/execute.ts'
+import type { Lane } from '../graph/task.ts'
+import type { Listener } from '../graph/event.ts'
+import type { Addresses } from '../plan/addresses.ts'
+import type { ReleasePlan } from '../plan/release-plan.ts'
+import type { SigningKey } from '../sign/key.ts'
+import type { ContentStore } from '../content/store.ts'
+import type { CredentialSource } from '../content/credentials.ts'
+import type { Digest } from '../oci/digest.ts'
+
+/** The working store: a content store whose blobs are files, so that laying out a release links instead of writing twice. */
+export interface WorkingStore extends ContentStore {
+  blobPath(digest: Digest): string
+}
+
+export interface ReleasePorts {
+  readonly store: WorkingStore
+  /** One log file a task. */
+  readonly logs?: NonNullable<ExecuteOptions['logs']>
+  /** Holds module caches, extracted sources and temporary files; may be deleted at any time between runs. */
+  readonly workDir: string
+  readonly env: Readonly<Record<string, string>>
+  readonly addresses: Addresses
+  readonly credentials: CredentialSource
+  readonly listener: Listener
+  /** milliseconds; for events alone, never in an output */
+  readonly now: () => number
+  readonly signal: AbortSignal
+  readonly lanes: Readonly<Record<Lane, number>>
+}
+
+/** Said of everything in a release that stands in for real input; carried as a file, in labels and in the statement. */
+export interface StandInMark {
+  /** Name of the file at the release's top level, and its text. */
+  readonly file: string
+  readonly text: string
+  /** Fingerprint of the stand-in world's own key. */
+  readonly keyFingerprint: string
+}
+
+export interface ReleaseRequest {
+  readonly plan: ReleasePlan
+  /** images.lock of this release alone, as shipped. */
+  readonly lockText: string
+  readonly key: SigningKey
+  readonly mark?: StandInMark
+  readonly failureMode: 'finish' | 'stop' | 'kill'
+  /** The release's folder is made in here: `<outDir>/<version>/`. */
+  readonly outDir: string
+  /** of rfo-build */
+  readonly toolVersion: string
+}

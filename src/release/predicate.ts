@@ -1,0 +1,105 @@
+/** Plan and digests → the release predicate: what the signed statement says. Pure. */
+import type { ReleasePredicate } from '../attest/release.ts'
+import { predicateTypes, statement, statementBytes, subjectOf } from '../attest/statement.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Json } from '../oci/json.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import { standInsOf } from './labels.ts'
+import { by } from './root.ts'
+
+export interface FileRecord {
+  readonly path: string
+  readonly digest: Digest
+  readonly size: number
+  readonly sm3: string
+}
+
+export interface PredicateFacts {
+  readonly plan: ReleasePlan
+  readonly root: { readonly digest: Digest; readonly index: Json }
+  readonly files: readonly FileRecord[]
+  /** `index/<component>` and `image/<component>/<platform>` */
+  readonly inputs: Readonly<Record<string, Descriptor>>
+  readonly keyFingerprint?: string
+}
+
+export function releasePredicate(facts: PredicateFacts): ReleasePredicate {
+  const { plan, inputs } = facts
+  return {
+    schema: 'rfo-build.release/1',
+    version: plan.version,
+    upstream: plan.upstream,
+    epoch: plan.epoch,
+    root: facts.root,
+    platforms: [...plan.platforms],
+    bases: Object.fromEntries(
+      plan.platforms.flatMap((platform) => {
+        const base = plan.bases[platform]
+        if (base === undefined || base.locked?.kind !== 'image') return []
+        return [
+          [
+            platform,
+            {
+              name: base.name,
+              reference: base.reference,
+              digest: base.locked.manifest.digest,
+              ...(base.reason === undefined ? {} : { reason: base.reason }),
+              ...(base.locked.standIn === undefined ? {} : { standIn: base.locked.standIn }),
+            },
+          ],
+        ]
+      }),
+    ),
+    images: plan.images.map((image) => ({
+      component: image.component,
+      reference: image.reference,
+      action: image.action,
+      groups: [...image.groups],
+      ...pinned(inputs[`index/${image.component}`]),
+      platforms: Object.fromEntries(
+        plan.platforms.map((platform) => {
+          const planned = image.platforms[platform]
+          if (planned?.status !== 'made') return [platform, { status: 'unsupported' as const, reason: planned?.reason ?? 'not planned' }]
+          return [platform, { status: 'made' as const, digest: pinned(inputs[`image/${image.component}/${platform}`]).digest }]
+        }),
+      ),
+      ...(image.deviates === undefined ? {} : { deviates: image.deviates }),
+      ...standInOf(plan, image),
+    })),
+    files: [...facts.files].sort(by((file) => file.path)),
+    standIns: standIns(plan),
+    ...(facts.keyFingerprint === undefined ? {} : { sandboxKey: facts.keyFingerprint }),
+  }
+}
+
+function pinned(descriptor: Descriptor | undefined): { digest: Digest; size: number } {
+  if (descriptor === undefined) throw new Error('the engine gives every need')
+  return { digest: descriptor.digest, size: descriptor.size }
+}
+
+function standInOf(plan: ReleasePlan, image: ImagePlan): { standIn?: string } {
+  const said = [...new Set(plan.platforms.flatMap((platform) => (image.platforms[platform]?.status === 'made' ? standInsOf(plan, image, platform as PlatformName) : [])))]
+  return said.length === 0 ? {} : { standIn: said.join('; ') }
+}
+
+/** Every stand-in of the release: images by component, charts by name. */
+function standIns(plan: ReleasePlan): { what: string; standsFor: string }[] {
+  const images = plan.images.flatMap((image) => {
+    const said = standInOf(plan, image).standIn
+    return said === undefined ? [] : [{ what: `image ${image.component}`, standsFor: said }]
+  })
+  const charts = plan.charts.flatMap((chart) => (chart.locked?.kind === 'chart' && chart.locked.standIn !== undefined ? [{ what: `chart ${chart.name}`, standsFor: chart.locked.standIn }] : []))
+  return [...images, ...charts]
+}
+
+/** The statement whose subjects are the root, every file as it lies and every image index. */
+export function releaseStatement(predicate: ReleasePredicate): Buffer {
+  const subjects = [
+    subjectOf(predicate.root.digest, predicate.version),
+    ...predicate.images.map((image) => subjectOf(image.digest, image.reference)),
+    ...predicate.files.map((file) => subjectOf(file.digest, file.path)),
+  ]
+  return statementBytes(statement(subjects, predicateTypes.release, predicate as unknown as Json))
+}

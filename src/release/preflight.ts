@@ -1,0 +1,111 @@
+/** All that is missing, said before the first task runs: lock, programs on the PATH, disk, a place to write. */
+import { access, constants, mkdir, statfs } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { exitOrder, RfoError } from '../error.ts'
+import { architectures, type Architecture, type PlatformName } from '../oci/platform.ts'
+import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+
+export interface PreflightInput {
+  readonly plan: ReleasePlan
+  readonly env: Readonly<Record<string, string>>
+  /** folders that will be written */
+  readonly writes: readonly string[]
+  /** architecture of this machine, in OCI's names */
+  readonly host: Architecture
+}
+
+/** A release of all components at full size takes about this much; a smaller disk fails late and half done. */
+const neededBytes = { compiled: 12 * 2 ** 30, assembled: 1 * 2 ** 30 } as const
+
+/** Throws one error that lists everything; its exit code is that of the first cause in the contract's order. */
+export async function preflight(input: PreflightInput): Promise<void> {
+  const found = [...lockProblems(input.plan), ...(await programProblems(input)), ...(await diskProblems(input))]
+  const [first] = exitOrder.flatMap((exit) => found.filter((problem) => problem.exit === exit))
+  if (first === undefined) return
+  if (found.length === 1) throw first
+  throw new RfoError(first.code, `${first.message}, and ${found.length - 1} more`, {
+    exit: first.exit,
+    ...(first.where === undefined ? {} : { where: first.where }),
+    ...(first.next === undefined ? {} : { next: first.next }),
+    details: found.map((problem) => problem.line()),
+  })
+}
+
+function lockProblems(plan: ReleasePlan): RfoError[] {
+  return plan.unresolved.map(
+    ({ what, reason }) => new RfoError('RFO_LOCK_UNRESOLVED', `${what} is not pinned: ${reason}`, { exit: 'lock', where: 'images.lock', next: `rfo-build lock ${plan.version}` }),
+  )
+}
+
+async function programProblems({ plan, env, host }: PreflightInput): Promise<RfoError[]> {
+  const problems: RfoError[] = []
+  const missing = async (program: string, whose: string, next: string): Promise<void> => {
+    if (!(await onPath(program, env))) problems.push(new RfoError('RFO_PREFLIGHT_PROGRAM', `no program ${program} on the PATH`, { exit: 'machine', where: whose, next }))
+  }
+  const compiled = plan.images.filter(isCompiled)
+  if (compiled.length > 0) await missing('go', compiled.map((image) => image.component).join(', '), 'install Go 1.21 or newer, or use --sandbox')
+  for (const compiler of crossCompilers(plan, compiled, host)) await missing(compiler.program, compiler.component, `install ${compiler.program}`)
+  if (plan.images.some((image) => image.locked?.pin.kind === 'git' && image.locked.pin.archive === undefined)) await missing('git', 'git sources', 'install git')
+  for (const image of plan.images) {
+    if (image.build?.kind === 'recipe' && image.locked?.pin.kind !== 'unresolved' && !isPrebuilt(image)) {
+      problems.push(new RfoError('RFO_PREFLIGHT_RECIPE', `needs a builder that can run RUN steps: ${image.build.reason}`, { exit: 'build', where: image.component, next: 'use --stand-in git' }))
+    }
+  }
+  return problems
+}
+
+/** Compiled here by the host's `go`. */
+export function isCompiled(image: ImagePlan): boolean {
+  return image.action === 'rebuild' && image.build?.kind === 'go' && !isPrebuilt(image) && image.locked !== undefined && image.locked.pin.kind !== 'unresolved'
+}
+
+function isPrebuilt(image: ImagePlan): boolean {
+  const pin = image.locked?.pin
+  return (pin?.kind === 'git' || pin?.kind === 'archive') && pin.prebuilt !== undefined
+}
+
+function crossCompilers(plan: ReleasePlan, compiled: readonly ImagePlan[], host: Architecture): { program: string; component: string }[] {
+  return compiled.flatMap((image) => {
+    if (image.build?.kind !== 'go') return []
+    return image.build.cgo
+      .filter((architecture) => plan.platforms.includes(`linux/${architecture}` as PlatformName) && image.platforms[`linux/${architecture}`]?.status === 'made')
+      .map((architecture) => ({ program: architecture === host ? 'gcc' : `${architectures[architecture].rpm}-linux-gnu-gcc`, component: image.component }))
+  })
+}
+
+async function onPath(program: string, env: Readonly<Record<string, string>>): Promise<boolean> {
+  for (const folder of (env['PATH'] ?? '').split(delimiter)) {
+    if (folder === '') continue
+    try {
+      await access(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      // not in this folder
+    }
+  }
+  return false
+}
+
+async function diskProblems({ plan, writes }: PreflightInput): Promise<RfoError[]> {
+  const problems: RfoError[] = []
+  const needed = plan.images.some(isCompiled) ? neededBytes.compiled : neededBytes.assembled
+  for (const folder of writes) {
+    try {
+      await mkdir(folder, { recursive: true })
+      await access(folder, constants.W_OK)
+      const { bavail, bsize } = await statfs(folder)
+      const free = bavail * bsize
+      if (free < needed) {
+        problems.push(new RfoError('RFO_PREFLIGHT_DISK', `${mib(free)} MiB free, ${mib(needed)} MiB needed`, { exit: 'machine', where: folder, next: 'free some room, or choose another disk with --store and --out' }))
+      }
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code ?? 'error'
+      problems.push(new RfoError('RFO_PREFLIGHT_WRITE', `can't write here: ${code}`, { exit: 'machine', where: folder, cause, next: 'choose another folder with --store and --out' }))
+    }
+  }
+  return problems
+}
+
+function mib(bytes: number): number {
+  return Math.floor(bytes / 2 ** 20)
+}

@@ -1,0 +1,39 @@
+/**
+ * Blobs of the working store share their bytes with the release folder (hard links). Whoever changed a file there
+ * changed the store: such blobs are dropped before a run, and the tasks that made them run again.
+ */
+import { rm, stat } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { createDigester, parseDigest, type Digest } from '../oci/digest.ts'
+import type { WorkingStore } from './ports.ts'
+
+/** Gives the digests that were dropped. */
+export async function dropChangedBlobs(folder: string, paths: readonly string[], store: WorkingStore): Promise<Digest[]> {
+  const dropped: Digest[] = []
+  for (const path of paths) {
+    const name = /^oci\/blobs\/sha256\/([0-9a-f]{64})$/.exec(path)?.[1]
+    if (name === undefined) continue
+    const digest = parseDigest(`sha256:${name}`)
+    const blob = store.blobPath(digest)
+    if (!(await sameFile(join(folder, path), blob)) || (await digestOfFile(blob)) === digest) continue
+    await rm(blob, { force: true })
+    dropped.push(digest)
+  }
+  return dropped
+}
+
+async function sameFile(a: string, b: string): Promise<boolean> {
+  try {
+    const [x, y] = await Promise.all([stat(a), stat(b)])
+    return x.ino === y.ino && x.dev === y.dev
+  } catch {
+    return false
+  }
+}
+
+async function digestOfFile(path: string): Promise<Digest> {
+  const digester = createDigester()
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) digester.update(chunk as Uint8Array)
+  return digester.finish()
+}

@@ -1,0 +1,55 @@
+/** Every file that the statement lists, hashed once; everything else must be a file that no list can cover. */
+import { join } from 'node:path'
+import type { ReleaseFileEntry, ReleasePredicate } from '../../attest/release.ts'
+import type { RfoError } from '../../error.ts'
+import { checksumLists } from '../lists.ts'
+import { isRooted } from '../root.ts'
+import { untrusted } from './finding.ts'
+import { hashFile, readSmall } from './tree.ts'
+
+export const statementPath = 'evidence/release.json'
+export const bundlePath = 'evidence/release.sigstore.json'
+
+/** A checksum list of a release of thousands of files stays far below. */
+const maxListBytes = 16 * 1024 * 1024
+
+export async function verifyFiles(folder: string, predicate: ReleasePredicate, present: ReadonlySet<string>): Promise<RfoError[]> {
+  const findings: RfoError[] = []
+  for (const file of predicate.files) {
+    if (!present.has(file.path)) {
+      findings.push(untrusted('RFO_VERIFY_MISSING', 'the statement lists a file that is not there', file.path))
+      continue
+    }
+    const found = await hashFile(join(folder, file.path), true)
+    if (found.size !== file.size) findings.push(untrusted('RFO_VERIFY_FILE', `${found.size} bytes, the statement says ${file.size}`, file.path))
+    else if (found.digest !== file.digest) findings.push(untrusted('RFO_VERIFY_FILE', `is ${found.digest}, the statement says ${file.digest}`, file.path))
+    else if (found.sm3 !== file.sm3) findings.push(untrusted('RFO_VERIFY_FILE', `its SM3 is ${found.sm3}, the statement says ${file.sm3}`, file.path))
+  }
+  return findings
+}
+
+export function checksumPaths(predicate: ReleasePredicate): string[] {
+  return predicate.platforms.flatMap((platform) => {
+    const arch = platform.slice('linux/'.length)
+    return [`sha256sum-${arch}.txt`, `sm3sum-${arch}.txt`]
+  })
+}
+
+/** The lists that installers read say the same as the statement; made again from it, they are the same bytes. */
+export async function verifyChecksumLists(folder: string, predicate: ReleasePredicate): Promise<RfoError[]> {
+  const sums = new Set(checksumPaths(predicate))
+  const summed = predicate.files.filter((file: ReleaseFileEntry) => isRooted(file.path) && !sums.has(file.path))
+  const findings: RfoError[] = []
+  for (const expected of checksumLists(predicate.platforms, summed)) {
+    const found = await readSmall(join(folder, expected.path), maxListBytes, expected.path)
+    if (found !== undefined && found.toString('utf8') !== expected.text) {
+      findings.push(untrusted('RFO_VERIFY_CHECKSUMS', 'this list differs from the signed statement', expected.path))
+    }
+  }
+  return findings
+}
+
+/** Files beside the listed ones that a release has by its form; all others are extras. */
+export function besidePaths(predicate: ReleasePredicate): string[] {
+  return [statementPath, bundlePath, ...checksumPaths(predicate).flatMap((path) => [`${path}.sig`, `${path}.sigstore.json`]), 'oci/index.json', 'oci/oci-layout']
+}

@@ -1,0 +1,18 @@
+/** What verifying finds: errors with a place, collected so that one run tells everything. */
+import { RfoError, type ErrorCode, type ExitName } from '../../error.ts'
+
+export function untrusted(code: ErrorCode, message: string, where: string): RfoError {
+  return new RfoError(code, message, { exit: 'untrusted', where, next: 'do not use this release; fetch it again and compare' })
+}
+
+export function condition(code: ErrorCode, message: string, where: string, next?: string): RfoError {
+  return finding('condition', code, message, where, next)
+}
+
+export function undecided(code: ErrorCode, message: string, where: string, next?: string): RfoError {
+  return finding('undecided', code, message, where, next)
+}
+
+function finding(exit: ExitName, code: ErrorCode, message: string, where: string, next: string | undefined): RfoError {
+  return new RfoError(code, message, { exit, where, ...(next === undefined ? {} : { next }) })
+}

@@ -1,0 +1,199 @@
+/** The images of a release: every blob by its digest, the manifests that were signed, and everything attached to them. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { predicateTypes } from '../../attest/statement.ts'
+import type { ReleaseImage, ReleasePredicate } from '../../attest/release.ts'
+import { layoutIndexBytes, openLayout } from '../../content/layout.ts'
+import { readBytes } from '../../content/read.ts'
+import type { ContentReader } from '../../content/store.ts'
+import { RfoError, toRfoError } from '../../error.ts'
+import { canonicalJson, type Json } from '../../oci/json.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { hex, isDigest, type Digest } from '../../oci/digest.ts'
+import { parseIndex } from '../../oci/manifest.ts'
+import { mediaTypes } from '../../oci/mediatype.ts'
+import { platformOf, type PlatformName } from '../../oci/platform.ts'
+import { legacyTags } from '../../sign/carriers.ts'
+import { verifyAttached } from '../../sign/attached.ts'
+import { findAttached, type Found } from '../../sign/find.ts'
+import type { PublicKey } from '../../sign/key.ts'
+import { maxSbomBytes } from '../evidence-tasks.ts'
+import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
+import { sbomPath } from '../release-tasks.ts'
+import { untrusted } from './finding.ts'
+import { hashFile, readSmall } from './tree.ts'
+
+export interface ImagesVerdict {
+  readonly findings: readonly RfoError[]
+  readonly blobs: number
+  /** indexes and platform manifests with both forms of signature */
+  readonly signed: number
+  readonly attestations: number
+}
+
+const layoutFile = canonicalJson({ imageLayoutVersion: '1.0.0' })
+const maxIndexBytes = 64 * 1024 * 1024
+
+export async function verifyImages(folder: string, predicate: ReleasePredicate, keys: readonly PublicKey[]): Promise<ImagesVerdict> {
+  const oci = join(folder, 'oci')
+  const findings: RfoError[] = []
+  if ((await readSmall(join(oci, 'oci-layout'), 1024, 'oci/oci-layout'))?.toString('utf8') !== layoutFile) {
+    findings.push(untrusted('RFO_VERIFY_LAYOUT', 'not the mark of an OCI image layout', 'oci/oci-layout'))
+    return { findings, blobs: 0, signed: 0, attestations: 0 }
+  }
+  const { blobs, findings: damaged } = await hashBlobs(oci)
+  findings.push(...damaged)
+  if (damaged.length > 0) return { findings, blobs: blobs.size, signed: 0, attestations: 0 } // nothing else can be said of damaged content
+  let layout: ContentReader
+  try {
+    layout = await openLayout(oci)
+  } catch (thrown) {
+    findings.push(toRfoError(thrown).at('oci/index.json'))
+    return { findings, blobs: blobs.size, signed: 0, attestations: 0 }
+  }
+  const used = new Set<Digest>()
+  const entries: Descriptor[] = []
+  let signed = 0
+  let attestations = 0
+  for (const image of predicate.images) {
+    try {
+      const checked = await verifyImage(folder, image, predicate, layout, keys)
+      for (const digest of checked.used) used.add(digest)
+      entries.push(...checked.entries)
+      signed += checked.signed
+      attestations += checked.attestations
+    } catch (thrown) {
+      findings.push(toRfoError(thrown).at(`oci: ${image.reference}`))
+    }
+  }
+  if (findings.length === 0) findings.push(...(await verifyIndexFile(oci, entries)), ...extraBlobs(blobs, used))
+  return { findings, blobs: blobs.size, signed, attestations }
+}
+
+async function hashBlobs(oci: string): Promise<{ blobs: Set<Digest>; findings: RfoError[] }> {
+  const findings: RfoError[] = []
+  const blobs = new Set<Digest>()
+  const folder = join(oci, 'blobs', 'sha256')
+  for (const name of (await readdir(folder).catch(() => [])).sort()) {
+    const where = `oci/blobs/sha256/${name}`
+    const digest = `sha256:${name}`
+    if (!isDigest(digest)) {
+      findings.push(untrusted('RFO_VERIFY_EXTRA', 'a file whose name is no digest', where))
+      continue
+    }
+    const found = await hashFile(join(folder, name), false)
+    if (found.digest !== digest) findings.push(untrusted('RFO_VERIFY_BLOB', `its bytes are ${found.digest}`, where))
+    blobs.add(digest)
+  }
+  return { blobs, findings }
+}
+
+interface CheckedImage {
+  readonly used: readonly Digest[]
+  readonly entries: readonly Descriptor[]
+  readonly signed: number
+  readonly attestations: number
+}
+
+async function verifyImage(folder: string, image: ReleaseImage, predicate: ReleasePredicate, layout: ContentReader, keys: readonly PublicKey[]): Promise<CheckedImage> {
+  const index: Descriptor = { mediaType: mediaTypes.index, digest: image.digest, size: image.size }
+  const content = await reachable(index, layout)
+  await everyBlob(content, layout)
+  const used = content.map((descriptor) => descriptor.digest)
+  const entries: Descriptor[] = [entryOfImage(image.reference, index)]
+  const manifests = await platformManifests(image, index, layout)
+  const attach = async (subject: Descriptor, predicates: readonly string[]): Promise<Map<string, Json>> => {
+    const checked = await checkAttached(subject, layout, keys, predicate.epoch, predicates)
+    used.push(...checked.used)
+    entries.push(...checked.entries)
+    return checked.predicates
+  }
+  await attach(index, [predicateTypes.cosignSign])
+  for (const [platform, manifest] of manifests) {
+    const said = await attach(manifest, [predicateTypes.cosignSign, predicateTypes.slsaProvenance, predicateTypes.cyclonedx])
+    await checkSbomFile(folder, sbomPath(image.component, platform), said.get(predicateTypes.cyclonedx))
+  }
+  return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 2 }
+}
+
+async function everyBlob(content: readonly Descriptor[], layout: ContentReader): Promise<void> {
+  for (const descriptor of content) {
+    if (!(await layout.exists(descriptor))) throw untrusted('RFO_VERIFY_MISSING', `no blob ${descriptor.digest} of ${descriptor.size} bytes`, `oci/blobs/sha256/${hex(descriptor.digest)}`)
+  }
+}
+
+/** The index holds exactly the manifests that the statement names, for exactly those platforms. */
+async function platformManifests(image: ReleaseImage, index: Descriptor, layout: ContentReader): Promise<Map<PlatformName, Descriptor>> {
+  const wanted = new Map<string, Digest>()
+  for (const [platform, made] of Object.entries(image.platforms)) if (made.status === 'made') wanted.set(platform, made.digest)
+  const found = new Map<PlatformName, Descriptor>()
+  for (const manifest of parseIndex(await readBytes(layout, index)).manifests) {
+    const name = `${manifest.platform?.os}/${manifest.platform?.architecture}`
+    if (wanted.get(name) !== manifest.digest) throw untrusted('RFO_VERIFY_PLATFORM', `the index names ${manifest.digest} for ${name}, which the statement does not`, index.digest)
+    const { mediaType, digest, size } = manifest
+    found.set(name as PlatformName, { mediaType, digest, size, platform: platformOf(name as PlatformName) })
+  }
+  if (found.size !== wanted.size) throw untrusted('RFO_VERIFY_PLATFORM', `the index names ${found.size} platforms, the statement ${wanted.size}`, index.digest)
+  return found
+}
+
+interface CheckedAttachments {
+  readonly used: readonly Digest[]
+  readonly entries: readonly Descriptor[]
+  readonly predicates: Map<string, Json>
+}
+
+async function checkAttached(subject: Descriptor, layout: ContentReader, keys: readonly PublicKey[], epoch: number, wanted: readonly string[]): Promise<CheckedAttachments> {
+  const found = await findAttached(subject, layout)
+  const { statements, signature, attestation } = verifyAttached(subject, found, { keys, epoch })
+  const types = statements.map((one) => one.statement.predicateType)
+  if ([...types].sort().join('\n') !== [...wanted].sort().join('\n')) {
+    throw untrusted('RFO_VERIFY_ATTACHED', `attached are ${types.sort().join(', ') || 'no bundles'}; wanted ${wanted.join(', ')}`, subject.digest)
+  }
+  const attests = wanted.length > 1
+  if (signature === undefined) throw untrusted('RFO_VERIFY_ATTACHED', 'no .sig for cosign 2', subject.digest)
+  if (attests !== attestation) throw untrusted('RFO_VERIFY_ATTACHED', attests ? 'no .att for cosign 2' : 'an .att that says nothing', subject.digest)
+  const entries = attachedEntries({ referrers: found.referrers.map(({ descriptor, artifactType }) => plain(descriptor, artifactType)), tags: tagsOf(subject, found) })
+  const used: Digest[] = []
+  for (const carrier of carriers(found)) used.push(...(await reachable(carrier.descriptor, layout)).map((descriptor) => descriptor.digest))
+  return { used, entries, predicates: new Map(statements.map((one) => [one.statement.predicateType, one.statement.predicate as Json])) }
+}
+
+function carriers(found: Found): { readonly descriptor: Descriptor }[] {
+  return [...found.referrers, ...(found.signature === undefined ? [] : [found.signature]), ...(found.attestation === undefined ? [] : [found.attestation])]
+}
+
+function tagsOf(subject: Descriptor, found: Found): { reference: string; manifest: Descriptor }[] {
+  const tags = legacyTags(subject.digest)
+  return [
+    ...(found.signature === undefined ? [] : [{ reference: tags.signature, manifest: plain(found.signature.descriptor) }]),
+    ...(found.attestation === undefined ? [] : [{ reference: tags.attestation, manifest: plain(found.attestation.descriptor) }]),
+  ]
+}
+
+function plain({ mediaType, digest, size }: Descriptor, artifactType?: string): Descriptor {
+  return { mediaType, digest, size, ...(artifactType === undefined ? {} : { artifactType }) }
+}
+
+/** The SBOM file says what the attestation says. */
+async function checkSbomFile(folder: string, path: string, predicate: Json | undefined): Promise<void> {
+  const bytes = await readSmall(join(folder, path), maxSbomBytes, path)
+  if (bytes === undefined) return // the list of files has told
+  let same = false
+  try {
+    same = predicate !== undefined && canonicalJson(JSON.parse(bytes.toString('utf8')) as Json) === canonicalJson(predicate)
+  } catch {
+    // not JSON: not the same
+  }
+  if (!same) throw untrusted('RFO_VERIFY_SBOM', 'this SBOM is not the one that is attested', path)
+}
+
+/** No list covers index.json: it must be what the signed facts give, byte for byte. */
+async function verifyIndexFile(oci: string, entries: readonly Descriptor[]): Promise<RfoError[]> {
+  const found = await readSmall(join(oci, 'index.json'), maxIndexBytes, 'oci/index.json')
+  return found?.toString('utf8') === layoutIndexBytes(entries) ? [] : [untrusted('RFO_VERIFY_LAYOUT', 'this index is not the one that the signed content gives', 'oci/index.json')]
+}
+
+function extraBlobs(blobs: ReadonlySet<Digest>, used: ReadonlySet<Digest>): RfoError[] {
+  return [...blobs].filter((digest) => !used.has(digest)).map((digest) => untrusted('RFO_VERIFY_EXTRA', 'a blob that nothing signed needs', `oci/blobs/sha256/${hex(digest)}`))
+}

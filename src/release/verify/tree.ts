@@ -1,0 +1,91 @@
+/** The files of a release folder: regular files in folders, nothing else. */
+import { constants } from 'node:fs'
+import { open, readdir } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { RfoError } from '../../error.ts'
+import { createDigester, type Digest } from '../../oci/digest.ts'
+import { untrusted } from './finding.ts'
+
+/** More entries than any release has; a folder made to exhaust us stops here. */
+const maxEntries = 1_000_000
+
+export interface Tree {
+  /** Relative paths with `/`, sorted by code unit. */
+  readonly files: readonly string[]
+  readonly findings: readonly RfoError[]
+}
+
+export async function readTree(folder: string): Promise<Tree> {
+  const files: string[] = []
+  const findings: RfoError[] = []
+  let entries = 0
+  const walk = async (below: string): Promise<void> => {
+    const names = await readdir(join(folder, below), { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
+      if (below === '' && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) {
+        throw new RfoError('RFO_VERIFY_ABSENT', 'no release here', { exit: 'usage', where: folder, cause, next: 'give a release folder, or make one: rfo-build release <version>' })
+      }
+      throw new RfoError('RFO_VERIFY_READ', `can't read: ${cause.code ?? cause.message}`, { exit: 'machine', where: join(folder, below), cause })
+    })
+    if (names.length === 0) findings.push(untrusted('RFO_VERIFY_EXTRA', 'a folder with nothing in it', below === '' ? '.' : below))
+    for (const entry of names) {
+      entries += 1
+      if (entries > maxEntries) throw untrusted('RFO_VERIFY_EXTRA', `more than ${maxEntries} entries`, folder)
+      const path = below === '' ? entry.name : `${below}/${entry.name}`
+      if (entry.isDirectory()) await walk(path)
+      else if (entry.isFile()) files.push(path)
+      else findings.push(untrusted('RFO_VERIFY_KIND', 'neither a regular file nor a folder', path))
+    }
+  }
+  await walk('')
+  return { files: files.sort(), findings }
+}
+
+export interface Hashed {
+  readonly digest: Digest
+  readonly sm3: string | undefined
+  /** bytes */
+  readonly size: number
+}
+
+/** One pass over one file; SM3 costs three SHA-256, so it is computed where a statement names it. */
+export async function hashFile(path: string, sm3: boolean): Promise<Hashed> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  try {
+    const digester = createDigester()
+    const other = sm3 ? createHash('sm3') : undefined
+    const buffer = Buffer.allocUnsafe(1 << 20)
+    let size = 0
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, null)
+      if (bytesRead === 0) break
+      const chunk = buffer.subarray(0, bytesRead)
+      size += bytesRead
+      digester.update(chunk)
+      other?.update(chunk)
+    }
+    return { digest: digester.finish(), sm3: other?.digest('hex'), size }
+  } finally {
+    await file.close()
+  }
+}
+
+/** A small file whole; undefined when it is absent. */
+export async function readSmall(path: string, maxBytes: number, where: string): Promise<Buffer | undefined> {
+  let file
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    if (code === 'ELOOP') throw untrusted('RFO_VERIFY_KIND', 'neither a regular file nor a folder', where)
+    throw new RfoError('RFO_VERIFY_READ', `can't read: ${code}`, { exit: 'machine', where, cause })
+  }
+  try {
+    const { size } = await file.stat()
+    if (size > maxBytes) throw untrusted('RFO_VERIFY_SIZE', `${size} bytes, more than the ${maxBytes} that such a file may have`, where)
+    return await file.readFile()
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,149 @@
+/** `verify`: the walk of a release backwards, without a network. Nothing unverified is read as a fact. */
+import { join } from 'node:path'
+import { predicateTypes } from '../../attest/statement.ts'
+import { ReleasePredicate } from '../../attest/release.ts'
+import { RfoError, toRfoError } from '../../error.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { canonicalJson } from '../../oci/json.ts'
+import type { PublicKey } from '../../sign/key.ts'
+import { verifyBlob, verifyBlobBundle, verifyBundle, type VerifiedStatement } from '../../sign/verify.ts'
+import { releaseStatement } from '../predicate.ts'
+import { isRooted, rootDigest, rootIndex } from '../root.ts'
+import type { Claim } from './claims.ts'
+import { besidePaths, bundlePath, checksumPaths, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
+import { condition, untrusted } from './finding.ts'
+import { verifyImages } from './images.ts'
+import { readSmall, readTree } from './tree.ts'
+
+export interface VerifyRequest {
+  readonly folder: string
+  readonly keys: readonly PublicKey[]
+  /** The version that the folder must hold. */
+  readonly expect?: string
+}
+
+export interface VerifyReport {
+  readonly predicate: ReleasePredicate
+  readonly root: Digest
+  /** of the key that signed the statement */
+  readonly fingerprint: string
+  /** true when the release says that it was made by the stand-in world's own key */
+  readonly standInWorld: boolean
+  readonly claims: readonly Claim[]
+  readonly findings: readonly RfoError[]
+}
+
+/** The statement of a release of thousands of images stays far below. */
+const maxStatementBytes = 64 * 1024 * 1024
+
+/** Throws when nothing can be said at all: no release, no statement, no key, not signed by a given key. */
+export async function verifyRelease(request: VerifyRequest): Promise<VerifyReport> {
+  const { folder, keys } = request
+  const tree = await readTree(folder)
+  const { verified, bytes } = await readStatement(folder, keys)
+  const predicate = parsePredicate(verified)
+  const findings: RfoError[] = [...tree.findings]
+  const claims: Claim[] = []
+  const claim = (name: Claim['name'], values: Claim['values'], found: readonly RfoError[]): void => {
+    findings.push(...found)
+    if (found.length === 0) claims.push({ name, values })
+  }
+  claim('statement', { fingerprint: verified.key.fingerprint }, sameStatement(bytes, verified))
+  if (request.expect !== undefined) claim('expected', { version: request.expect }, expected(predicate, request.expect))
+  claim('root', {}, checkRoot(predicate, verified))
+  claim('files', { count: predicate.files.length }, await verifyFiles(folder, predicate, new Set(tree.files)))
+  const lists = [...(await verifyChecksumLists(folder, predicate)), ...(await verifyListSignatures(folder, predicate, verified.key))]
+  claim('checksums', { count: checksumPaths(predicate).length }, lists)
+  const images = await verifyImages(folder, predicate, [verified.key])
+  const extras = extraFiles(tree.files, predicate)
+  findings.push(...images.findings, ...extras)
+  if (images.findings.length === 0) {
+    claims.push({ name: 'blobs', values: { count: images.blobs } }, { name: 'images', values: { count: predicate.images.length } })
+    claims.push({ name: 'signatures', values: { count: images.signed } }, { name: 'attestations', values: { count: images.attestations } })
+    if (extras.length === 0 && tree.findings.length === 0) claims.push({ name: 'extras', values: {} })
+  }
+  findings.push(...refuseStandIns(predicate, verified.key))
+  return { predicate, root: predicate.root.digest, fingerprint: verified.key.fingerprint, standInWorld: predicate.sandboxKey !== undefined, claims, findings }
+}
+
+async function readStatement(folder: string, keys: readonly PublicKey[]): Promise<{ verified: VerifiedStatement; bytes: Buffer | undefined }> {
+  const bundle = await readSmall(join(folder, bundlePath), maxStatementBytes * 2, bundlePath)
+  if (bundle === undefined) throw untrusted('RFO_VERIFY_MISSING', 'no signature of the release statement', bundlePath)
+  try {
+    const verified = verifyBundle(bundle, { keys, predicateType: predicateTypes.release })
+    return { verified, bytes: await readSmall(join(folder, statementPath), maxStatementBytes, statementPath) }
+  } catch (thrown) {
+    throw toRfoError(thrown).at(bundlePath)
+  }
+}
+
+function parsePredicate(verified: VerifiedStatement): ReleasePredicate {
+  const parsed = ReleasePredicate.safeParse(verified.statement.predicate)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw untrusted('RFO_VERIFY_STATEMENT', `not a release statement: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`.slice(0, 300), statementPath)
+}
+
+/** release.json is the signed payload, and its subjects are those that the predicate gives. */
+function sameStatement(bytes: Buffer | undefined, verified: VerifiedStatement): RfoError[] {
+  if (bytes === undefined) return [untrusted('RFO_VERIFY_MISSING', 'the release statement is not there', statementPath)]
+  return bytes.equals(verified.payload) ? [] : [untrusted('RFO_VERIFY_STATEMENT', 'this is not the statement that was signed', statementPath)]
+}
+
+function expected(predicate: ReleasePredicate, version: string): RfoError[] {
+  return predicate.version === version ? [] : [untrusted('RFO_VERIFY_VERSION', `this is ${predicate.version}, expected ${version}`, statementPath)]
+}
+
+function checkRoot(predicate: ReleasePredicate, verified: VerifiedStatement): RfoError[] {
+  const index = rootIndex(predicate.version, predicate.images, predicate.files.filter((file) => isRooted(file.path)))
+  const findings: RfoError[] = []
+  if (canonicalJson(index) !== canonicalJson(predicate.root.index)) findings.push(untrusted('RFO_VERIFY_ROOT', 'the root index is not made of the listed images and files', statementPath))
+  if (rootDigest(index) !== predicate.root.digest) findings.push(untrusted('RFO_VERIFY_ROOT', `the root is ${rootDigest(index)}, the statement says ${predicate.root.digest}`, statementPath))
+  if (!releaseStatement(predicate).equals(verified.payload)) findings.push(untrusted('RFO_VERIFY_STATEMENT', 'its subjects are not what its predicate lists', statementPath))
+  return findings
+}
+
+/** The lists' signatures are covered by no list: they must verify, and in canonical bytes. */
+async function verifyListSignatures(folder: string, predicate: ReleasePredicate, key: PublicKey): Promise<RfoError[]> {
+  const findings: RfoError[] = []
+  for (const path of checksumPaths(predicate)) {
+    const list = await readSmall(join(folder, path), maxStatementBytes, path)
+    if (list === undefined) continue // the list of files has told
+    for (const suffix of ['.sig', '.sigstore.json'] as const) {
+      const where = `${path}${suffix}`
+      const signature = await readSmall(join(folder, where), 1024 * 1024, where)
+      if (signature === undefined) {
+        findings.push(untrusted('RFO_VERIFY_MISSING', 'no such signature', where))
+        continue
+      }
+      try {
+        if (suffix === '.sig') verifyBlob(list, signature, [key])
+        else verifyBlobBundle(signature.toString('utf8'), list, [key])
+        if (suffix !== '.sig' && !Buffer.from(signature.toString('utf8'), 'utf8').equals(signature)) throw untrusted('RFO_VERIFY_BYTES', 'not UTF-8', where)
+      } catch (thrown) {
+        findings.push(toRfoError(thrown).at(where))
+      }
+    }
+  }
+  return findings
+}
+
+/** Blobs are judged with the images; every other file is in a list or has its place by the release's form. */
+function extraFiles(files: readonly string[], predicate: ReleasePredicate): RfoError[] {
+  const known = new Set([...predicate.files.map((file) => file.path), ...besidePaths(predicate)])
+  return files.filter((path) => !known.has(path) && !/^oci\/blobs\/sha256\/[^/]+$/.test(path)).map((path) => untrusted('RFO_VERIFY_EXTRA', 'a file that no list covers', path))
+}
+
+/** A stand-in release is genuine only to somebody who gave the stand-in world's own key. */
+function refuseStandIns(predicate: ReleasePredicate, key: PublicKey): RfoError[] {
+  if (predicate.standIns.length === 0 && predicate.sandboxKey === undefined) return []
+  if (predicate.sandboxKey === key.fingerprint) return []
+  return [
+    condition(
+      'RFO_VERIFY_SANDBOX',
+      `${predicate.standIns.length} inputs of this release are stand-ins: it is a sandbox release`,
+      statementPath,
+      'use a release that was made from real inputs; to test with this one, give the sandbox’s own key',
+    ),
+  ]
+}
