@@ -4,6 +4,7 @@
  * there is something to draw, so that `--version` and CI never pay for it.
  */
 import { Writable } from 'node:stream'
+import { styleText } from 'node:util'
 import type { ListrTaskWrapper } from 'listr2'
 import type { Event } from '../graph/event.ts'
 import { flush } from './flush.ts'
@@ -49,13 +50,11 @@ export function ttyRenderer(options: RendererOptions): Renderer {
 }
 
 async function begin(progress: Progress, options: RendererOptions): Promise<Drawing> {
-  const { DefaultRenderer, Listr, LISTR_DEFAULT_RENDERER_STYLE, ListrLogger, ProcessOutput } = await import('listr2')
+  const { DefaultRenderer, Listr, ListrLogger, ProcessOutput } = await import('listr2')
   /** listr2 asks whether stdout is a terminal; ours is stderr, and stdout may well be a file. */
   class StderrRenderer extends DefaultRenderer {
     static override nonTTY = true
   }
-  const plain = (text?: string): string => text ?? ''
-  const noColor = Object.fromEntries(Object.keys(LISTR_DEFAULT_RENDERER_STYLE.color ?? {}).map((name) => [name, plain]))
   const output = new ProcessOutput(options.stderr as NodeJS.WriteStream, discard() as unknown as NodeJS.WriteStream)
   const rows = rowsFor(progress, options).map((stages) => new Row(stages, stageTitle(stages, options.lang)))
   const now = new Row([], nowRows(progress, rows.length, options).title)
@@ -76,7 +75,7 @@ async function begin(progress: Progress, options: RendererOptions): Promise<Draw
         showErrorMessage: false,
         showSkipMessage: false,
         logger: new ListrLogger({ processOutput: output, useIcons: true, toStderr: [] }),
-        ...(options.env.NO_COLOR === undefined || options.env.NO_COLOR === '' ? {} : { color: noColor }),
+        color: colors(options.env),
       },
     },
   )
@@ -94,6 +93,18 @@ async function begin(progress: Progress, options: RendererOptions): Promise<Draw
       if (last) now.end(progress.ended === undefined || progress.failures.length > 0 ? 'failed' : 'done')
     },
   }
+}
+
+/** All said here: left alone, listr2 asks its own environment, and stdout, which is not where it draws. */
+function colors(env: RendererOptions['env']): Record<string, (text?: string) => string> {
+  const styles = { PENDING: 'yellow', COMPLETED: 'green', FAILED: 'red', SKIPPED_WITH_COLLAPSE: 'yellow', OUTPUT: 'dim' } as const
+  const noColor = env.NO_COLOR !== undefined && env.NO_COLOR !== ''
+  return Object.fromEntries(
+    Object.entries(styles).map(([state, style]) => [
+      state,
+      (text = '') => (noColor ? text : styleText(style, text, { validateStream: false })),
+    ]),
+  )
 }
 
 type Verdict = 'done' | 'failed' | 'skipped'
