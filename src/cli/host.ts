@@ -7,6 +7,10 @@ const names: Readonly<Record<string, Architecture>> = { x64: 'amd64', arm64: 'ar
 
 export function hostArchitecture(host: Host): Architecture {
   const name = names[host.arch]
-  if (name === undefined) throw new RfoError('RFO_CLI_HOST', `no release is made on ${host.arch}`, { exit: 'machine', next: `use one of ${Object.keys(names).join(', ')}` })
+  if (name === undefined)
+    throw new RfoError('RFO_CLI_HOST', `no release is made on ${host.arch}`, {
+      exit: 'machine',
+      next: `use one of ${Object.keys(names).join(', ')}`,
+    })
   return name
 }

@@ -4,18 +4,19 @@ import { availableParallelism } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { FailureMode } from '../graph/execute.ts'
-import { digestOf } from '../oci/digest.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson } from '../oci/json.ts'
+import { listDigest } from '../plan/fingerprint.ts'
 import type { Addresses } from '../plan/addresses.ts'
-import { releaseSummary } from '../report/release.ts'
+import type { Lock } from '../plan/lock.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { StandInMark } from '../release/ports.ts'
+import { releaseSummary } from './release-text.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
 import { ownDigest } from './own-digest.ts'
 import type { Outcome, Verb } from './verb.ts'
-import type { Lock } from '../plan/lock.ts'
 
 export const release: Verb = {
   name: 'release',
@@ -32,16 +33,28 @@ export const release: Verb = {
     if (context.dryRun) return { text: canonicalJson(planned as never), json: { plan: planned as never } }
     const folder = join(context.outDir, inputs.version)
     const stampFile = join(context.storeDir, 'releases', `${inputs.version}.json`)
-    const asked = digestOf(canonicalJson({ inputs: inputs.digest, tool: ownDigest(), standIns: context.standIns, key: keyText === undefined ? null : digestOf(keyText) }))
+    const asked = digestOf(
+      canonicalJson({
+        inputs: inputs.digest,
+        tool: ownDigest(),
+        standIns: context.standIns,
+        key: keyText === undefined ? null : digestOf(keyText),
+      }),
+    )
     const stamp = await unchanged(stampFile, folder, asked)
     if (stamp !== undefined) return outcome(context, planned, { root: stamp.root, fingerprint: stamp.key, folder, unchanged: true })
 
-    const world = await openWorld(context, planned, inputs.lock, keyText)
+    const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream), keyText)
     try {
       const plan = planOf(inputs, world.lock)
       const made = await make(context, plan, world, (flags.text('fail') ?? 'finish') as FailureMode, await touched(stampFile, folder))
       await writeStamp(stampFile, folder, { inputs: asked, root: made.root, key: world.key.publicKey.fingerprint })
-      return outcome(context, plan, { root: made.root, fingerprint: world.key.publicKey.fingerprint, folder: made.folder, unchanged: false })
+      return outcome(context, plan, {
+        root: made.root,
+        fingerprint: world.key.publicKey.fingerprint,
+        folder: made.folder,
+        unchanged: false,
+      })
     } finally {
       await world.close()
     }
@@ -57,17 +70,26 @@ interface World {
   close(): Promise<void>
 }
 
-async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, keyText: string | undefined): Promise<World> {
+async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, list: Digest, keyText: string | undefined): Promise<World> {
   const { readSigningKey } = await import('../sign/key.ts')
   if (isReal(context)) {
     if (keyText === undefined) {
-      throw new RfoError('RFO_CLI_KEY', 'no key to sign with', { exit: 'usage', next: 'give --sign-key, or make a key: rfo-build keys generate' })
+      throw new RfoError('RFO_CLI_KEY', 'no key to sign with', {
+        exit: 'usage',
+        next: 'give --sign-key, or make a key: rfo-build keys generate',
+      })
     }
     return { lock, addresses: {}, key: readSigningKey(keyText, context.keyPassword), close: async () => {} }
   }
   const { startSandbox } = await import('../sandbox/start.ts')
   const everything = context.standIns === 'all'
-  const sandbox = await startSandbox({ plan, kinds: new Set(context.standIns === 'all' ? [] : context.standIns), everything, lock, stateDir: context.storeDir })
+  const sandbox = await startSandbox({
+    plan,
+    kinds: new Set(context.standIns === 'all' ? [] : context.standIns),
+    everything,
+    lock,
+    stateDir: context.storeDir,
+  })
   const own = readSigningKey(sandbox.key.privatePem)
   const what = everything ? 'every input' : `these kinds of input: ${(context.standIns as readonly string[]).join(', ')}`
   return {
@@ -102,7 +124,14 @@ async function make(context: CliContext, plan: ReleasePlan, world: World, failur
   const store = await openDirectoryStore(context.storeDir)
   await dropChangedBlobs(join(context.outDir, plan.version), changed, store)
   const secrets = [context.keyPassword].filter((secret) => secret !== undefined)
-  const progress = renderer(context.progress, { ...context.stderr, stderr: context.stderr.stream, isTTY: context.stderr.isTTY, env: context.env, lang: context.lang, secrets })
+  const progress = renderer(context.progress, {
+    ...context.stderr,
+    stderr: context.stderr.stream,
+    isTTY: context.stderr.isTTY,
+    env: context.env,
+    lang: context.lang,
+    secrets,
+  })
   try {
     const locked = world.lock.releases[plan.version]
     return await makeRelease(
@@ -133,14 +162,31 @@ async function make(context: CliContext, plan: ReleasePlan, world: World, failur
   }
 }
 
-function outcome(context: CliContext, plan: ReleasePlan, made: { root: string; fingerprint: string; folder: string; unchanged: boolean }): Outcome {
+function outcome(
+  context: CliContext,
+  plan: ReleasePlan,
+  made: { root: string; fingerprint: string; folder: string; unchanged: boolean },
+): Outcome {
   const standIns = context.standIns === 'all' ? 'all' : [...context.standIns]
   const folder = relative(context.cwd, made.folder) || '.'
-  const publicKey = isReal(context) || context.signKey !== undefined ? `${folder}/trust/cosign.pub` : relative(context.cwd, join(context.storeDir, 'sandbox', 'cosign.pub'))
+  const publicKey =
+    isReal(context) || context.signKey !== undefined
+      ? `${folder}/trust/cosign.pub`
+      : relative(context.cwd, join(context.storeDir, 'sandbox', 'cosign.pub'))
   if (context.progress !== 'none' && context.progress !== 'json') {
     context.stderr.write(releaseSummary({ plan, ...made, folder, publicKey, standIns }, context.lang))
   }
-  return { text: made.root, json: { version: plan.version, root: made.root, fingerprint: made.fingerprint, folder: made.folder, unchanged: made.unchanged, standIns } }
+  return {
+    text: made.root,
+    json: {
+      version: plan.version,
+      root: made.root,
+      fingerprint: made.fingerprint,
+      folder: made.folder,
+      unchanged: made.unchanged,
+      standIns,
+    },
+  }
 }
 
 /** The text of --sign-key; undefined = none was given. */
@@ -148,6 +194,10 @@ async function readKeyFile(context: CliContext): Promise<string | undefined> {
   if (context.signKey === undefined) return undefined
   const file = resolve(context.cwd, context.signKey)
   return await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new RfoError('RFO_CLI_KEY', `can't read the signing key: ${cause.code}`, { exit: 'usage', where: file, next: 'make a key: rfo-build keys generate' })
+    throw new RfoError('RFO_CLI_KEY', `can't read the signing key: ${cause.code}`, {
+      exit: 'usage',
+      where: file,
+      next: 'make a key: rfo-build keys generate',
+    })
   })
 }

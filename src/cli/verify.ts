@@ -2,9 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { RfoError } from '../error.ts'
-import { verifyText, type VerifyTold } from '../report/verify.ts'
+import { claims, claimText } from '../release/verify/claims.ts'
 import type { VerifyReport } from '../release/verify/verify.ts'
-import { claimText, claims } from '../release/verify/claims.ts'
+import { type VerifyTold, verifyText } from './verify-text.ts'
 import type { PublicKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
 import type { Outcome, Verb } from './verb.ts'
@@ -18,7 +18,11 @@ export const verify: Verb = {
   async run(context, { args: [target = ''], flags }) {
     const { verifyRelease } = await import('../release/verify/verify.ts')
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
-    const report = await verifyRelease({ folder: folderOf(context, target), keys: await trustedKeys(context), ...(expect === undefined ? {} : { expect }) })
+    const report = await verifyRelease({
+      folder: folderOf(context, target),
+      keys: await trustedKeys(context),
+      ...(expect === undefined ? {} : { expect }),
+    })
     return outcome(context, report)
   },
 }
@@ -35,7 +39,13 @@ function isVersion(text: string): boolean {
 async function trustedKeys(context: CliContext): Promise<PublicKey[]> {
   const { readPublicKey } = await import('../sign/key.ts')
   const folder = context.trustDir
-  const inFolder = folder === undefined ? [] : (await readdir(folder)).filter((name) => name.endsWith('.pub')).sort().map((name) => join(folder, name))
+  const inFolder =
+    folder === undefined
+      ? []
+      : (await readdir(folder))
+          .filter((name) => name.endsWith('.pub'))
+          .sort()
+          .map((name) => join(folder, name))
   return await Promise.all(
     [...context.keys, ...inFolder].map(async (file) => {
       const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
@@ -59,11 +69,16 @@ function outcome(context: CliContext, report: VerifyReport): Outcome {
     standIn: report.standInWorld || predicate.standIns.length > 0,
     claims: report.claims.map((claim) => ({ text: claimText(claim, context.lang), test: claims[claim.name].test })),
     findings: findings.map((finding) => finding.line().replace(/^rfo-build: /, '')),
-    bases: Object.entries(predicate.bases).map(([platform, base]) => ({ platform, text: [`${base.name} ${base.reference}@${base.digest}`, base.reason, base.standIn].filter((part) => part !== undefined).join('; ') })),
+    bases: Object.entries(predicate.bases).map(([platform, base]) => ({
+      platform,
+      text: [`${base.name} ${base.reference}@${base.digest}`, base.reason, base.standIn].filter((part) => part !== undefined).join('; '),
+    })),
     images: predicate.images.map((image) => ({
       reference: image.reference,
       digest: image.digest,
-      platforms: Object.entries(image.platforms).map(([platform, made]) => (made.status === 'made' ? platform : `(no ${platform}: ${made.reason})`)),
+      platforms: Object.entries(image.platforms).map(([platform, made]) =>
+        made.status === 'made' ? platform : `(no ${platform}: ${made.reason})`,
+      ),
       notes: [
         ...(image.deviates === undefined ? [] : [`deviates from ${image.deviates.from}: ${image.deviates.reason}`]),
         ...(image.standIn === undefined ? [] : [`stand-in for ${image.standIn}`]),
