@@ -1,0 +1,155 @@
+/** Copies graphs of content between stores: the one way in which anything enters or leaves. */
+import { RfoError } from '../error.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import { isIndexType } from '../oci/mediatype.ts'
+import { type Body, bytesBody, passing, verified } from './body.ts'
+import { readBytes } from './read.ts'
+import { isGraphNode, parseNode } from './referrer.ts'
+import { createSlots, type Slots } from './slots.ts'
+import type { ContentReader, ContentStore } from './store.ts'
+
+export interface CopyOptions {
+  /** How many transfers at once; or slots, shared with other copies. */
+  readonly concurrency: number | Slots
+  readonly signal?: AbortSignal
+  onCopied?(target: Descriptor, how: 'copied' | 'present' | 'mounted'): void
+  /** Copies what refers to each manifest too (signatures, attestations), after it. */
+  readonly referrers?: boolean
+  /** Which children of an index to copy; all unless told. The index itself is copied whole. */
+  select?(child: Descriptor): boolean
+}
+
+export interface CopyReport {
+  readonly copied: number
+  /** Already there, or mounted from elsewhere in the same place. */
+  readonly present: number
+  /** bytes that passed through here */
+  readonly bytes: number
+}
+
+/** Manifests go before blobs: they tell what else there is to do. */
+const first = Number.POSITIVE_INFINITY
+
+/** Children before parents, each digest once over all roots, largest blobs first. The first failure ends the copy once all that runs has stopped. */
+export async function copyGraph(
+  roots: readonly Descriptor[],
+  from: ContentReader,
+  to: ContentStore,
+  options: CopyOptions,
+): Promise<CopyReport> {
+  const slots = typeof options.concurrency === 'number' ? createSlots(options.concurrency) : options.concurrency
+  const stop = new AbortController()
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
+  const begun = new Map<Digest, Promise<void>>()
+  const report = { copied: 0, present: 0, bytes: 0 }
+  let failure: { readonly thrown: unknown } | undefined
+
+  const once = (target: Descriptor): Promise<void> => {
+    const known = begun.get(target.digest)
+    if (known !== undefined) return known
+    const work = (isGraphNode(target.mediaType) ? copyNode(target) : transfer(target, from.fetch(target, signal))).catch((thrown) => {
+      failure ??= { thrown }
+      stop.abort(thrown)
+      throw thrown
+    })
+    begun.set(target.digest, work)
+    return work
+  }
+
+  const copyNode = async (target: Descriptor): Promise<void> => {
+    const bytes = await inSlot(first, () => side('source', readBytes(from, target, undefined, signal)))
+    const { children } = parseNode(target, bytes)
+    const wanted = isIndexType(target.mediaType) ? children.filter((child) => options.select?.(child) ?? true) : children
+    await all(wanted.map(once))
+    await transfer(target, verified(target, bytesBody(bytes)))
+    if (options.referrers !== true) return
+    const attached = await inSlot(first, () => side('source', from.referrers(target)))
+    await all(attached.map(once))
+  }
+
+  const transfer = async (target: Descriptor, body: Body): Promise<void> => {
+    if (await inSlot(target.size, () => side('destination', to.exists(target)))) return done(target, 'present')
+    const passed = waitingForSlot(target, body)
+    await side('destination', to.push(target, passed.body))
+    done(target, passed.read() ? 'copied' : 'mounted')
+  }
+
+  /**
+   * A body that takes a slot when it is first read and leaves it when it ends: no store holds one while it waits for
+   * something else, and whoever never reads the body (mounted, there by now) needs none.
+   */
+  const waitingForSlot = (target: Descriptor, body: Body) => {
+    let read = false
+    const through = passing(body, async function* (source) {
+      const leave = await slots.enter(target.size, signal)
+      try {
+        for await (const bytes of sourceSide(source)) {
+          read = true
+          yield bytes
+        }
+        read = true
+      } finally {
+        leave()
+      }
+    })
+    return { body: through, read: () => read }
+  }
+
+  const inSlot = async <T>(weight: number, work: () => Promise<T>): Promise<T> => {
+    const leave = await slots.enter(weight, signal)
+    try {
+      signal.throwIfAborted()
+      return await work()
+    } finally {
+      leave()
+    }
+  }
+
+  const done = (target: Descriptor, how: 'copied' | 'present' | 'mounted'): void => {
+    if (how === 'copied') {
+      report.copied += 1
+      report.bytes += target.size
+    } else report.present += 1
+    options.onCopied?.(target, how)
+  }
+
+  const results = await Promise.allSettled(roots.map(once))
+  await Promise.allSettled(begun.values())
+  options.signal?.throwIfAborted()
+  if (failure !== undefined) throw failure.thrown
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+  return report
+}
+
+/** All, to their end: none is left running when one has failed. */
+async function all(works: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(works)
+  await Promise.all(works)
+}
+
+const told = new WeakSet<object>()
+
+/** Says on which side something failed, once. */
+function tell(name: 'source' | 'destination', thrown: unknown): unknown {
+  if (!(thrown instanceof RfoError) || told.has(thrown)) return thrown
+  const error = thrown.at(name)
+  told.add(error)
+  return error
+}
+
+async function side<T>(name: 'source' | 'destination', work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (thrown) {
+    throw tell(name, thrown)
+  }
+}
+
+async function* sourceSide(body: Body): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* body
+  } catch (thrown) {
+    throw tell('source', thrown)
+  }
+}
