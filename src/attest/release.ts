@@ -71,7 +71,7 @@ export const ReleasePredicate = z
     images: z.array(ReleaseImage).max(10_000),
     files: z.array(ReleaseFileEntry).max(100_000),
     standIns: z.array(z.strictObject({ what: Text, standsFor: Text })),
-    sandboxKey: Text.optional().describe('fingerprint of the key that signs only sandbox releases'),
+    standInKey: Text.optional().describe('fingerprint of the key that signs only sandbox releases'),
   })
   .superRefine((release, context) => {
     const twice = (kind: string, names: readonly string[]): void => {

@@ -59,8 +59,8 @@ function refuseFailures(failures: readonly { readonly task: string; readonly err
   if (first === undefined) return
   const exit = exitFor(failures.map((failure) => failure.error))
   const decisive = failures.find((failure) => exitCodes[failure.error.exit] === exit) ?? first
-  const placed = decisive.error.at(decisive.task)
-  const others = failures.filter((failure) => failure !== decisive).map((failure) => failure.error.at(failure.task).line())
+  const placed = decisive.error
+  const others = failures.filter((failure) => failure !== decisive).map((failure) => failure.error.line())
   throw new RfoError(placed.code, placed.message, {
     exit: placed.exit,
     ...(placed.where === undefined ? {} : { where: placed.where }),

@@ -70,7 +70,7 @@ export function releasePredicate(facts: PredicateFacts): ReleasePredicate {
     })),
     files: [...facts.files].sort(by((file) => file.path)),
     standIns: standIns(plan),
-    ...(facts.keyFingerprint === undefined ? {} : { sandboxKey: facts.keyFingerprint }),
+    ...(facts.keyFingerprint === undefined ? {} : { standInKey: facts.keyFingerprint }),
   }
 }
 

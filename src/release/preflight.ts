@@ -43,7 +43,7 @@ async function programProblems({ plan, env, host }: PreflightInput): Promise<Rfo
     if (!(await onPath(program, env))) problems.push(new RfoError('RFO_PREFLIGHT_PROGRAM', `no program ${program} on the PATH`, { exit: 'machine', where: whose, next }))
   }
   const compiled = plan.images.filter(isCompiled)
-  if (compiled.length > 0) await missing('go', compiled.map((image) => image.component).join(', '), 'install Go 1.21 or newer, or use --sandbox')
+  if (compiled.length > 0) await missing('go', compiled.map((image) => image.component).join(', '), 'install Go 1.21 or newer; rfo-build doctor says what works without it')
   for (const compiler of crossCompilers(plan, compiled, host)) await missing(compiler.program, compiler.component, `install ${compiler.program}`)
   if (plan.images.some((image) => image.locked?.pin.kind === 'git' && image.locked.pin.archive === undefined)) await missing('git', 'git sources', 'install git')
   for (const image of plan.images) {

@@ -11,8 +11,9 @@ import { releaseStatement } from '../predicate.ts'
 import { isRooted, rootDigest, rootIndex } from '../root.ts'
 import type { Claim } from './claims.ts'
 import { besidePaths, bundlePath, checksumPaths, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
-import { condition, untrusted } from './finding.ts'
+import { untrusted } from './finding.ts'
 import { verifyImages } from './images.ts'
+import { refuseStandIns } from '../refusals.ts'
 import { readSmall, readTree } from './tree.ts'
 
 export interface VerifyRequest {
@@ -63,7 +64,7 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     if (extras.length === 0 && tree.findings.length === 0) claims.push({ name: 'extras', values: {} })
   }
   findings.push(...refuseStandIns(predicate, verified.key))
-  return { predicate, root: predicate.root.digest, fingerprint: verified.key.fingerprint, standInWorld: predicate.sandboxKey !== undefined, claims, findings }
+  return { predicate, root: predicate.root.digest, fingerprint: verified.key.fingerprint, standInWorld: predicate.standInKey !== undefined, claims, findings }
 }
 
 async function readStatement(folder: string, keys: readonly PublicKey[]): Promise<{ verified: VerifiedStatement; bytes: Buffer | undefined }> {
@@ -132,18 +133,4 @@ async function verifyListSignatures(folder: string, predicate: ReleasePredicate,
 function extraFiles(files: readonly string[], predicate: ReleasePredicate): RfoError[] {
   const known = new Set([...predicate.files.map((file) => file.path), ...besidePaths(predicate)])
   return files.filter((path) => !known.has(path) && !/^oci\/blobs\/sha256\/[^/]+$/.test(path)).map((path) => untrusted('RFO_VERIFY_EXTRA', 'a file that no list covers', path))
-}
-
-/** A stand-in release is genuine only to somebody who gave the stand-in world's own key. */
-function refuseStandIns(predicate: ReleasePredicate, key: PublicKey): RfoError[] {
-  if (predicate.standIns.length === 0 && predicate.sandboxKey === undefined) return []
-  if (predicate.sandboxKey === key.fingerprint) return []
-  return [
-    condition(
-      'RFO_VERIFY_SANDBOX',
-      `${predicate.standIns.length} inputs of this release are stand-ins: it is a sandbox release`,
-      statementPath,
-      'use a release that was made from real inputs; to test with this one, give the sandbox’s own key',
-    ),
-  ]
 }
