@@ -3,8 +3,10 @@
  * by the same key: cosign looks no further than the bundles once there is one.
  */
 import { predicateTypes, type Statement, statement, statementBytes, subjectOf } from '../attest/statement.ts'
+import { pushBytes } from '../content/read.ts'
 import type { ContentStore } from '../content/store.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import { parseReference } from '../oci/reference.ts'
 import { bundleText, signStatement } from './bundle.ts'
 import {
   bundleReferrer,
@@ -41,7 +43,8 @@ export async function signImage(
   const found = await findAttached(subject, store)
   const made = statement([subjectOf(subject.digest)], predicateTypes.cosignSign, {})
   const referrer = await carry(subject, made, key, epoch, found)
-  const payload = simpleSigningPayload(repositoryOf(reference), subject.digest)
+  const { registry, repository } = parseReference(reference)
+  const payload = simpleSigningPayload(`${registry}/${repository}`, subject.digest)
   const legacy = legacySignatureManifest(
     payload,
     keptSignature(found, payload, key) ?? (await key.sign(Buffer.from(payload))).signature.toString('base64'),
@@ -132,19 +135,8 @@ function attempt<T>(verify: () => T): T | undefined {
   }
 }
 
-/** `docker.io/rfolabs/x` of `docker.io/rfolabs/x:v1` or `…@sha256:…`; a port is not a tag. */
-export function repositoryOf(reference: string): string {
-  const name = reference.split('@')[0] ?? reference
-  const colon = name.lastIndexOf(':')
-  return colon > name.lastIndexOf('/') ? name.slice(0, colon) : name
-}
-
 /** Blobs first: registries refuse a manifest whose blobs they don't know. */
 async function push(store: ContentStore, carrier: Carrier): Promise<void> {
-  for (const { descriptor, bytes } of carrier.blobs) await store.push(descriptor, once(bytes))
-  await store.push(carrier.descriptor, once(Buffer.from(carrier.text, 'utf8')))
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
+  for (const { descriptor, bytes } of carrier.blobs) await pushBytes(store, descriptor.mediaType, bytes)
+  await pushBytes(store, carrier.descriptor.mediaType, carrier.text)
 }
