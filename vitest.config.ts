@@ -1,4 +1,8 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
+
+/** A folder that gets a JSON report of each run, besides what people read: .ci/run sums them. */
+const results = process.env.RFO_TEST_RESULTS
 
 export default defineConfig({
   test: {
@@ -9,5 +13,9 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    passWithNoTests: false,
+    ...(results === undefined || results === ''
+      ? {}
+      : { reporters: ['default', 'json'], outputFile: { json: join(results, `vitest-${process.pid}.json`) } }),
   },
 })
