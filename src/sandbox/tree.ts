@@ -31,8 +31,17 @@ export function standInTree(source: string, components: readonly ImagePlan[]): S
   text('LICENSE', ['SPDX-License-Identifier: Apache-2.0', '', `This tree stands in for ${source} and holds nothing of it.`])
   for (const component of components) {
     for (const file of programsOf(component)) files.set(file.path, file)
+    for (const path of takenFrom(component)) {
+      const script = `#!/bin/sh\n# Stand-in for ${path} of ${source}: it only says so.\necho '${component.component} ${component.version} (stand-in)'\n`
+      files.set(path, { path, bytes: Buffer.from(script), executable: true })
+    }
   }
   return [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+/** Files that the pipeline takes out of the source as they lie there. */
+function takenFrom(component: ImagePlan): string[] {
+  return (component.files ?? []).flatMap((file) => ('from' in file ? [file.from] : []))
 }
 
 function programsOf(component: ImagePlan): SourceFile[] {

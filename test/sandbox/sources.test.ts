@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/oci/digest.ts'
 import { type FileServer, type Served, serveRepository, startFileServer } from '../../src/sandbox/file-server.ts'
 import { standInSources } from '../../src/sandbox/sources.ts'
+import { standInTree } from '../../src/sandbox/tree.ts'
 import { tool } from '../tools.ts'
 import { images, plan } from './plan.ts'
 
@@ -122,6 +123,14 @@ test('kinds replace only what they name', () => {
   expect(named('git')).toEqual(['hardened-calico', 'hardened-calico-extra', 'hardened-kubernetes'])
   expect(named('go-module')).toEqual(['hardened-coredns'])
   expect(named()).toEqual([])
+})
+
+test('files that a pipeline takes out of the source are there', () => {
+  const [image] = images
+  if (image === undefined) throw new Error('no images')
+  const files = [{ path: '/entrypoint.sh', mode: '0755' as const, from: 'images/entrypoint.sh' }]
+  const tree = standInTree('https://example.org/x@v1', [{ ...image, files }])
+  expect(tree.find((file) => file.path === 'images/entrypoint.sh')).toMatchObject({ executable: true })
 })
 
 test('no URL of a pin knows a port', () => {
