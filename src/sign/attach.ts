@@ -16,7 +16,7 @@ import {
   legacyTags,
   simpleSigningPayload,
 } from './carriers.ts'
-import { type Found, findAttached } from './find.ts'
+import { type Found, findReadable } from './find.ts'
 import type { SigningKey } from './key.ts'
 import { type VerifiedStatement, verifyBlob, verifyBundle } from './verify.ts'
 
@@ -40,7 +40,7 @@ export async function signImage(
   store: ContentStore,
   epoch: number,
 ): Promise<Attached> {
-  const found = await findAttached(subject, store)
+  const found = await findReadable(subject, store)
   const made = statement([subjectOf(subject.digest)], predicateTypes.cosignSign, {})
   const referrer = await carry(subject, made, key, epoch, found)
   const { registry, repository } = parseReference(reference)
@@ -67,7 +67,7 @@ export async function attest(
   store: ContentStore,
   epoch: number,
 ): Promise<Attached> {
-  const found = await findAttached(subject, store)
+  const found = await findReadable(subject, store)
   const carried = []
   for (const one of statements) carried.push(await carry(subject, one, key, epoch, found))
   for (const { carrier } of carried) await push(store, carrier)
@@ -94,7 +94,7 @@ async function carry(
   made: Statement,
   key: SigningKey,
   epoch: number,
-  found: Found,
+  found: Pick<Found, 'referrers'>,
 ): Promise<{ readonly carrier: Carrier; readonly verified: VerifiedStatement }> {
   const bytes = statementBytes(made)
   const kept = keptBundle(found, subject, bytes, key, epoch)
@@ -104,7 +104,13 @@ async function carry(
 }
 
 /** The bundle that this key already made for these bytes, if its referrer lies there exactly as we would write it. */
-function keptBundle(found: Found, subject: Descriptor, payload: Buffer, key: SigningKey, epoch: number): string | undefined {
+function keptBundle(
+  found: Pick<Found, 'referrers'>,
+  subject: Descriptor,
+  payload: Buffer,
+  key: SigningKey,
+  epoch: number,
+): string | undefined {
   for (const { bytes, layers } of found.referrers) {
     const text = layers[0]?.bytes.toString('utf8')
     if (text === undefined || layers.length !== 1) continue
@@ -116,7 +122,7 @@ function keptBundle(found: Found, subject: Descriptor, payload: Buffer, key: Sig
   return undefined
 }
 
-function keptSignature(found: Found, payload: string, key: SigningKey): string | undefined {
+function keptSignature(found: Pick<Found, 'signature'>, payload: string, key: SigningKey): string | undefined {
   for (const { descriptor, bytes } of found.signature?.layers ?? []) {
     const signature = descriptor.annotations?.['dev.cosignproject.cosign/signature']
     if (signature === undefined || bytes.toString('utf8') !== payload) continue

@@ -1,10 +1,11 @@
 /** Finds what is attached to an image: referrers, and cosign 2's tags. Bounded; believes nothing but bytes with the right digest. */
 import { readBytes } from '../content/read.ts'
 import type { ContentReader } from '../content/store.ts'
+import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { maxManifestBytes, parseManifest } from '../oci/manifest.ts'
-import { isManifestType } from '../oci/mediatype.ts'
+import { isManifestType, mediaTypes } from '../oci/mediatype.ts'
 import { legacyTags } from './carriers.ts'
 import { refused } from './refusal.ts'
 
@@ -40,13 +41,11 @@ interface Reading {
 /** Throws RFO_SIGN_* (exit untrusted) for what can't be an attachment, and what the store throws for damaged bytes. */
 export async function findAttached(subject: Descriptor, from: ContentReader, signal?: AbortSignal): Promise<Found> {
   const reading: Reading = { from, signal, left: maxTogether }
-  const tags = legacyTags(subject.digest)
-  const byDigest = new Map((await from.referrers(subject)).map((referrer) => [referrer.digest, referrer]))
-  if (byDigest.size > maxReferrers) throw refused('RFO_SIGN_BOUND', `more than ${maxReferrers} referrers of ${subject.digest}`)
+  const descriptors = await listed(subject, from)
+  if (descriptors.length > maxReferrers) throw refused('RFO_SIGN_BOUND', `more than ${maxReferrers} referrers of ${subject.digest}`)
   const referrers: AttachedManifest[] = []
-  for (const [, descriptor] of [...byDigest].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    referrers.push(await open(descriptor, reading, subject.digest))
-  }
+  for (const descriptor of descriptors) referrers.push(await open(descriptor, reading, subject.digest))
+  const tags = legacyTags(subject.digest)
   const signature = await from.resolve(tags.signature)
   const attestation = await from.resolve(tags.attestation)
   return {
@@ -54,6 +53,33 @@ export async function findAttached(subject: Descriptor, from: ContentReader, sig
     ...(signature === undefined ? {} : { signature: await open(signature, reading) }),
     ...(attestation === undefined ? {} : { attestation: await open(attestation, reading) }),
   }
+}
+
+/** For the signer, whom strangers' attachments must not hinder: bundles and `.sig` as far as they can be read, the rest passed over. */
+export async function findReadable(subject: Descriptor, from: ContentReader): Promise<Omit<Found, 'attestation'>> {
+  const reading: Reading = { from, signal: undefined, left: maxTogether }
+  const referrers: AttachedManifest[] = []
+  for (const descriptor of (await listed(subject, from, mediaTypes.sigstoreBundle)).slice(0, maxReferrers)) {
+    const found = await readable(() => open(descriptor, reading, subject.digest))
+    if (found !== undefined) referrers.push(found)
+  }
+  const tagged = await from.resolve(legacyTags(subject.digest).signature)
+  const signature = tagged === undefined ? undefined : await readable(() => open(tagged, reading))
+  return { referrers, ...(signature === undefined ? {} : { signature }) }
+}
+
+async function readable<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read()
+  } catch (thrown) {
+    if (thrown instanceof RfoError && thrown.exit === 'untrusted') return undefined
+    throw thrown // the network, the disk: not the attachment's fault
+  }
+}
+
+async function listed(subject: Descriptor, from: ContentReader, artifactType?: string): Promise<Descriptor[]> {
+  const byDigest = new Map((await from.referrers(subject, artifactType)).map((referrer) => [referrer.digest, referrer]))
+  return [...byDigest.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1))
 }
 
 async function open(descriptor: Descriptor, reading: Reading, subject?: Digest): Promise<AttachedManifest> {

@@ -67,6 +67,21 @@ describe('what is attached', () => {
     expect(verifyAttached(subject, found, { keys: [key.publicKey, other.publicKey], epoch }).statements).toHaveLength(2)
   })
 
+  test('by strangers, readable or not, does not hinder the signer', async () => {
+    const config = await pushBytes(store, mediaTypes.empty, '{}')
+    const { mediaType, digest, size } = subject
+    const named = { schemaVersion: 2, subject: { mediaType, digest, size }, artifactType: mediaTypes.sigstoreBundle }
+    await pushBytes(store, mediaTypes.index, canonicalJson({ ...named, mediaType: mediaTypes.index, manifests: [] }))
+    await pushBytes(
+      store,
+      mediaTypes.manifest,
+      canonicalJson({ ...named, mediaType: mediaTypes.manifest, config, layers: [] } as unknown as Json),
+    )
+    await expect(findAttached(subject, store)).rejects.toMatchObject({ exit: 'untrusted' })
+    const signed = await signImage(subject, reference, key, store, epoch)
+    expect(await signImage(subject, reference, key, store, epoch)).toEqual(signed)
+  })
+
   test('has the members that cosign wants', async () => {
     await signImage(subject, reference, key, store, epoch)
     const found = await findAttached(subject, store)

@@ -8,6 +8,7 @@ import { provenance } from '../../src/attest/provenance.ts'
 import { predicateTypes, type Statement, statement, subjectOf } from '../../src/attest/statement.ts'
 import type { ContentStore } from '../../src/content/store.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
+import { type RunningRegistry as ModernRegistry, startRegistry as startModernRegistry } from '../../src/sandbox/registry.ts'
 import { attest, signImage } from '../../src/sign/attach.ts'
 import { verifyAttached } from '../../src/sign/attached.ts'
 import { findAttached } from '../../src/sign/find.ts'
@@ -37,20 +38,23 @@ const noServices = { mediaType: 'application/vnd.dev.sigstore.signingconfig.v0.2
 
 let dir: string
 let registry: RunningRegistry
+let modern: ModernRegistry
 const file = (name: string): string => join(dir, name)
 
 beforeAll(async () => {
   if (skip) return
   dir = mkdtempSync(join(tmpdir(), 'rfo-cosign-'))
   registry = await startRegistry(dockerRegistry.path)
+  modern = await startModernRegistry()
   writeFileSync(file('key.pub'), pair.publicPem)
   writeFileSync(file('other.pub'), generateKey().publicPem)
   writeFileSync(file('key.key'), writeCosignKey(pair.privatePem, 'pw'), { mode: 0o600 })
   writeFileSync(file('root.json'), JSON.stringify(emptyRoot))
   writeFileSync(file('services.json'), JSON.stringify(noServices))
 })
-afterAll(() => {
+afterAll(async () => {
   if (skip) return
+  await modern.close()
   registry.stop()
   rmSync(dir, { recursive: true, force: true })
 })
@@ -84,9 +88,12 @@ const attestation = (path: string, type: string, ref: string, pub = 'key.pub') =
     ref,
   ])
 
-async function pushed(repository: string): Promise<{ image: TinyImage; store: ContentStore; ref: (target: Descriptor) => string }> {
-  const store = repositoryStore(registry.host, repository)
-  return { image: await tinyImage(store, repository), store, ref: (target) => `${registry.host}/${repository}@${target.digest}` }
+async function pushed(
+  repository: string,
+  host = registry.host,
+): Promise<{ image: TinyImage; store: ContentStore; ref: (target: Descriptor) => string }> {
+  const store = repositoryStore(host, repository)
+  return { image: await tinyImage(store, repository), store, ref: (target) => `${host}/${repository}@${target.digest}` }
 }
 
 /** Only cosign 2's tags, as an older registry or mirror would keep them. */
@@ -130,10 +137,13 @@ function about(target: Descriptor): Statement[] {
 const cosignTypes = ['slsaprovenance1', 'cyclonedx', predicateTypes.testResult]
 
 describe('cosign 2 and 3 verify ours', () => {
-  test.skipIf(skip)('signatures and attestations, on the index and on every platform manifest', async () => {
-    const { image, store, ref } = await pushed('ours/both')
+  test.skipIf(skip).each([
+    ['Debian’s registry, tags for referrers', () => registry.host],
+    ['a registry with the referrers API', () => modern.host],
+  ])('in %s: signatures and attestations, on the index and on every platform manifest', async (_, host) => {
+    const { image, store, ref } = await pushed('ours/both', host())
     for (const target of [image.index, ...image.platforms]) {
-      await signImage(target, `${registry.host}/ours/both`, key, store, epoch)
+      await signImage(target, `${host()}/ours/both`, key, store, epoch)
       await attest(target, about(target), key, store, epoch)
       for (const result of await Promise.all([verify3(ref(target)), verify2(ref(target))])) expect(result.ok, result.said).toBe(true)
       for (const path of [cosign3.path, cosign2.path]) {
