@@ -101,10 +101,14 @@ async function apply<T>(entry: TarEntry, layer: number, tree: Tree<T>, visitor: 
   const { path, mode, size } = entry
   const name = path.at(-1)
   const seen: SeenFile = { path: `/${path.join('/')}`, size, mode }
+  if (path.some((part) => part.startsWith(aufsPrefix) && part !== opaqueName)) {
+    await drain(entry.body)
+    return
+  }
   if (name?.startsWith(whiteoutPrefix)) {
     await drain(entry.body)
     if (name === opaqueName) tree.opaque(path.slice(0, -1), layer)
-    else if (!name.startsWith(aufsPrefix)) tree.whiteout([...path.slice(0, -1), hidden(name)], layer)
+    else tree.whiteout([...path.slice(0, -1), hidden(name)], layer)
     return
   }
   if (entry.kind === 'file') {

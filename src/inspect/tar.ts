@@ -45,6 +45,10 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
     failed = { cause }
     parser.destroy(cause instanceof Error ? cause : new Error(String(cause)))
   })
+  const translate = (cause: unknown): unknown => {
+    if (failed !== undefined) return failed.cause
+    return cause instanceof RfoError ? cause : broken(cause instanceof Error ? cause.message : String(cause), cause)
+  }
   try {
     for await (const entry of parser) {
       const { header } = entry
@@ -59,13 +63,11 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
         size: header.size,
         mode: header.mode,
         target: kind === 'symlink' || kind === 'hardlink' ? checkedName(header.linkname ?? '') : '',
-        body: entry as AsyncIterable<Uint8Array>,
+        body: bodyOf(entry as AsyncIterable<Uint8Array>, translate),
       }
     }
   } catch (cause) {
-    if (failed !== undefined) throw failed.cause
-    if (cause instanceof RfoError) throw cause
-    throw broken(cause instanceof Error ? cause.message : String(cause), cause)
+    throw translate(cause)
   } finally {
     parser.destroy()
   }
@@ -87,6 +89,16 @@ function checkedName(name: string): string {
   // bytes that are no UTF-8 all become U+FFFD: two names could become one, and one file hide the other
   if (name.includes('\u{fffd}')) throw badPath(name, 'is not UTF-8')
   return name
+}
+
+async function* bodyOf(entry: AsyncIterable<Uint8Array>, translate: (cause: unknown) => unknown): AsyncGenerator<Uint8Array> {
+  const chunks = entry[Symbol.asyncIterator]()
+  for (;;) {
+    // only what the archive did is translated; what the reader of the body throws is its own
+    const next = await chunks.next().catch((cause: unknown) => Promise.reject(translate(cause)))
+    if (next.done === true) return
+    yield next.value
+  }
 }
 
 async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<void> {
