@@ -8,7 +8,7 @@ export interface Challenge {
 
 const maxHeader = 8192
 const maxChallenges = 8
-const token = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y
+const scheme = /[!#$%&'*+.^_`|~0-9A-Za-z-]+(?=[ \t,]|$)/y
 const parameter = /([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~0-9A-Za-z-]+))/y
 const between = /[ \t,]*/y
 
@@ -25,8 +25,8 @@ export function parseChallenges(header: string): readonly Challenge[] {
   }
   while (challenges.length < maxChallenges) {
     match(between)
-    const scheme = match(token)
-    if (scheme === null) break
+    const name = match(scheme)
+    if (name === null) break
     const parameters: Record<string, string> = Object.create(null)
     for (;;) {
       const before = at
@@ -38,7 +38,7 @@ export function parseChallenges(header: string): readonly Challenge[] {
       }
       parameters[(found[1] as string).toLowerCase()] = found[2]?.replace(/\\(.)/g, '$1') ?? found[3] ?? ''
     }
-    challenges.push({ scheme: scheme[0].toLowerCase(), parameters })
+    challenges.push({ scheme: name[0].toLowerCase(), parameters })
   }
   return challenges
 }
