@@ -14,12 +14,9 @@ export type PinInput =
 
 export function fingerprintOf(input: PinInput): Digest {
   if (input.action === 'mirror') return digestOf(canonicalJson({ image: input.reference }))
-  // a Go module's pin holds its toolchain, and its sums depend on what the edits and extra packages pull in
-  const go =
-    input.build.kind === 'go'
-      ? { toolchain: input.build.toolchain, packages: input.build.commands.map((command) => command.package).sort() }
-      : {}
-  return digestOf(canonicalJson({ source: plain(input.source), ...(input.source.kind === 'go-module' ? go : {}) }))
+  // a Go module's pin holds the toolchain that compiles it
+  const toolchain = input.source.kind === 'go-module' && input.build.kind === 'go' ? { toolchain: input.build.toolchain } : {}
+  return digestOf(canonicalJson({ source: plain(input.source), ...toolchain }))
 }
 
 /** What decides an image's pin: used by the plan (is it stale?) and by `lock` (must it be resolved anew?). */

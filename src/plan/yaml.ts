@@ -63,7 +63,7 @@ function problemsOf(issue: z.core.$ZodIssue, prefix: readonly PropertyKey[], con
   }
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
-      offset: offsetOf(contents, [...path, key]),
+      offset: offsetOf(contents, [...path, key], 'key'),
       message: `${spellPath([...path, key])}: no such setting`,
     }))
   }
@@ -74,8 +74,8 @@ function spellPath(path: readonly PropertyKey[]): string {
   return path.length === 0 ? 'the document' : path.map(String).join('.')
 }
 
-/** Where the path's value begins (its key for a whole entry); what is missing is at its parent. */
-function offsetOf(contents: ParsedNode | null, path: readonly PropertyKey[]): number {
+/** Where the path's key or value begins (a map: its key); what is missing is at its parent. */
+function offsetOf(contents: ParsedNode | null, path: readonly PropertyKey[], of: 'key' | 'value' = 'value'): number {
   let node: unknown = contents
   let offset = contents?.range[0] ?? 0
   for (const step of path) {
@@ -92,5 +92,5 @@ function offsetOf(contents: ParsedNode | null, path: readonly PropertyKey[]): nu
     if (!isNode(next)) return offset
     node = next
   }
-  return isNode(node) && !isMap(node) ? (node.range?.[0] ?? offset) : offset
+  return of === 'value' && isNode(node) && !isMap(node) ? (node.range?.[0] ?? offset) : offset
 }

@@ -54,13 +54,13 @@ async function platformsOf(
   const document = await readJson(reader, root, reference, signal)
   if (isManifestType(root.mediaType)) {
     // a single image says in its config what it runs on
-    const config = descriptorIn(document['config'], reference)
+    const config = descriptorIn(document.config, reference)
     const platform = platformIn(await readJson(reader, config, reference, signal))
     return platform === undefined ? {} : { [platform]: pinned(root) }
   }
-  if (!isIndexType(root.mediaType) || !Array.isArray(document['manifests'])) throw unreadable(reference, `media type ${root.mediaType}`)
+  if (!isIndexType(root.mediaType) || !Array.isArray(document.manifests)) throw unreadable(reference, `media type ${root.mediaType}`)
   const found: Partial<Record<PlatformName, PinnedManifest>> = {}
-  for (const entry of document['manifests']) {
+  for (const entry of document.manifests) {
     const descriptor = descriptorIn(entry, reference)
     const platform = platformIn((entry as { platform?: unknown }).platform)
     // buildkit's attestations have platform unknown/unknown; the first of two manifests for a platform is what clients take

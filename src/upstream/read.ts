@@ -37,7 +37,7 @@ export function readUpstream(texts: UpstreamTexts): UpstreamRelease {
     if (groups[group] !== undefined) throw complaint('RFO_UPSTREAM_LIST', `group ${group} comes from two files`, file)
     groups[group] = readList(text, file)
   }
-  if (groups['core'] === undefined) throw complaint('RFO_UPSTREAM_LIST', 'there is no list of the group core', version)
+  if (groups.core === undefined) throw complaint('RFO_UPSTREAM_LIST', 'there is no list of the group core', version)
   return {
     version,
     commit: texts.commit,

@@ -1,0 +1,140 @@
+import { describe, expect, test } from 'vitest'
+import { RfoError } from '../../src/error.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+import type { Lock, PinnedManifest } from '../../src/plan/lock.ts'
+import { emptyLock, renderLock } from '../../src/plan/lock-text.ts'
+import { type PlanInput, planRelease } from '../../src/plan/plan-release.ts'
+import { type LockRequest, lockRelease, type Resolvers } from '../../src/release/lock.ts'
+import { inputFor } from './project.ts'
+
+const version = 'v1.25.4+rfor1'
+const input = inputFor(version, emptyLock)
+
+/** A world that answers everything at once and remembers what it was asked; `turn` moves every answer. */
+function world(turn = 0): Resolvers & { readonly asked: string[]; busiest: number } {
+  let busy = 0
+  const manifest = (name: string): PinnedManifest => ({
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    digest: digestOf(`${name} ${turn}`),
+    size: 7,
+  })
+  const answering = async <T>(what: string, answer: T): Promise<T> => {
+    here.asked.push(what)
+    here.busiest = Math.max(here.busiest, ++busy)
+    await new Promise((done) => setImmediate(done))
+    busy--
+    return answer
+  }
+  const here: ReturnType<typeof world> = {
+    asked: [],
+    busiest: 0,
+    source: ({ component, source }) =>
+      answering(component, { kind: 'git', url: JSON.stringify(source), tag: 'v1', commit: digestOf(`${component} ${turn}`).slice(7, 47) }),
+    image: (reference) =>
+      answering(reference, {
+        kind: 'image',
+        reference,
+        index: manifest(reference),
+        platforms: { 'linux/amd64': manifest('a'), 'linux/arm64': manifest('b'), 'linux/riscv64': manifest('c') },
+      }),
+    base: ({ reference, platform, name }) => answering(platform, { kind: 'image', name, reference, manifest: manifest(platform) }),
+    chart: ({ name, version: chartVersion, url }) =>
+      answering(name, { kind: 'chart', version: chartVersion, url, digest: digestOf(`${name} ${turn}`) }),
+  }
+  return here
+}
+
+const request = (resolve: Resolvers, more: Partial<LockRequest> = {}): LockRequest => ({ ...input, resolve, concurrency: 4, ...more })
+const locked = async (): Promise<Lock> => (await lockRelease(request(world()))).lock
+
+test('all that moves is pinned; what is recorded needs no question; questions go out a few at a time', async () => {
+  const outside = world()
+  const { lock, moved } = await lockRelease(request(outside))
+  expect(planRelease({ ...input, lock }).unresolved).toEqual([])
+  // 51 images and 3 bases; the charts' digests are in RKE2's index
+  expect(outside.asked).toHaveLength(54)
+  expect(outside.busiest).toBe(4)
+  expect(moved).toHaveLength(54 + 12 + 1)
+  expect(moved.every(({ from }) => from === 'nothing')).toBe(true)
+})
+
+describe('a second lock', () => {
+  test('asks nothing and moves nothing', async () => {
+    const lock = await locked()
+    const outside = world(1)
+    const again = await lockRelease(request(outside, { lock }))
+    expect(outside.asked).toEqual([])
+    expect(again.moved).toEqual([])
+    expect(renderLock(again.lock)).toBe(renderLock(lock))
+  })
+
+  test('moves what --update names, and nothing else', async () => {
+    const lock = await locked()
+    const outside = world(1)
+    const { moved } = await lockRelease(request(outside, { lock, update: ['pause', 'linux/arm64'] }))
+    expect(outside.asked.toSorted()).toEqual(['linux/arm64', 'pause'])
+    expect(moved.map(({ what }) => what)).toEqual(['base/linux/arm64', 'pause'])
+    expect((await lockRelease(request(world(1), { lock, update: 'all' }))).moved).toHaveLength(54)
+  })
+
+  test('refuses a name that nothing has, before it asks anybody', async () => {
+    const outside = world()
+    await expect(lockRelease(request(outside, { update: ['pawse'] }))).rejects.toMatchObject({ code: 'RFO_RELEASE_UPDATE', exit: 'usage' })
+    expect(outside.asked).toEqual([])
+  })
+
+  test('resolves what its pipeline changed, and drops what the list no longer holds', async () => {
+    const lock = await locked()
+    const components = input.components.map((each) =>
+      each.name === 'klipper-helm'
+        ? { ...each, source: { kind: 'git' as const, url: 'https://example.org/klipper-helm', tag: '{tag}' } }
+        : each,
+    )
+    const { vsphere: _, ...groups } = input.upstream.groups
+    const outside = world()
+    const { lock: after, moved } = await lockRelease(request(outside, { lock, components, upstream: { ...input.upstream, groups } }))
+    expect(outside.asked).toEqual(['klipper-helm'])
+    expect(moved.filter(({ to }) => to === 'nothing')).toHaveLength(8)
+    expect(Object.keys(after.releases[version]!.components)).toHaveLength(43)
+  })
+
+  test('leaves other releases alone', async () => {
+    const lock = await locked()
+    const other = inputFor('v1.24.8+rfor1', lock)
+    const { lock: both } = await lockRelease({ ...other, resolve: world(2), concurrency: 4 })
+    expect(both.releases[version]).toEqual(lock.releases[version])
+    expect(Object.keys(both.releases).toSorted()).toEqual(['v1.24.8+rfor1', version])
+  })
+})
+
+describe('what the outside does not give', () => {
+  const down = new RfoError('RFO_SOURCE_GIT', 'could not resolve host', { exit: 'outside' })
+
+  test('stands there with its reason, and is asked for again next time', async () => {
+    const { lock } = await lockRelease(request({ ...world(), source: () => Promise.reject(down) }))
+    const gaps = planRelease({ ...input, lock } satisfies PlanInput).unresolved
+    expect(gaps).toHaveLength(23)
+    expect(gaps.every(({ reason }) => reason === `RFO_SOURCE_GIT: could not resolve host: rfo-build lock ${version}`)).toBe(true)
+    const outside = world()
+    const { lock: mended } = await lockRelease(request(outside, { lock }))
+    expect(outside.asked).toHaveLength(23)
+    expect(planRelease({ ...input, lock: mended }).unresolved).toEqual([])
+  })
+
+  test('a pin that --update names and nobody answers for is not silently the old one', async () => {
+    const lock = await locked()
+    const { moved } = await lockRelease(request({ ...world(), source: () => Promise.reject(down) }, { lock, update: ['pause'] }))
+    expect(moved).toEqual([
+      {
+        what: 'pause',
+        from: expect.stringContaining('https://github.com/kubernetes/kubernetes'),
+        to: 'unresolved: RFO_SOURCE_GIT: could not resolve host',
+      },
+    ])
+  })
+
+  test('a wrong checksum is not “outside”: it ends the command', async () => {
+    const wrong = new RfoError('RFO_SOURCE_SUM', 'checksum mismatch', { exit: 'untrusted' })
+    await expect(lockRelease(request({ ...world(), source: () => Promise.reject(wrong) }))).rejects.toBe(wrong)
+  })
+})

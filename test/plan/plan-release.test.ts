@@ -1,0 +1,174 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { canonicalJson, type Json } from '../../src/oci/json.ts'
+import { emptyLock } from '../../src/plan/lock-text.ts'
+import { planRelease } from '../../src/plan/plan-release.ts'
+import { ReleasePlanSchema } from '../../src/plan/plan-schema.ts'
+import type { ReleasePlan } from '../../src/plan/release-plan.ts'
+import { planDot, planText } from '../../src/report/plan.ts'
+import { componentFiles, inputFor, ownLock, releases } from './project.ts'
+
+const lock = ownLock()
+const planOf = (version: string): ReleasePlan => planRelease(inputFor(version, lock))
+const canonical = (plan: ReleasePlan): string => canonicalJson(JSON.parse(JSON.stringify(plan)) as Json)
+
+describe.each(releases)('$version', ({ version, upstream, commit, epoch }) => {
+  const plan = planOf(version)
+  const named = (component: string): ReleasePlan['images'][number] => plan.images.find((image) => image.component === component)!
+  const folder = join(import.meta.dirname, 'fixtures', upstream)
+  const listed = readdirSync(folder)
+    .filter((name) => name.startsWith('images-'))
+    .flatMap((name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n'))
+
+  test('is the golden plan', async () => {
+    await expect(`${JSON.stringify(plan, null, 2)}\n`).toMatchFileSnapshot(`golden/${version}.plan.json`)
+    await expect(planText(plan, 'en')).toMatchFileSnapshot(`golden/${version}.plan.en.txt`)
+    await expect(planText(plan, 'zh')).toMatchFileSnapshot(`golden/${version}.plan.zh.txt`)
+    expect(ReleasePlanSchema.parse(JSON.parse(JSON.stringify(plan)))).toEqual(plan)
+  })
+
+  test('holds all 52 entries of the recorded lists: 51 images, one of them in two groups', () => {
+    expect(listed).toHaveLength(52)
+    expect(new Set(plan.images.map((image) => image.upstream))).toEqual(new Set(listed))
+    expect(plan.images).toHaveLength(51)
+    expect(plan.images.flatMap((image) => image.groups)).toHaveLength(52)
+    expect(named('hardened-cni-plugins').groups).toEqual(['cilium', 'multus'])
+    expect(plan.upstream).toEqual({ version: upstream, commit })
+    expect(plan.epoch).toBe(epoch)
+    expect(plan.charts).toHaveLength(12)
+  })
+
+  test('rebuilds the 18 hardened images, runtime, pause and all else that RKE2 rebuilds; mirrors the rest', () => {
+    const rebuilt = plan.images.filter((image) => image.action === 'rebuild').map((image) => image.component)
+    expect(rebuilt.filter((name) => name.startsWith('hardened-'))).toHaveLength(18)
+    expect(rebuilt.filter((name) => !name.startsWith('hardened-'))).toEqual([
+      'klipper-helm',
+      'nginx-ingress-controller',
+      'pause',
+      'rke2-cloud-provider',
+      'rke2-runtime',
+    ])
+    const mirrored = plan.images.filter((image) => image.action === 'mirror')
+    expect(mirrored).toHaveLength(28)
+    expect(mirrored.every((image) => image.reference === image.upstream && image.source === undefined)).toBe(true)
+  })
+
+  test('names rebuilt images as RFO’s, the runtime by RFO’s version and with gzip layers', () => {
+    expect(named('hardened-coredns').reference).toBe('docker.io/rfolabs/hardened-coredns:v1.9.3-build20221011')
+    expect(named('rke2-runtime')).toMatchObject({
+      reference: `docker.io/rfolabs/rfo-runtime:${version.replace('+', '-')}`,
+      layers: 'gzip',
+      base: 'scratch',
+      source: { tag: upstream },
+    })
+    expect(plan.images.filter((image) => image.layers === 'gzip')).toHaveLength(1)
+  })
+
+  test('fills what the pipelines leave open', () => {
+    expect(named('hardened-etcd')).toMatchObject({
+      version: 'v3.5.4-k3s1',
+      source: { version: 'v3.5.4', edit: { require: { 'go.etcd.io/etcd/etcdctl/v3': 'v3.5.4' } } },
+      deviates: { from: 'https://github.com/k3s-io/etcd v3.5.4-k3s1' },
+      smoke: { expect: 'etcd Version: 3.5.4' },
+    })
+    expect(named('hardened-kubernetes').source).toMatchObject({ tag: upstream.replace('+rke2r1', '') })
+    expect(named('hardened-cluster-autoscaler').source).toMatchObject({ tag: '1.8.5' })
+    expect(JSON.stringify(plan.images.map(({ files: _, ...image }) => image))).not.toMatch(/\{[A-Za-z]+\}/)
+  })
+
+  test('leaves nothing out in silence: each image says for each platform made or why not', () => {
+    for (const image of plan.images) expect(Object.keys(image.platforms)).toEqual([...plan.platforms])
+    const unsupported = plan.images.filter((image) => image.platforms['linux/arm64']?.status === 'unsupported')
+    expect(unsupported.every((image) => image.groups.includes('vsphere'))).toBe(true)
+    expect(unsupported).toHaveLength(8)
+    expect(plan.images.every((image) => image.platforms['linux/amd64']?.status === 'made')).toBe(true)
+  })
+
+  test('has real pins of the five Go components and all charts; what could not be reached is named with a reason and a command', () => {
+    const pinned = plan.images.filter((image) => image.locked?.pin.kind === 'go-module').map((image) => image.component)
+    expect(pinned).toEqual(['hardened-cni-plugins', 'hardened-coredns', 'hardened-etcd', 'hardened-flannel', 'hardened-k8s-metrics-server'])
+    expect(plan.charts.every((chart) => chart.locked?.kind === 'chart')).toBe(true)
+    const gaps = new Set(plan.unresolved.map((gap) => gap.what))
+    for (const image of plan.images) expect(gaps.has(image.component)).toBe(image.locked?.pin.kind === 'unresolved')
+    for (const gap of plan.unresolved) expect(gap.reason).toContain(`rfo-build lock ${version}`)
+  })
+
+  test('does not depend on the order of files', () => {
+    fc.assert(
+      fc.property(fc.shuffledSubarray([...componentFiles], { minLength: componentFiles.length }), (files) => {
+        expect(canonical(planRelease(inputFor(version, lock, files)))).toBe(canonical(plan))
+      }),
+      { numRuns: 10 },
+    )
+  })
+
+  test('can be drawn', () => {
+    const dot = planDot(plan)
+    expect(dot).toContain('"github.com/coredns/coredns@v1.9.3"')
+    expect(dot.match(/\{/g)).toHaveLength(1)
+  })
+})
+
+describe('what the lock lacks', () => {
+  const version = 'v1.25.4+rfor1'
+  const input = inputFor(version, lock)
+
+  test('everything: one line', () => {
+    expect(planRelease({ ...input, lock: emptyLock }).unresolved).toEqual([
+      { what: 'images.lock', reason: `it holds nothing of ${version}: rfo-build lock ${version}` },
+    ])
+  })
+
+  test('a pipeline that changed what decides its pin is stale; one that changed something else is not', () => {
+    const change = (what: object): readonly { readonly what: string; readonly reason: string }[] =>
+      planRelease({
+        ...input,
+        components: input.components.map((each) => (each.name === 'hardened-coredns' ? { ...each, ...what } : each)),
+      }).unresolved.filter((gap) => gap.what === 'hardened-coredns')
+    expect(change({ packages: ['which'] })).toEqual([])
+    expect(change({ source: { kind: 'go-module', module: 'github.com/coredns/coredns', version: 'v1.9.4' } })).toEqual([
+      { what: 'hardened-coredns', reason: expect.stringMatching(/^stale: .*rfo-build lock v1\.25\.4\+rfor1$/) },
+    ])
+  })
+
+  test('a mirrored image without a platform that is promised', () => {
+    const release = lock.releases[version]!
+    const pause = planOf(version).images.find((image) => image.component === 'klipper-lb')!
+    const manifest = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: `sha256:${'0'.repeat(64)}` as never, size: 1 }
+    const plan = planRelease({
+      ...input,
+      lock: {
+        ...lock,
+        releases: {
+          [version]: {
+            ...release,
+            components: {
+              ...release.components,
+              'klipper-lb': {
+                ...release.components['klipper-lb']!,
+                pin: { kind: 'image', reference: pause.upstream, index: manifest, platforms: { 'linux/amd64': manifest } },
+              },
+            },
+          },
+        },
+      },
+    })
+    expect(plan.unresolved.filter((gap) => gap.what.startsWith('klipper-lb'))).toEqual([
+      {
+        what: 'klipper-lb/linux/arm64',
+        reason:
+          'docker.io/rancher/klipper-lb:v0.3.5 has no manifest for linux/arm64: say why under unsupported.arm64 in pipelines/klipper-lb.yaml',
+      },
+    ])
+  })
+
+  test('another image list than the one that was locked', () => {
+    const { core } = input.upstream.groups
+    expect(planRelease({ ...input, upstream: { ...input.upstream, groups: { core: core! } } }).unresolved[0]).toMatchObject({
+      what: 'upstream',
+      reason: expect.stringContaining('image list'),
+    })
+  })
+})
