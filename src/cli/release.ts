@@ -6,16 +6,16 @@ import { RfoError } from '../error.ts'
 import type { FailureMode } from '../graph/execute.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson } from '../oci/json.ts'
-import { listDigest } from '../plan/fingerprint.ts'
 import type { Addresses } from '../plan/addresses.ts'
+import { listDigest } from '../plan/fingerprint.ts'
 import type { Lock } from '../plan/lock.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { StandInMark } from '../release/ports.ts'
-import { releaseSummary } from './release-text.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
 import { ownDigest } from './own-digest.ts'
+import { releaseSummary } from './release-text.ts'
 import type { Outcome, Verb } from './verb.ts'
 
 export const release: Verb = {
@@ -66,6 +66,8 @@ interface World {
   readonly lock: Lock
   readonly addresses: Addresses
   readonly key: SigningKey
+  /** for programs and downloads */
+  readonly env: Readonly<Record<string, string>>
   readonly mark?: StandInMark
   close(): Promise<void>
 }
@@ -79,7 +81,7 @@ async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, lis
         next: 'give --sign-key, or make a key: rfo-build keys generate',
       })
     }
-    return { lock, addresses: {}, key: readSigningKey(keyText, context.keyPassword), close: async () => {} }
+    return { lock, addresses: {}, key: readSigningKey(keyText, context.keyPassword), env: context.env, close: async () => {} }
   }
   const { startSandbox } = await import('../sandbox/start.ts')
   const everything = context.standIns === 'all'
@@ -88,6 +90,7 @@ async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, lis
     kinds: new Set(context.standIns === 'all' ? [] : context.standIns),
     everything,
     lock,
+    list,
     stateDir: context.storeDir,
   })
   const own = readSigningKey(sandbox.key.privatePem)
@@ -95,6 +98,7 @@ async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, lis
   return {
     lock: sandbox.lock,
     addresses: sandbox.addresses,
+    env: besideProxy(context.env),
     key: keyText === undefined ? own : readSigningKey(keyText, context.keyPassword),
     mark: {
       file: 'SANDBOX',
@@ -103,6 +107,12 @@ async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, lis
     },
     close: () => sandbox.close(),
   }
+}
+
+/** A proxy doesn't reach this machine's loopback. */
+function besideProxy(env: Readonly<Record<string, string>>): Record<string, string> {
+  const except = [env.NO_PROXY ?? env.no_proxy, '127.0.0.1'].filter((part) => part !== undefined && part !== '').join(',')
+  return { ...env, NO_PROXY: except, no_proxy: except }
 }
 
 function isReal(context: CliContext): boolean {
@@ -148,7 +158,7 @@ async function make(context: CliContext, plan: ReleasePlan, world: World, failur
         store,
         logs: fileLogs(join(context.storeDir, 'logs'), secrets),
         workDir,
-        env: context.env,
+        env: world.env,
         addresses: world.addresses,
         credentials: dockerCredentials(context.env),
         listener: progress.listener,

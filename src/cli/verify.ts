@@ -4,10 +4,10 @@ import { join, resolve } from 'node:path'
 import { RfoError } from '../error.ts'
 import { claims, claimText } from '../release/verify/claims.ts'
 import type { VerifyReport } from '../release/verify/verify.ts'
-import { type VerifyTold, verifyText } from './verify-text.ts'
 import type { PublicKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
 import type { Outcome, Verb } from './verb.ts'
+import { type VerifyTold, verifyText } from './verify-text.ts'
 
 export const verify: Verb = {
   name: 'verify',
@@ -71,7 +71,13 @@ function outcome(context: CliContext, report: VerifyReport): Outcome {
     findings: findings.map((finding) => finding.line().replace(/^rfo-build: /, '')),
     bases: Object.entries(predicate.bases).map(([platform, base]) => ({
       platform,
-      text: [`${base.name} ${base.reference}@${base.digest}`, base.reason, base.standIn].filter((part) => part !== undefined).join('; '),
+      text: [
+        `${base.name} ${base.reference}@${base.digest}`,
+        base.reason,
+        base.standIn === undefined ? undefined : `stand-in for ${base.standIn}`,
+      ]
+        .filter((part) => part !== undefined)
+        .join('; '),
     })),
     images: predicate.images.map((image) => ({
       reference: image.reference,

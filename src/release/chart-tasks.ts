@@ -21,18 +21,29 @@ export function chartPath(chart: ChartPlan): string {
 
 function chartTask(chart: ChartPlan, ports: ReleasePorts): Task {
   const { locked } = chart
-  if (locked?.kind !== 'chart') throw new RfoError('RFO_RELEASE_LOCK', `chart ${chart.name} is not pinned in images.lock`, { exit: 'lock', next: 'rfo-build lock <version>' })
+  if (locked?.kind !== 'chart')
+    throw new RfoError('RFO_RELEASE_LOCK', `chart ${chart.name} is not pinned in images.lock`, {
+      exit: 'lock',
+      next: 'rfo-build lock <version>',
+    })
   return {
     id: `chart/${chart.name}`,
     needs: {},
     key: { rule: 'chart@1', digest: locked.digest },
     lane: 'network',
     async run(_inputs, at) {
-      const fetched = await download({ url: locked.url, addresses: ports.addresses, env: ports.env, workDir: ports.workDir, signal: at.signal })
+      const fetched = await download({
+        url: locked.url,
+        addresses: ports.addresses,
+        env: ports.env,
+        workDir: ports.workDir,
+        signal: at.signal,
+      })
       if (fetched.digest !== locked.digest) {
         throw new RfoError('RFO_RELEASE_CHART', `${locked.url} is ${fetched.digest}, the lock pins ${locked.digest}`, { exit: 'untrusted' })
       }
-      if (fetched.size > maxChartBytes) throw new RfoError('RFO_RELEASE_CHART', `${fetched.size} bytes are no chart`, { exit: 'untrusted', where: locked.url })
+      if (fetched.size > maxChartBytes)
+        throw new RfoError('RFO_RELEASE_CHART', `${fetched.size} bytes are no chart`, { exit: 'untrusted', where: locked.url })
       const bytes = await readFile(fetched.file)
       return await pushBytes(ports.store, mediaTypes.octets, bytes)
     },

@@ -2,21 +2,21 @@
 import { provenance } from '../attest/provenance.ts'
 import { predicateTypes, type Statement, statement, subjectOf } from '../attest/statement.ts'
 import { pushBytes, readBytes, readJson } from '../content/read.ts'
-import { hex } from '../oci/digest.ts'
+import type { Task } from '../graph/task.ts'
+import { cyclonedx } from '../inspect/cyclonedx.ts'
+import { type Inventory, inventoryImage } from '../inspect/inventory.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import { hex } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { cyclonedx } from '../inspect/cyclonedx.ts'
-import { inventoryImage, type Inventory } from '../inspect/inventory.ts'
-import type { Task } from '../graph/task.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { attest, signImage } from '../sign/attach.ts'
 import { keyFingerprint } from '../sign/key.ts'
 import type { ImageTasks } from './image-tasks.ts'
 import { readSourceRecord } from './image-tasks.ts'
-import { attachedEntries } from './oci-entries.ts'
 import { standInsOf } from './labels.ts'
+import { attachedEntries } from './oci-entries.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 
 /** https://slsa.dev/spec/v1.0/provenance#builder.id : who ran the build; a CI's own identity replaces it when one signs there. */
@@ -53,7 +53,13 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformN
       return await pushBytes(ports.store, mediaTypes.json, canonicalJson(found as unknown as Json))
     },
   }
-  const subject = { name: image.reference, version: image.version, epoch: plan.epoch, supplier: { name: plan.vendor, url: plan.url }, tool: { name: 'rfo-build', version: request.toolVersion } }
+  const subject = {
+    name: image.reference,
+    version: image.version,
+    epoch: plan.epoch,
+    supplier: { name: plan.vendor, url: plan.url },
+    tool: { name: 'rfo-build', version: request.toolVersion },
+  }
   return {
     id: `sbom/${image.component}/${platform}`,
     needs: { image: made, inventory },
@@ -61,12 +67,23 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformN
     lane: 'cpu',
     async run(inputs) {
       const found = (await readJson(ports.store, given(inputs['inventory']))) as unknown as Inventory
-      return await pushBytes(ports.store, mediaTypes.cyclonedx, await cyclonedx(found, { ...subject, digest: given(inputs['image']).digest }))
+      return await pushBytes(
+        ports.store,
+        mediaTypes.cyclonedx,
+        await cyclonedx(found, { ...subject, digest: given(inputs['image']).digest }),
+      )
     },
   }
 }
 
-function provenanceTask(request: ReleaseRequest, images: ImageTasks, platform: PlatformName, made: Task, base: Task | undefined, ports: ReleasePorts): Task {
+function provenanceTask(
+  request: ReleaseRequest,
+  images: ImageTasks,
+  platform: PlatformName,
+  made: Task,
+  base: Task | undefined,
+  ports: ReleasePorts,
+): Task {
   const { plan } = request
   const { image, source } = images
   const pin = image.locked?.pin
@@ -98,7 +115,9 @@ function provenanceTask(request: ReleaseRequest, images: ImageTasks, platform: P
         ...facts,
         source: upstream ?? (first === undefined ? { uri: record?.revision ?? '', digest: {} } : { uri: first.uri, digest: first.digest }),
         materials: others,
-        ...(inputs['base'] === undefined || lockedBase?.kind !== 'image' ? {} : { base: { uri: `oci://${lockedBase.reference}`, digest: { sha256: hex(inputs['base'].digest) } } }),
+        ...(inputs['base'] === undefined || lockedBase?.kind !== 'image'
+          ? {}
+          : { base: { uri: `oci://${lockedBase.reference}`, digest: { sha256: hex(inputs['base'].digest) } } }),
       })
       return await pushBytes(ports.store, mediaTypes.json, canonicalJson(predicate))
     },
@@ -160,4 +179,3 @@ function given(descriptor: Descriptor | undefined): Descriptor {
   if (descriptor === undefined) throw new Error('the engine gives every need')
   return descriptor
 }
-

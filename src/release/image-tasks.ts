@@ -2,8 +2,8 @@
 import { realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { assembleImage, assembleIndex } from '../build/assemble.ts'
-import { compileGo, goBuilder } from '../build/go.ts'
 import { compressLayer, layerEncoder } from '../build/compress.ts'
+import { compileGo, goBuilder } from '../build/go.ts'
 import { type LayerEntry, writeLayerTar } from '../build/layer.ts'
 import { prebuiltPrograms } from '../build/prebuilt.ts'
 import { copyGraph } from '../content/copy.ts'
@@ -14,11 +14,11 @@ import type { Task, TaskRun } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
-import { platformOf, type PlatformName } from '../oci/platform.ts'
+import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { parseReference } from '../oci/reference.ts'
 import type { ArchivePin, GitPin, GoModulePin, PinnedManifest } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
-import { openSource, type OpenSource } from '../source/open.ts'
+import { type OpenSource, openSource } from '../source/open.ts'
 import { imageLabels } from './labels.ts'
 import type { ReleasePorts } from './ports.ts'
 
@@ -86,7 +86,13 @@ function mirrorTask(image: ImagePlan, platform: PlatformName, ports: ReleasePort
   }
 }
 
-async function copyManifest(reference: string, pinned: PinnedManifest, platform: PlatformName, ports: ReleasePorts, signal: AbortSignal): Promise<Descriptor> {
+async function copyManifest(
+  reference: string,
+  pinned: PinnedManifest,
+  platform: PlatformName,
+  ports: ReleasePorts,
+  signal: AbortSignal,
+): Promise<Descriptor> {
   const target: Descriptor = { ...pinned, platform: platformOf(platform) }
   const { registry, repository } = parseReference(reference)
   const from = openRegistry({ registry, repository }, { addresses: ports.addresses, credentials: ports.credentials })
@@ -115,11 +121,15 @@ function programsTask(plan: ReleasePlan, image: ImagePlan, platform: PlatformNam
   const { build } = image
   if (build === undefined) throw unpinned(`build of ${image.component}`)
   if (prebuilt === undefined && build.kind === 'recipe') {
-    throw new RfoError('RFO_RELEASE_RECIPE', `${image.component} is built by a recipe with RUN steps, which needs a builder that can run them`, {
-      exit: 'build',
-      where: image.component,
-      next: `add --stand-in git, or leave ${image.component} out`,
-    })
+    throw new RfoError(
+      'RFO_RELEASE_RECIPE',
+      `${image.component} is built by a recipe with RUN steps, which needs a builder that can run them`,
+      {
+        exit: 'build',
+        where: image.component,
+        next: `add --stand-in git, or leave ${image.component} out`,
+      },
+    )
   }
   return {
     id: `programs/${image.component}/${platform}`,
@@ -141,7 +151,17 @@ function programsTask(plan: ReleasePlan, image: ImagePlan, platform: PlatformNam
           prebuilt !== undefined
             ? await prebuiltPrograms({ source: opened, prebuilt, outputs: outputsOf(image), platform })
             : build.kind === 'go'
-              ? (await compileGo({ source: opened, build, platform, env: ports.env, workDir: ports.workDir, signal: at.signal, line: at.log })).programs
+              ? (
+                  await compileGo({
+                    source: opened,
+                    build,
+                    platform,
+                    env: ports.env,
+                    workDir: ports.workDir,
+                    signal: at.signal,
+                    line: at.log,
+                  })
+                ).programs
               : []
         const entries = programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
         return await writeLayerTar([...entries, ...(await fileEntries(image, opened))], ports.store, plan.epoch)
@@ -171,12 +191,27 @@ export function outputsOf(image: ImagePlan): readonly string[] {
   return image.build.kind === 'go' ? image.build.commands.map((command) => command.output) : image.build.outputs
 }
 
-function assembleTask(plan: ReleasePlan, image: ImagePlan, platform: PlatformName, base: Task | undefined, programs: Task, ports: ReleasePorts): Task {
+function assembleTask(
+  plan: ReleasePlan,
+  image: ImagePlan,
+  platform: PlatformName,
+  base: Task | undefined,
+  programs: Task,
+  ports: ReleasePorts,
+): Task {
   const labels = imageLabels(plan, image, platform)
   return {
     id: `image/${image.component}/${platform}`,
     needs: { programs, ...(base === undefined ? {} : { base }) },
-    key: { rule: 'image@1', config: image.config as unknown as Json, labels, layers: image.layers, epoch: plan.epoch, encoder: layerEncoder, platform },
+    key: {
+      rule: 'image@1',
+      config: image.config as unknown as Json,
+      labels,
+      layers: image.layers,
+      epoch: plan.epoch,
+      encoder: layerEncoder,
+      platform,
+    },
     lane: 'cpu',
     async run({ base: baseManifest, programs: tar }) {
       if (tar === undefined) throw new Error('the engine gives every need')

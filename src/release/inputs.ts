@@ -1,13 +1,14 @@
 /** Reads what decides a release from the project folder: pipelines/ and images.lock. The texts are parsed in `plan`. */
-import { readdir, readFile } from 'node:fs/promises'
+
 import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { Digest } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { emptyLock, parseLock } from '../plan/lock-text.ts'
 import type { Lock } from '../plan/lock.ts'
+import { emptyLock, parseLock } from '../plan/lock-text.ts'
 import { assemblePipelines, type FileText, type Pipelines } from '../plan/pipelines.ts'
 import { planRelease } from '../plan/plan-release.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
@@ -29,12 +30,18 @@ const maxTextBytes = 8 * 1024 * 1024
  * `project` holds pipelines/ and images.lock. `upstream` (`vX.Y.Z+rke2rN`) is the one of the same version and `rke2r1`
  * unless the lock names another. Throws RFO_RELEASE_PROJECT, RFO_PLAN_*.
  */
-export async function readInputs(project: string, version: string, options: { readonly upstream?: string; readonly platforms?: readonly PlatformName[] } = {}): Promise<ReleaseInputs> {
+export async function readInputs(
+  project: string,
+  version: string,
+  options: { readonly upstream?: string; readonly platforms?: readonly PlatformName[] } = {},
+): Promise<ReleaseInputs> {
   const parsed = parseVersion(version)
   const lockText = await readText(project, 'images.lock')
   const lock = lockText === undefined ? emptyLock : parseLock(lockText.text, lockText.file)
   const upstream = options.upstream ?? lock.releases[spell(parsed)]?.upstream.version ?? spell(defaultUpstream(parsed))
-  const names = (await readdir(join(project, 'pipelines')).catch(() => undefined))?.filter((name) => name.endsWith('.yaml') && name !== 'release.yaml').sort()
+  const names = (await readdir(join(project, 'pipelines')).catch(() => undefined))
+    ?.filter((name) => name.endsWith('.yaml') && name !== 'release.yaml')
+    .sort()
   if (names === undefined) throw notHere(project, 'pipelines/')
   const release = await required(project, 'pipelines/release.yaml')
   const list = await readText(project, `pipelines/upstream/${upstream}.yaml`)
@@ -50,9 +57,18 @@ export async function readInputs(project: string, version: string, options: { re
   const platforms = options.platforms
   return {
     version: spell(parsed),
-    pipelines: platforms === undefined ? pipelines : { ...pipelines, release: { ...pipelines.release, platforms: only(pipelines.release.platforms, platforms) } },
+    pipelines:
+      platforms === undefined
+        ? pipelines
+        : { ...pipelines, release: { ...pipelines.release, platforms: only(pipelines.release.platforms, platforms) } },
     lock,
-    digest: digestOfTexts([release, ...components, list, ...(lockText === undefined ? [] : [lockText]), { file: 'platforms', text: (platforms ?? []).join(',') }]),
+    digest: digestOfTexts([
+      release,
+      ...components,
+      list,
+      ...(lockText === undefined ? [] : [lockText]),
+      { file: 'platforms', text: (platforms ?? []).join(',') },
+    ]),
   }
 }
 
@@ -65,11 +81,15 @@ export function planOf(inputs: ReleaseInputs, lock: Lock = inputs.lock): Release
 function only<T extends PlatformName>(all: readonly T[], wanted: readonly PlatformName[]): T[] {
   const kept = all.filter((platform) => wanted.includes(platform))
   if (kept.length !== wanted.length) {
-    throw new RfoError('RFO_RELEASE_PLATFORM', `not a platform of this release: ${wanted.filter((platform) => !kept.includes(platform as T)).join(', ')}`, {
-      exit: 'usage',
-      where: 'pipelines/release.yaml',
-      next: `choose among ${all.join(', ')}`,
-    })
+    throw new RfoError(
+      'RFO_RELEASE_PLATFORM',
+      `not a platform of this release: ${wanted.filter((platform) => !kept.includes(platform as T)).join(', ')}`,
+      {
+        exit: 'usage',
+        where: 'pipelines/release.yaml',
+        next: `choose among ${all.join(', ')}`,
+      },
+    )
   }
   return kept
 }
@@ -88,17 +108,26 @@ async function required(project: string, file: string): Promise<FileText> {
 async function readText(project: string, file: string): Promise<FileText | undefined> {
   try {
     const text = await readFile(join(project, file), 'utf8')
-    if (text.length > maxTextBytes) throw new RfoError('RFO_RELEASE_PROJECT', `more than ${maxTextBytes} bytes`, { exit: 'usage', where: file })
+    if (text.length > maxTextBytes)
+      throw new RfoError('RFO_RELEASE_PROJECT', `more than ${maxTextBytes} bytes`, { exit: 'usage', where: file })
     return { file, text }
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     if (cause instanceof RfoError) throw cause
-    throw new RfoError('RFO_RELEASE_PROJECT', `can't read: ${(cause as NodeJS.ErrnoException).code}`, { exit: 'machine', where: file, cause })
+    throw new RfoError('RFO_RELEASE_PROJECT', `can't read: ${(cause as NodeJS.ErrnoException).code}`, {
+      exit: 'machine',
+      where: file,
+      cause,
+    })
   }
 }
 
 function notHere(project: string, file: string): RfoError {
-  return new RfoError('RFO_RELEASE_PROJECT', `no ${file} here`, { exit: 'usage', where: project, next: 'run rfo-build in a checkout that holds pipelines/ and images.lock' })
+  return new RfoError('RFO_RELEASE_PROJECT', `no ${file} here`, {
+    exit: 'usage',
+    where: project,
+    next: 'run rfo-build in a checkout that holds pipelines/ and images.lock',
+  })
 }
 
 function digestOfTexts(texts: readonly FileText[]): Digest {

@@ -17,7 +17,9 @@ export function imageLabels(plan: ReleasePlan, image: ImagePlan, platform: Platf
     'org.opencontainers.image.vendor': plan.vendor,
     'org.opencontainers.image.url': plan.url,
     ...sourceLabels(image),
-    ...(base?.locked?.kind === 'image' ? { [annotationKeys.baseName]: base.reference, [annotationKeys.baseDigest]: base.locked.manifest.digest } : {}),
+    ...(base?.locked?.kind === 'image'
+      ? { [annotationKeys.baseName]: base.reference, [annotationKeys.baseDigest]: base.locked.manifest.digest }
+      : {}),
     ...(image.config.labels ?? {}),
     ...(standIns.length === 0 ? {} : { [standInLabel]: standIns.join('; ') }),
   }
@@ -29,7 +31,9 @@ export function standInsOf(plan: ReleasePlan, image: ImagePlan, platform: Platfo
   const own = image.locked?.standIn
   return [
     ...(own === undefined ? [] : [own]),
-    ...(image.action === 'rebuild' && image.base !== 'scratch' && base?.kind === 'image' && base.standIn !== undefined ? [base.standIn] : []),
+    ...(image.action === 'rebuild' && image.base !== 'scratch' && base?.kind === 'image' && base.standIn !== undefined
+      ? [base.standIn]
+      : []),
   ]
 }
 

@@ -2,19 +2,20 @@
  * Lays a release out as `<outDir>/<version>/`: in a temporary folder beside it, flushed, then renamed. Blobs are linked
  * out of the working store where the file system allows, so that no byte is written twice.
  */
+
+import { randomUUID } from 'node:crypto'
 import { chmod, copyFile, link, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { randomUUID } from 'node:crypto'
-import { canonicalJson } from '../oci/json.ts'
 import { layoutIndexBytes } from '../content/layout.ts'
 import { readBytes } from '../content/read.ts'
 import { RfoError } from '../error.ts'
-import { hex, type Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import { type Digest, hex } from '../oci/digest.ts'
+import { canonicalJson } from '../oci/json.ts'
 import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
-import type { WorkingStore } from './ports.ts'
 import { layoutEntries, reachable } from './oci-entries.ts'
+import type { WorkingStore } from './ports.ts'
 
 export interface LayOutInput {
   readonly version: string
@@ -126,12 +127,18 @@ async function swap(folder: string, target: string): Promise<void> {
 async function removeLeftovers(outDir: string, version: string): Promise<void> {
   const ours = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(\.old)?$/
   for (const name of await readdir(outDir)) {
-    if (name.startsWith(`.${version}.`) && ours.test(name.slice(version.length + 2))) await rm(join(outDir, name), { recursive: true, force: true })
+    if (name.startsWith(`.${version}.`) && ours.test(name.slice(version.length + 2)))
+      await rm(join(outDir, name), { recursive: true, force: true })
   }
 }
 
 function machine(thrown: unknown, where: string): unknown {
   const code = (thrown as NodeJS.ErrnoException).code
   if (thrown instanceof RfoError || typeof code !== 'string') return thrown
-  return new RfoError('RFO_RELEASE_WRITE', code === 'ENOSPC' ? 'no room left on the disk' : `can't write: ${code}`, { exit: 'machine', where, cause: thrown, next: 'free some room or fix the permission, then run the same command again' })
+  return new RfoError('RFO_RELEASE_WRITE', code === 'ENOSPC' ? 'no room left on the disk' : `can't write: ${code}`, {
+    exit: 'machine',
+    where,
+    cause: thrown,
+    next: 'free some room or fix the permission, then run the same command again',
+  })
 }

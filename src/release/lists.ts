@@ -1,9 +1,10 @@
 /** Image lists and checksum files, in RKE2's names and form (contract). */
-import { architectures, type Architecture, type PlatformName } from '../oci/platform.ts'
+
 import { RfoError } from '../error.ts'
-import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { Digest } from '../oci/digest.ts'
 import { hex } from '../oci/digest.ts'
+import { type Architecture, architectures, type PlatformName } from '../oci/platform.ts'
+import type { ReleasePlan } from '../plan/release-plan.ts'
 import { by } from './root.ts'
 
 /** RKE2's `rke2-images`: what a server needs with the default CNI. */

@@ -1,10 +1,10 @@
 /** `release`: plan → tasks → a folder that appears whole or not at all. */
 import { results } from '../content/results.ts'
-import { exitFor, exitCodes, RfoError } from '../error.ts'
+import { exitCodes, exitFor, RfoError } from '../error.ts'
 import { execute } from '../graph/execute.ts'
 import type { Task } from '../graph/task.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
 import { chartTasks } from './chart-tasks.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
 import { imageTasks } from './image-tasks.ts'
@@ -47,7 +47,11 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
       outDir: request.outDir,
       root,
       beside: result(statement),
-      images: evidence.map(({ images: made, sign }) => ({ reference: made.image.reference, index: result(made.index), attached: result(sign) })),
+      images: evidence.map(({ images: made, sign }) => ({
+        reference: made.image.reference,
+        index: result(made.index),
+        attached: result(sign),
+      })),
     },
     ports.store,
   )

@@ -42,7 +42,8 @@ const words: Record<NotesLanguage, Words> = {
 export function releaseNotes(plan: ReleasePlan, digests: ReadonlyMap<string, Digest>, language: NotesLanguage): string {
   const say = words[language]
   const anyStandIn = plan.images.some((image) => plan.platforms.some((platform) => standInsOf(plan, image, platform).length > 0))
-  const made = (image: (typeof plan.images)[number]): string[] => plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')
+  const made = (image: (typeof plan.images)[number]): string[] =>
+    plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')
   const lines = [
     `# RFO ${plan.version}`,
     '',
@@ -61,10 +62,14 @@ export function releaseNotes(plan: ReleasePlan, digests: ReadonlyMap<string, Dig
     '',
     `| ${say.columns.join(' | ')} |`,
     '|---|---|---|',
-    ...plan.images.map((image) => `| ${image.reference}@${digests.get(image.reference) ?? ''} | ${image.action} | ${made(image).join(', ')} |`),
+    ...plan.images.map(
+      (image) => `| ${image.reference}@${digests.get(image.reference) ?? ''} | ${image.action} | ${made(image).join(', ')} |`,
+    ),
     ...section(
       say.deviations,
-      plan.images.flatMap((image) => (image.deviates === undefined ? [] : [`- ${image.component}: ${image.deviates.from}: ${image.deviates.reason}`])),
+      plan.images.flatMap((image) =>
+        image.deviates === undefined ? [] : [`- ${image.component}: ${image.deviates.from}: ${image.deviates.reason}`],
+      ),
     ),
     ...section(
       say.missing,

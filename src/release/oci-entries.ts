@@ -4,8 +4,8 @@ import type { ContentReader } from '../content/store.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { parseIndex, parseManifest } from '../oci/manifest.ts'
-import type { Attached } from '../sign/attach.ts'
 import { annotationKeys, isIndexType, isManifestType } from '../oci/mediatype.ts'
+import type { Attached } from '../sign/attach.ts'
 
 /** cosign reads layouts whose entries say what they are: signing facts of `cosign verify --local-image`. */
 export const kindAnnotation = 'kind'
@@ -21,7 +21,10 @@ export function attachedEntries(attached: Pick<Attached, 'referrers' | 'tags'>):
     ...attached.referrers,
     ...attached.tags.map(({ reference, manifest }) => ({
       ...manifest,
-      annotations: { [annotationKeys.refName]: reference, [kindAnnotation]: reference.endsWith('.sig') ? kinds.signature : kinds.attestation },
+      annotations: {
+        [annotationKeys.refName]: reference,
+        [kindAnnotation]: reference.endsWith('.sig') ? kinds.signature : kinds.attestation,
+      },
     })),
   ]
 }
@@ -57,7 +60,10 @@ export async function layoutEntries(
   return [...new Map(entries.map((entry) => [`${entry.digest} ${entry.annotations?.[annotationKeys.refName] ?? ''}`, entry])).values()]
 }
 
-export function entryOfImage(reference: string, index: { readonly mediaType: string; readonly digest: Digest; readonly size: number }): Descriptor {
+export function entryOfImage(
+  reference: string,
+  index: { readonly mediaType: string; readonly digest: Digest; readonly size: number },
+): Descriptor {
   return {
     mediaType: index.mediaType,
     digest: index.digest,

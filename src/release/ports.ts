@@ -1,13 +1,14 @@
 /** What a release needs from the world: made once in the composition root, passed on as plain values and functions. */
+
+import type { CredentialSource } from '../content/credentials.ts'
+import type { ContentStore } from '../content/store.ts'
+import type { Listener } from '../graph/event.ts'
 import type { ExecuteOptions } from '../graph/execute.ts'
 import type { Lane } from '../graph/task.ts'
-import type { Listener } from '../graph/event.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Addresses } from '../plan/addresses.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { SigningKey } from '../sign/key.ts'
-import type { ContentStore } from '../content/store.ts'
-import type { CredentialSource } from '../content/credentials.ts'
-import type { Digest } from '../oci/digest.ts'
 
 /** The working store: a content store whose blobs are files, so that laying out a release links instead of writing twice. */
 export interface WorkingStore extends ContentStore {

@@ -1,8 +1,8 @@
 /** Plan and digests → the release predicate: what the signed statement says. Pure. */
 import type { ReleasePredicate } from '../attest/release.ts'
 import { predicateTypes, statement, statementBytes, subjectOf } from '../attest/statement.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
@@ -80,7 +80,13 @@ function pinned(descriptor: Descriptor | undefined): { digest: Digest; size: num
 }
 
 function standInOf(plan: ReleasePlan, image: ImagePlan): { standIn?: string } {
-  const said = [...new Set(plan.platforms.flatMap((platform) => (image.platforms[platform]?.status === 'made' ? standInsOf(plan, image, platform as PlatformName) : [])))]
+  const said = [
+    ...new Set(
+      plan.platforms.flatMap((platform) =>
+        image.platforms[platform]?.status === 'made' ? standInsOf(plan, image, platform as PlatformName) : [],
+      ),
+    ),
+  ]
   return said.length === 0 ? {} : { standIn: said.join('; ') }
 }
 
@@ -90,7 +96,11 @@ function standIns(plan: ReleasePlan): { what: string; standsFor: string }[] {
     const said = standInOf(plan, image).standIn
     return said === undefined ? [] : [{ what: `image ${image.component}`, standsFor: said }]
   })
-  const charts = plan.charts.flatMap((chart) => (chart.locked?.kind === 'chart' && chart.locked.standIn !== undefined ? [{ what: `chart ${chart.name}`, standsFor: chart.locked.standIn }] : []))
+  const charts = plan.charts.flatMap((chart) =>
+    chart.locked?.kind === 'chart' && chart.locked.standIn !== undefined
+      ? [{ what: `chart ${chart.name}`, standsFor: chart.locked.standIn }]
+      : [],
+  )
   return [...images, ...charts]
 }
 

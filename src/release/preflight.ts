@@ -2,7 +2,7 @@
 import { access, constants, mkdir, statfs } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { exitOrder, RfoError } from '../error.ts'
-import { architectures, type Architecture, type PlatformName } from '../oci/platform.ts'
+import { type Architecture, architectures, type PlatformName } from '../oci/platform.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 
 export interface PreflightInput {
@@ -33,22 +33,41 @@ export async function preflight(input: PreflightInput): Promise<void> {
 
 function lockProblems(plan: ReleasePlan): RfoError[] {
   return plan.unresolved.map(
-    ({ what, reason }) => new RfoError('RFO_LOCK_UNRESOLVED', `${what} is not pinned: ${reason}`, { exit: 'lock', where: 'images.lock', next: `rfo-build lock ${plan.version}` }),
+    ({ what, reason }) =>
+      new RfoError('RFO_LOCK_UNRESOLVED', `${what} is not pinned: ${reason}`, {
+        exit: 'lock',
+        where: 'images.lock',
+        next: `rfo-build lock ${plan.version}`,
+      }),
   )
 }
 
 async function programProblems({ plan, env, host }: PreflightInput): Promise<RfoError[]> {
   const problems: RfoError[] = []
   const missing = async (program: string, whose: string, next: string): Promise<void> => {
-    if (!(await onPath(program, env))) problems.push(new RfoError('RFO_PREFLIGHT_PROGRAM', `no program ${program} on the PATH`, { exit: 'machine', where: whose, next }))
+    if (!(await onPath(program, env)))
+      problems.push(new RfoError('RFO_PREFLIGHT_PROGRAM', `no program ${program} on the PATH`, { exit: 'machine', where: whose, next }))
   }
   const compiled = plan.images.filter(isCompiled)
-  if (compiled.length > 0) await missing('go', compiled.map((image) => image.component).join(', '), 'install Go 1.21 or newer; rfo-build doctor says what works without it')
-  for (const compiler of crossCompilers(plan, compiled, host)) await missing(compiler.program, compiler.component, `install ${compiler.program}`)
-  if (plan.images.some((image) => image.locked?.pin.kind === 'git' && image.locked.pin.archive === undefined)) await missing('git', 'git sources', 'install git')
+  if (compiled.length > 0)
+    await missing(
+      'go',
+      compiled.map((image) => image.component).join(', '),
+      'install Go 1.21 or newer; rfo-build doctor says what works without it',
+    )
+  for (const compiler of crossCompilers(plan, compiled, host))
+    await missing(compiler.program, compiler.component, `install ${compiler.program}`)
+  if (plan.images.some((image) => image.locked?.pin.kind === 'git' && image.locked.pin.archive === undefined))
+    await missing('git', 'git sources', 'install git')
   for (const image of plan.images) {
     if (image.build?.kind === 'recipe' && image.locked?.pin.kind !== 'unresolved' && !isPrebuilt(image)) {
-      problems.push(new RfoError('RFO_PREFLIGHT_RECIPE', `needs a builder that can run RUN steps: ${image.build.reason}`, { exit: 'build', where: image.component, next: 'use --stand-in git' }))
+      problems.push(
+        new RfoError('RFO_PREFLIGHT_RECIPE', `needs a builder that can run RUN steps: ${image.build.reason}`, {
+          exit: 'build',
+          where: image.component,
+          next: 'use --stand-in git',
+        }),
+      )
     }
   }
   return problems
@@ -56,7 +75,13 @@ async function programProblems({ plan, env, host }: PreflightInput): Promise<Rfo
 
 /** Compiled here by the host's `go`. */
 export function isCompiled(image: ImagePlan): boolean {
-  return image.action === 'rebuild' && image.build?.kind === 'go' && !isPrebuilt(image) && image.locked !== undefined && image.locked.pin.kind !== 'unresolved'
+  return (
+    image.action === 'rebuild' &&
+    image.build?.kind === 'go' &&
+    !isPrebuilt(image) &&
+    image.locked !== undefined &&
+    image.locked.pin.kind !== 'unresolved'
+  )
 }
 
 function isPrebuilt(image: ImagePlan): boolean {
@@ -68,8 +93,14 @@ function crossCompilers(plan: ReleasePlan, compiled: readonly ImagePlan[], host:
   return compiled.flatMap((image) => {
     if (image.build?.kind !== 'go') return []
     return image.build.cgo
-      .filter((architecture) => plan.platforms.includes(`linux/${architecture}` as PlatformName) && image.platforms[`linux/${architecture}`]?.status === 'made')
-      .map((architecture) => ({ program: architecture === host ? 'gcc' : `${architectures[architecture].rpm}-linux-gnu-gcc`, component: image.component }))
+      .filter(
+        (architecture) =>
+          plan.platforms.includes(`linux/${architecture}` as PlatformName) && image.platforms[`linux/${architecture}`]?.status === 'made',
+      )
+      .map((architecture) => ({
+        program: architecture === host ? 'gcc' : `${architectures[architecture].rpm}-linux-gnu-gcc`,
+        component: image.component,
+      }))
   })
 }
 
@@ -96,11 +127,24 @@ async function diskProblems({ plan, writes }: PreflightInput): Promise<RfoError[
       const { bavail, bsize } = await statfs(folder)
       const free = bavail * bsize
       if (free < needed) {
-        problems.push(new RfoError('RFO_PREFLIGHT_DISK', `${mib(free)} MiB free, ${mib(needed)} MiB needed`, { exit: 'machine', where: folder, next: 'free some room, or choose another disk with --store and --out' }))
+        problems.push(
+          new RfoError('RFO_PREFLIGHT_DISK', `${mib(free)} MiB free, ${mib(needed)} MiB needed`, {
+            exit: 'machine',
+            where: folder,
+            next: 'free some room, or choose another disk with --store and --out',
+          }),
+        )
       }
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code ?? 'error'
-      problems.push(new RfoError('RFO_PREFLIGHT_WRITE', `can't write here: ${code}`, { exit: 'machine', where: folder, cause, next: 'choose another folder with --store and --out' }))
+      problems.push(
+        new RfoError('RFO_PREFLIGHT_WRITE', `can't write here: ${code}`, {
+          exit: 'machine',
+          where: folder,
+          cause,
+          next: 'choose another folder with --store and --out',
+        }),
+      )
     }
   }
   return problems

@@ -4,21 +4,21 @@
  */
 import { createHash } from 'node:crypto'
 import { pushBytes, readBytes } from '../content/read.ts'
-import { digestOf, type Digest } from '../oci/digest.ts'
+import type { ContentReader } from '../content/store.ts'
+import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
-import type { Task } from '../graph/task.ts'
 import type { ChartPlan } from '../plan/release-plan.ts'
 import { signBlob, signStatement } from '../sign/bundle.ts'
 import { keyFingerprint } from '../sign/key.ts'
-import type { ContentReader } from '../content/store.ts'
 import { chartPath } from './chart-tasks.ts'
 import type { EvidenceTasks } from './evidence-tasks.ts'
 import { checksumLists, imageLists } from './lists.ts'
 import { releaseNotes } from './notes.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
-import { releasePredicate, releaseStatement, type FileRecord } from './predicate.ts'
+import { type FileRecord, releasePredicate, releaseStatement } from './predicate.ts'
 import { rootBytes, rootIndex } from './root.ts'
 
 export interface ReleaseTasks {
@@ -40,7 +40,12 @@ export function sbomPath(component: string, platform: string): string {
   return `sbom/${component}.${platform.replace('/', '-')}.cdx.json`
 }
 
-function rootTask(request: ReleaseRequest, evidence: readonly EvidenceTasks[], charts: readonly { readonly chart: ChartPlan; readonly task: Task }[], ports: ReleasePorts): Task {
+function rootTask(
+  request: ReleaseRequest,
+  evidence: readonly EvidenceTasks[],
+  charts: readonly { readonly chart: ChartPlan; readonly task: Task }[],
+  ports: ReleasePorts,
+): Task {
   const { plan } = request
   const needs: Record<string, Task> = {}
   for (const { images, platforms } of evidence) {
@@ -52,7 +57,12 @@ function rootTask(request: ReleaseRequest, evidence: readonly EvidenceTasks[], c
   return {
     id: 'release',
     needs,
-    key: { rule: 'release@1', plan: digestOf(planText), lock: digestOf(request.lockText), mark: request.mark === undefined ? null : { file: request.mark.file, text: request.mark.text } },
+    key: {
+      rule: 'release@1',
+      plan: digestOf(planText),
+      lock: digestOf(request.lockText),
+      mark: request.mark === undefined ? null : { file: request.mark.file, text: request.mark.text },
+    },
     lane: 'cpu',
     async run(inputs) {
       const images = evidence.map(({ images: { image } }) => ({ reference: image.reference, ...sized(inputs[`index/${image.component}`]) }))
@@ -66,8 +76,12 @@ function rootTask(request: ReleaseRequest, evidence: readonly EvidenceTasks[], c
         ...(request.mark === undefined ? [] : [{ path: request.mark.file, text: request.mark.text }]),
       ]
       const files = [
-        ...(await Promise.all(texts.map(async ({ path, text }) => ({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) })))),
-        ...Object.entries(inputs).flatMap(([name, descriptor]) => (name.startsWith('index/') ? [] : [{ path: name, ...sized(descriptor) }])),
+        ...(await Promise.all(
+          texts.map(async ({ path, text }) => ({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) })),
+        )),
+        ...Object.entries(inputs).flatMap(([name, descriptor]) =>
+          name.startsWith('index/') ? [] : [{ path: name, ...sized(descriptor) }],
+        ),
       ]
       const summed = await Promise.all(files.map(async (file) => ({ ...file, sm3: await sm3(ports.store, file) })))
       const sums = checksumLists(plan.platforms, summed)
@@ -106,7 +120,13 @@ function statementTask(request: ReleaseRequest, evidence: readonly EvidenceTasks
         const descriptor = await pushBytes(ports.store, mediaTypes.octets, text)
         files.push({ path, digest: descriptor.digest, size: descriptor.size, sm3: await sm3(ports.store, descriptor) })
       }
-      const predicate = releasePredicate({ plan, root: { digest: root.digest, index: index as unknown as Json }, files, inputs, ...(mark === undefined ? {} : { keyFingerprint: mark.keyFingerprint }) })
+      const predicate = releasePredicate({
+        plan,
+        root: { digest: root.digest, index: index as unknown as Json },
+        files,
+        inputs,
+        ...(mark === undefined ? {} : { keyFingerprint: mark.keyFingerprint }),
+      })
       const text = releaseStatement(predicate)
       beside.push({ path: 'evidence/release.json', text }, { path: 'evidence/release.sigstore.json', text: await signStatement(text, key) })
       for (const file of files) {
@@ -118,13 +138,22 @@ function statementTask(request: ReleaseRequest, evidence: readonly EvidenceTasks
       for (const { path, text: bytes } of beside) {
         manifests.push({ ...(await pushBytes(ports.store, mediaTypes.octets, bytes)), annotations: { [annotationKeys.title]: path } })
       }
-      return await pushBytes(ports.store, mediaTypes.index, canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: manifests as unknown as Json }))
+      return await pushBytes(
+        ports.store,
+        mediaTypes.index,
+        canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: manifests as unknown as Json }),
+      )
     },
   }
 }
 
 interface RootIndex {
-  readonly manifests: readonly { readonly digest: Digest; readonly size: number; readonly mediaType: string; readonly annotations?: Readonly<Record<string, string>> }[]
+  readonly manifests: readonly {
+    readonly digest: Digest
+    readonly size: number
+    readonly mediaType: string
+    readonly annotations?: Readonly<Record<string, string>>
+  }[]
 }
 
 function sized(descriptor: Descriptor | undefined): { digest: Digest; size: number } {

@@ -2,10 +2,11 @@
  * Blobs of the working store share their bytes with the release folder (hard links). Whoever changed a file there
  * changed the store: such blobs are dropped before a run, and the tasks that made them run again.
  */
-import { rm, stat } from 'node:fs/promises'
+
 import { createReadStream } from 'node:fs'
+import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createDigester, parseDigest, type Digest } from '../oci/digest.ts'
+import { createDigester, type Digest, parseDigest } from '../oci/digest.ts'
 import type { WorkingStore } from './ports.ts'
 
 /** Gives the digests that were dropped. */

@@ -2,8 +2,9 @@
  * The root of a release: an OCI index over every image index and every file that carries no signature. Its digest is
  * what two machines that made the same release agree on.
  */
+
+import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
-import { digestOf, type Digest } from '../oci/digest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 
 export interface RootedImage {

@@ -2,9 +2,10 @@
  * The no-op: a release that is already there, made from the same inputs, with every file present in size and time, is
  * not made again. `verify` re-hashes; this only looks.
  */
+
+import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { Digest } from '../oci/digest.ts'
 import { isDigest } from '../oci/digest.ts'
@@ -42,7 +43,11 @@ export async function touched(stampFile: string, folder: string): Promise<string
   })
 }
 
-export async function writeStamp(stampFile: string, folder: string, made: { readonly inputs: Digest; readonly root: Digest; readonly key: string }): Promise<void> {
+export async function writeStamp(
+  stampFile: string,
+  folder: string,
+  made: { readonly inputs: Digest; readonly root: Digest; readonly key: string },
+): Promise<void> {
   const stamp: Stamp = { schema: 'rfo-build.stamp/1', ...made, files: await filesOf(folder) }
   await mkdir(dirname(stampFile), { recursive: true })
   const temporary = `${stampFile}.${randomUUID()}`

@@ -32,10 +32,23 @@ describe('checksum lists', () => {
   const file = (path: string) => ({ path, digest: digestOf(path), sm3: 'f'.repeat(64) })
 
   test('a platform’s list holds its files and those of no platform', () => {
-    const lists = checksumLists(['linux/amd64', 'linux/riscv64'], [file('plan.json'), file('rfo-images.linux-amd64.txt'), file('rfo-images.linux-riscv64.txt')])
+    const lists = checksumLists(
+      ['linux/amd64', 'linux/riscv64'],
+      [file('plan.json'), file('rfo-images.linux-amd64.txt'), file('rfo-images.linux-riscv64.txt')],
+    )
     const amd64 = lists.find((list) => list.path === 'sha256sum-amd64.txt')?.text ?? ''
-    expect(amd64.split('\n').filter(Boolean).map((line) => line.split('  ')[1])).toEqual(['plan.json', 'rfo-images.linux-amd64.txt'])
-    expect(lists.map((list) => list.path)).toEqual(['sha256sum-amd64.txt', 'sm3sum-amd64.txt', 'sha256sum-riscv64.txt', 'sm3sum-riscv64.txt'])
+    expect(
+      amd64
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => line.split('  ')[1]),
+    ).toEqual(['plan.json', 'rfo-images.linux-amd64.txt'])
+    expect(lists.map((list) => list.path)).toEqual([
+      'sha256sum-amd64.txt',
+      'sm3sum-amd64.txt',
+      'sha256sum-riscv64.txt',
+      'sm3sum-riscv64.txt',
+    ])
   })
 
   test('a name that contains another is refused: installers grep', () => {

@@ -13,7 +13,11 @@ export function smallPlan(): ReleasePlan {
     platforms: ['linux/amd64', 'linux/riscv64'],
     bases: {
       'linux/amd64': { name: 'openEuler 22.03-LTS', reference: 'docker.io/openeuler/openeuler:22.03-lts' },
-      'linux/riscv64': { name: 'openEuler 24.03-LTS', reference: 'docker.io/openeuler/openeuler:24.03-lts', reason: 'the first LTS with riscv64' },
+      'linux/riscv64': {
+        name: 'openEuler 24.03-LTS',
+        reference: 'docker.io/openeuler/openeuler:24.03-lts',
+        reason: 'the first LTS with riscv64',
+      },
     },
     images: [
       rebuilt('b', ['core']),
@@ -25,7 +29,10 @@ export function smallPlan(): ReleasePlan {
         upstream: 'docker.io/rancher/c:v2',
         reference: 'docker.io/rancher/c:v2',
         version: 'v2',
-        platforms: { 'linux/amd64': { status: 'made' }, 'linux/riscv64': { status: 'unsupported', reason: 'upstream has no riscv64 image' } },
+        platforms: {
+          'linux/amd64': { status: 'made' },
+          'linux/riscv64': { status: 'unsupported', reason: 'upstream has no riscv64 image' },
+        },
         config: {},
         packages: [],
         layers: 'zstd',

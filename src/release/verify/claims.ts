@@ -3,16 +3,56 @@
  * test/release/claims.test.ts looks every one of them up.
  */
 export const claims = {
-  statement: { en: 'the release statement is signed by {fingerprint}', zh: '发布声明由 {fingerprint} 签名', test: 'test/release/verify.test.ts: a statement signed by another key is refused' },
-  root: { en: 'the root is the digest of everything listed', zh: '根摘要覆盖全部清单', test: 'test/release/verify.test.ts: a root that does not cover the list is refused' },
-  files: { en: '{count} files are as signed, none is missing', zh: '{count} 个文件与签名一致，无缺失', test: 'test/release/verify.test.ts: a flipped byte in a listed file is found' },
-  extras: { en: 'nothing is there that no list covers', zh: '没有清单之外的内容', test: 'test/release/verify.test.ts: an added file is found' },
-  blobs: { en: '{count} blobs have the digest that names them', zh: '{count} 个数据块与其摘要相符', test: 'test/release/verify.test.ts: a flipped byte in a layer is found' },
-  images: { en: '{count} images hold the platform manifests that were signed', zh: '{count} 个镜像含有已签名的平台清单', test: 'test/release/verify.test.ts: a dropped platform manifest is found' },
-  signatures: { en: '{count} indexes and manifests are signed twice, for cosign 2 and 3', zh: '{count} 个索引与清单具有双格式签名', test: 'test/release/verify.test.ts: a dropped image signature is found' },
-  attestations: { en: '{count} attestations: provenance and SBOM of every image and platform', zh: '{count} 份证明：每个镜像每个平台的来源与 SBOM', test: 'test/release/verify.test.ts: a dropped attestation is found' },
-  checksums: { en: '{count} checksum lists say what the statement says', zh: '{count} 份校验和清单与声明一致', test: 'test/release/verify.test.ts: a checksum list that differs from the statement is found' },
-  expected: { en: 'the version is {version}, as expected', zh: '版本为预期的 {version}', test: 'test/release/verify.test.ts: another version than expected is refused' },
+  statement: {
+    en: 'the release statement is signed by {fingerprint}',
+    zh: '发布声明由 {fingerprint} 签名',
+    test: 'test/release/verify.test.ts: a statement signed by another key is refused',
+  },
+  root: {
+    en: 'the root is the digest of everything listed',
+    zh: '根摘要覆盖全部清单',
+    test: 'test/release/verify.test.ts: a root that does not cover the list is refused',
+  },
+  files: {
+    en: '{count} files are as signed, none is missing',
+    zh: '{count} 个文件与签名一致，无缺失',
+    test: 'test/release/verify.test.ts: a flipped byte in a listed file is found',
+  },
+  extras: {
+    en: 'nothing is there that no list covers',
+    zh: '没有清单之外的内容',
+    test: 'test/release/verify.test.ts: an added file is found',
+  },
+  blobs: {
+    en: '{count} blobs have the digest that names them',
+    zh: '{count} 个数据块与其摘要相符',
+    test: 'test/release/verify.test.ts: a flipped byte in a layer is found',
+  },
+  images: {
+    en: '{count} images hold the platform manifests that were signed',
+    zh: '{count} 个镜像含有已签名的平台清单',
+    test: 'test/release/verify.test.ts: a dropped platform manifest is found',
+  },
+  signatures: {
+    en: '{count} indexes and manifests are signed twice, for cosign 2 and 3',
+    zh: '{count} 个索引与清单具有双格式签名',
+    test: 'test/release/verify.test.ts: a dropped image signature is found',
+  },
+  attestations: {
+    en: '{count} attestations: provenance and SBOM of every image and platform',
+    zh: '{count} 份证明：每个镜像每个平台的来源与 SBOM',
+    test: 'test/release/verify.test.ts: a dropped attestation is found',
+  },
+  checksums: {
+    en: '{count} checksum lists say what the statement says',
+    zh: '{count} 份校验和清单与声明一致',
+    test: 'test/release/verify.test.ts: a checksum list that differs from the statement is found',
+  },
+  expected: {
+    en: 'the version is {version}, as expected',
+    zh: '版本为预期的 {version}',
+    test: 'test/release/verify.test.ts: another version than expected is refused',
+  },
 } as const satisfies Record<string, { readonly en: string; readonly zh: string; readonly test: string }>
 
 export type ClaimName = keyof typeof claims

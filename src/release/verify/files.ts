@@ -21,9 +21,12 @@ export async function verifyFiles(folder: string, predicate: ReleasePredicate, p
       continue
     }
     const found = await hashFile(join(folder, file.path), true)
-    if (found.size !== file.size) findings.push(untrusted('RFO_VERIFY_FILE', `${found.size} bytes, the statement says ${file.size}`, file.path))
-    else if (found.digest !== file.digest) findings.push(untrusted('RFO_VERIFY_FILE', `is ${found.digest}, the statement says ${file.digest}`, file.path))
-    else if (found.sm3 !== file.sm3) findings.push(untrusted('RFO_VERIFY_FILE', `its SM3 is ${found.sm3}, the statement says ${file.sm3}`, file.path))
+    if (found.size !== file.size)
+      findings.push(untrusted('RFO_VERIFY_FILE', `${found.size} bytes, the statement says ${file.size}`, file.path))
+    else if (found.digest !== file.digest)
+      findings.push(untrusted('RFO_VERIFY_FILE', `is ${found.digest}, the statement says ${file.digest}`, file.path))
+    else if (found.sm3 !== file.sm3)
+      findings.push(untrusted('RFO_VERIFY_FILE', `its SM3 is ${found.sm3}, the statement says ${file.sm3}`, file.path))
   }
   return findings
 }
@@ -51,5 +54,11 @@ export async function verifyChecksumLists(folder: string, predicate: ReleasePred
 
 /** Files beside the listed ones that a release has by its form; all others are extras. */
 export function besidePaths(predicate: ReleasePredicate): string[] {
-  return [statementPath, bundlePath, ...checksumPaths(predicate).flatMap((path) => [`${path}.sig`, `${path}.sigstore.json`]), 'oci/index.json', 'oci/oci-layout']
+  return [
+    statementPath,
+    bundlePath,
+    ...checksumPaths(predicate).flatMap((path) => [`${path}.sig`, `${path}.sigstore.json`]),
+    'oci/index.json',
+    'oci/oci-layout',
+  ]
 }

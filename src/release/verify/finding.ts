@@ -1,5 +1,5 @@
 /** What verifying finds: errors with a place, collected so that one run tells everything. */
-import { RfoError, type ErrorCode, type ExitName } from '../../error.ts'
+import { type ErrorCode, type ExitName, RfoError } from '../../error.ts'
 
 export function untrusted(code: ErrorCode, message: string, where: string): RfoError {
   return new RfoError(code, message, { exit: 'untrusted', where, next: 'do not use this release; fetch it again and compare' })

@@ -1,21 +1,21 @@
 /** The images of a release: every blob by its digest, the manifests that were signed, and everything attached to them. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { predicateTypes } from '../../attest/statement.ts'
 import type { ReleaseImage, ReleasePredicate } from '../../attest/release.ts'
+import { predicateTypes } from '../../attest/statement.ts'
 import { layoutIndexBytes, openLayout } from '../../content/layout.ts'
 import { readBytes } from '../../content/read.ts'
 import type { ContentReader } from '../../content/store.ts'
-import { RfoError, toRfoError } from '../../error.ts'
-import { canonicalJson, type Json } from '../../oci/json.ts'
+import { type RfoError, toRfoError } from '../../error.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
-import { hex, isDigest, type Digest } from '../../oci/digest.ts'
+import { type Digest, hex, isDigest } from '../../oci/digest.ts'
+import { canonicalJson, type Json } from '../../oci/json.ts'
 import { parseIndex } from '../../oci/manifest.ts'
 import { mediaTypes } from '../../oci/mediatype.ts'
-import { platformOf, type PlatformName } from '../../oci/platform.ts'
-import { legacyTags } from '../../sign/carriers.ts'
+import { type PlatformName, platformOf } from '../../oci/platform.ts'
 import { verifyAttached } from '../../sign/attached.ts'
-import { findAttached, type Found } from '../../sign/find.ts'
+import { legacyTags } from '../../sign/carriers.ts'
+import { type Found, findAttached } from '../../sign/find.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import { maxSbomBytes } from '../evidence-tasks.ts'
 import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
@@ -95,7 +95,13 @@ interface CheckedImage {
   readonly attestations: number
 }
 
-async function verifyImage(folder: string, image: ReleaseImage, predicate: ReleasePredicate, layout: ContentReader, keys: readonly PublicKey[]): Promise<CheckedImage> {
+async function verifyImage(
+  folder: string,
+  image: ReleaseImage,
+  predicate: ReleasePredicate,
+  layout: ContentReader,
+  keys: readonly PublicKey[],
+): Promise<CheckedImage> {
   const index: Descriptor = { mediaType: mediaTypes.index, digest: image.digest, size: image.size }
   const content = await reachable(index, layout)
   await everyBlob(content, layout)
@@ -118,7 +124,12 @@ async function verifyImage(folder: string, image: ReleaseImage, predicate: Relea
 
 async function everyBlob(content: readonly Descriptor[], layout: ContentReader): Promise<void> {
   for (const descriptor of content) {
-    if (!(await layout.exists(descriptor))) throw untrusted('RFO_VERIFY_MISSING', `no blob ${descriptor.digest} of ${descriptor.size} bytes`, `oci/blobs/sha256/${hex(descriptor.digest)}`)
+    if (!(await layout.exists(descriptor)))
+      throw untrusted(
+        'RFO_VERIFY_MISSING',
+        `no blob ${descriptor.digest} of ${descriptor.size} bytes`,
+        `oci/blobs/sha256/${hex(descriptor.digest)}`,
+      )
   }
 }
 
@@ -129,11 +140,13 @@ async function platformManifests(image: ReleaseImage, index: Descriptor, layout:
   const found = new Map<PlatformName, Descriptor>()
   for (const manifest of parseIndex(await readBytes(layout, index)).manifests) {
     const name = `${manifest.platform?.os}/${manifest.platform?.architecture}`
-    if (wanted.get(name) !== manifest.digest) throw untrusted('RFO_VERIFY_PLATFORM', `the index names ${manifest.digest} for ${name}, which the statement does not`, index.digest)
+    if (wanted.get(name) !== manifest.digest)
+      throw untrusted('RFO_VERIFY_PLATFORM', `the index names ${manifest.digest} for ${name}, which the statement does not`, index.digest)
     const { mediaType, digest, size } = manifest
     found.set(name as PlatformName, { mediaType, digest, size, platform: platformOf(name as PlatformName) })
   }
-  if (found.size !== wanted.size) throw untrusted('RFO_VERIFY_PLATFORM', `the index names ${found.size} platforms, the statement ${wanted.size}`, index.digest)
+  if (found.size !== wanted.size)
+    throw untrusted('RFO_VERIFY_PLATFORM', `the index names ${found.size} platforms, the statement ${wanted.size}`, index.digest)
   return found
 }
 
@@ -143,24 +156,46 @@ interface CheckedAttachments {
   readonly predicates: Map<string, Json>
 }
 
-async function checkAttached(subject: Descriptor, layout: ContentReader, keys: readonly PublicKey[], epoch: number, wanted: readonly string[]): Promise<CheckedAttachments> {
+async function checkAttached(
+  subject: Descriptor,
+  layout: ContentReader,
+  keys: readonly PublicKey[],
+  epoch: number,
+  wanted: readonly string[],
+): Promise<CheckedAttachments> {
   const found = await findAttached(subject, layout)
   const { statements, signature, attestation } = verifyAttached(subject, found, { keys, epoch })
   const types = statements.map((one) => one.statement.predicateType)
   if ([...types].sort().join('\n') !== [...wanted].sort().join('\n')) {
-    throw untrusted('RFO_VERIFY_ATTACHED', `attached are ${types.sort().join(', ') || 'no bundles'}; wanted ${wanted.join(', ')}`, subject.digest)
+    throw untrusted(
+      'RFO_VERIFY_ATTACHED',
+      `attached are ${types.sort().join(', ') || 'no bundles'}; wanted ${wanted.join(', ')}`,
+      subject.digest,
+    )
   }
   const attests = wanted.length > 1
   if (signature === undefined) throw untrusted('RFO_VERIFY_ATTACHED', 'no .sig for cosign 2', subject.digest)
-  if (attests !== attestation) throw untrusted('RFO_VERIFY_ATTACHED', attests ? 'no .att for cosign 2' : 'an .att that says nothing', subject.digest)
-  const entries = attachedEntries({ referrers: found.referrers.map(({ descriptor, artifactType }) => plain(descriptor, artifactType)), tags: tagsOf(subject, found) })
+  if (attests !== attestation)
+    throw untrusted('RFO_VERIFY_ATTACHED', attests ? 'no .att for cosign 2' : 'an .att that says nothing', subject.digest)
+  const entries = attachedEntries({
+    referrers: found.referrers.map(({ descriptor, artifactType }) => plain(descriptor, artifactType)),
+    tags: tagsOf(subject, found),
+  })
   const used: Digest[] = []
-  for (const carrier of carriers(found)) used.push(...(await reachable(carrier.descriptor, layout)).map((descriptor) => descriptor.digest))
+  for (const carrier of carriers(found)) {
+    const content = await reachable(carrier.descriptor, layout)
+    await everyBlob(content, layout) // finding reads layers alone, and a config can be missing too
+    used.push(...content.map((descriptor) => descriptor.digest))
+  }
   return { used, entries, predicates: new Map(statements.map((one) => [one.statement.predicateType, one.statement.predicate as Json])) }
 }
 
 function carriers(found: Found): { readonly descriptor: Descriptor }[] {
-  return [...found.referrers, ...(found.signature === undefined ? [] : [found.signature]), ...(found.attestation === undefined ? [] : [found.attestation])]
+  return [
+    ...found.referrers,
+    ...(found.signature === undefined ? [] : [found.signature]),
+    ...(found.attestation === undefined ? [] : [found.attestation]),
+  ]
 }
 
 function tagsOf(subject: Descriptor, found: Found): { reference: string; manifest: Descriptor }[] {
@@ -191,9 +226,13 @@ async function checkSbomFile(folder: string, path: string, predicate: Json | und
 /** No list covers index.json: it must be what the signed facts give, byte for byte. */
 async function verifyIndexFile(oci: string, entries: readonly Descriptor[]): Promise<RfoError[]> {
   const found = await readSmall(join(oci, 'index.json'), maxIndexBytes, 'oci/index.json')
-  return found?.toString('utf8') === layoutIndexBytes(entries) ? [] : [untrusted('RFO_VERIFY_LAYOUT', 'this index is not the one that the signed content gives', 'oci/index.json')]
+  return found?.toString('utf8') === layoutIndexBytes(entries)
+    ? []
+    : [untrusted('RFO_VERIFY_LAYOUT', 'this index is not the one that the signed content gives', 'oci/index.json')]
 }
 
 function extraBlobs(blobs: ReadonlySet<Digest>, used: ReadonlySet<Digest>): RfoError[] {
-  return [...blobs].filter((digest) => !used.has(digest)).map((digest) => untrusted('RFO_VERIFY_EXTRA', 'a blob that nothing signed needs', `oci/blobs/sha256/${hex(digest)}`))
+  return [...blobs]
+    .filter((digest) => !used.has(digest))
+    .map((digest) => untrusted('RFO_VERIFY_EXTRA', 'a blob that nothing signed needs', `oci/blobs/sha256/${hex(digest)}`))
 }

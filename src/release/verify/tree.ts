@@ -1,7 +1,8 @@
 /** The files of a release folder: regular files in folders, nothing else. */
-import { constants } from 'node:fs'
-import { open, readdir } from 'node:fs/promises'
+
 import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../../error.ts'
 import { createDigester, type Digest } from '../../oci/digest.ts'
@@ -23,9 +24,18 @@ export async function readTree(folder: string): Promise<Tree> {
   const walk = async (below: string): Promise<void> => {
     const names = await readdir(join(folder, below), { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
       if (below === '' && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) {
-        throw new RfoError('RFO_VERIFY_ABSENT', 'no release here', { exit: 'usage', where: folder, cause, next: 'give a release folder, or make one: rfo-build release <version>' })
+        throw new RfoError('RFO_VERIFY_ABSENT', 'no release here', {
+          exit: 'usage',
+          where: folder,
+          cause,
+          next: 'give a release folder, or make one: rfo-build release <version>',
+        })
       }
-      throw new RfoError('RFO_VERIFY_READ', `can't read: ${cause.code ?? cause.message}`, { exit: 'machine', where: join(folder, below), cause })
+      throw new RfoError('RFO_VERIFY_READ', `can't read: ${cause.code ?? cause.message}`, {
+        exit: 'machine',
+        where: join(folder, below),
+        cause,
+      })
     })
     if (names.length === 0) findings.push(untrusted('RFO_VERIFY_EXTRA', 'a folder with nothing in it', below === '' ? '.' : below))
     for (const entry of names) {
@@ -72,7 +82,7 @@ export async function hashFile(path: string, sm3: boolean): Promise<Hashed> {
 
 /** A small file whole; undefined when it is absent. */
 export async function readSmall(path: string, maxBytes: number, where: string): Promise<Buffer | undefined> {
-  let file
+  let file: FileHandle
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
   } catch (cause) {

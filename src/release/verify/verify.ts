@@ -1,19 +1,19 @@
 /** `verify`: the walk of a release backwards, without a network. Nothing unverified is read as a fact. */
 import { join } from 'node:path'
-import { predicateTypes } from '../../attest/statement.ts'
 import { ReleasePredicate } from '../../attest/release.ts'
-import { RfoError, toRfoError } from '../../error.ts'
+import { predicateTypes } from '../../attest/statement.ts'
+import { type RfoError, toRfoError } from '../../error.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { canonicalJson } from '../../oci/json.ts'
 import type { PublicKey } from '../../sign/key.ts'
-import { verifyBlob, verifyBlobBundle, verifyBundle, type VerifiedStatement } from '../../sign/verify.ts'
+import { type VerifiedStatement, verifyBlob, verifyBlobBundle, verifyBundle } from '../../sign/verify.ts'
 import { releaseStatement } from '../predicate.ts'
+import { refuseStandIns } from '../refusals.ts'
 import { isRooted, rootDigest, rootIndex } from '../root.ts'
 import type { Claim } from './claims.ts'
 import { besidePaths, bundlePath, checksumPaths, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
 import { untrusted } from './finding.ts'
 import { verifyImages } from './images.ts'
-import { refuseStandIns } from '../refusals.ts'
 import { readSmall, readTree } from './tree.ts'
 
 export interface VerifyRequest {
@@ -64,10 +64,20 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     if (extras.length === 0 && tree.findings.length === 0) claims.push({ name: 'extras', values: {} })
   }
   findings.push(...refuseStandIns(predicate, verified.key))
-  return { predicate, root: predicate.root.digest, fingerprint: verified.key.fingerprint, standInWorld: predicate.standInKey !== undefined, claims, findings }
+  return {
+    predicate,
+    root: predicate.root.digest,
+    fingerprint: verified.key.fingerprint,
+    standInWorld: predicate.standInKey !== undefined,
+    claims,
+    findings,
+  }
 }
 
-async function readStatement(folder: string, keys: readonly PublicKey[]): Promise<{ verified: VerifiedStatement; bytes: Buffer | undefined }> {
+async function readStatement(
+  folder: string,
+  keys: readonly PublicKey[],
+): Promise<{ verified: VerifiedStatement; bytes: Buffer | undefined }> {
   const bundle = await readSmall(join(folder, bundlePath), maxStatementBytes * 2, bundlePath)
   if (bundle === undefined) throw untrusted('RFO_VERIFY_MISSING', 'no signature of the release statement', bundlePath)
   try {
@@ -82,25 +92,42 @@ function parsePredicate(verified: VerifiedStatement): ReleasePredicate {
   const parsed = ReleasePredicate.safeParse(verified.statement.predicate)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
-  throw untrusted('RFO_VERIFY_STATEMENT', `not a release statement: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`.slice(0, 300), statementPath)
+  throw untrusted(
+    'RFO_VERIFY_STATEMENT',
+    `not a release statement: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`.slice(0, 300),
+    statementPath,
+  )
 }
 
 /** release.json is the signed payload, and its subjects are those that the predicate gives. */
 function sameStatement(bytes: Buffer | undefined, verified: VerifiedStatement): RfoError[] {
   if (bytes === undefined) return [untrusted('RFO_VERIFY_MISSING', 'the release statement is not there', statementPath)]
-  return bytes.equals(verified.payload) ? [] : [untrusted('RFO_VERIFY_STATEMENT', 'this is not the statement that was signed', statementPath)]
+  return bytes.equals(verified.payload)
+    ? []
+    : [untrusted('RFO_VERIFY_STATEMENT', 'this is not the statement that was signed', statementPath)]
 }
 
 function expected(predicate: ReleasePredicate, version: string): RfoError[] {
-  return predicate.version === version ? [] : [untrusted('RFO_VERIFY_VERSION', `this is ${predicate.version}, expected ${version}`, statementPath)]
+  return predicate.version === version
+    ? []
+    : [untrusted('RFO_VERIFY_VERSION', `this is ${predicate.version}, expected ${version}`, statementPath)]
 }
 
 function checkRoot(predicate: ReleasePredicate, verified: VerifiedStatement): RfoError[] {
-  const index = rootIndex(predicate.version, predicate.images, predicate.files.filter((file) => isRooted(file.path)))
+  const index = rootIndex(
+    predicate.version,
+    predicate.images,
+    predicate.files.filter((file) => isRooted(file.path)),
+  )
   const findings: RfoError[] = []
-  if (canonicalJson(index) !== canonicalJson(predicate.root.index)) findings.push(untrusted('RFO_VERIFY_ROOT', 'the root index is not made of the listed images and files', statementPath))
-  if (rootDigest(index) !== predicate.root.digest) findings.push(untrusted('RFO_VERIFY_ROOT', `the root is ${rootDigest(index)}, the statement says ${predicate.root.digest}`, statementPath))
-  if (!releaseStatement(predicate).equals(verified.payload)) findings.push(untrusted('RFO_VERIFY_STATEMENT', 'its subjects are not what its predicate lists', statementPath))
+  if (canonicalJson(index) !== canonicalJson(predicate.root.index))
+    findings.push(untrusted('RFO_VERIFY_ROOT', 'the root index is not made of the listed images and files', statementPath))
+  if (rootDigest(index) !== predicate.root.digest)
+    findings.push(
+      untrusted('RFO_VERIFY_ROOT', `the root is ${rootDigest(index)}, the statement says ${predicate.root.digest}`, statementPath),
+    )
+  if (!releaseStatement(predicate).equals(verified.payload))
+    findings.push(untrusted('RFO_VERIFY_STATEMENT', 'its subjects are not what its predicate lists', statementPath))
   return findings
 }
 
@@ -120,7 +147,8 @@ async function verifyListSignatures(folder: string, predicate: ReleasePredicate,
       try {
         if (suffix === '.sig') verifyBlob(list, signature, [key])
         else verifyBlobBundle(signature.toString('utf8'), list, [key])
-        if (suffix !== '.sig' && !Buffer.from(signature.toString('utf8'), 'utf8').equals(signature)) throw untrusted('RFO_VERIFY_BYTES', 'not UTF-8', where)
+        if (suffix !== '.sig' && !Buffer.from(signature.toString('utf8'), 'utf8').equals(signature))
+          throw untrusted('RFO_VERIFY_BYTES', 'not UTF-8', where)
       } catch (thrown) {
         findings.push(toRfoError(thrown).at(where))
       }
@@ -132,5 +160,7 @@ async function verifyListSignatures(folder: string, predicate: ReleasePredicate,
 /** Blobs are judged with the images; every other file is in a list or has its place by the release's form. */
 function extraFiles(files: readonly string[], predicate: ReleasePredicate): RfoError[] {
   const known = new Set([...predicate.files.map((file) => file.path), ...besidePaths(predicate)])
-  return files.filter((path) => !known.has(path) && !/^oci\/blobs\/sha256\/[^/]+$/.test(path)).map((path) => untrusted('RFO_VERIFY_EXTRA', 'a file that no list covers', path))
+  return files
+    .filter((path) => !known.has(path) && !/^oci\/blobs\/sha256\/[^/]+$/.test(path))
+    .map((path) => untrusted('RFO_VERIFY_EXTRA', 'a file that no list covers', path))
 }

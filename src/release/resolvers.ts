@@ -1,0 +1,43 @@
+/** Who answers what `lock` asks: module proxy, git hosts, registries, chart repositories. */
+import type { CredentialSource } from '../content/credentials.ts'
+import { createRegistrySession, openRegistry } from '../content/registry.ts'
+import type { Addresses } from '../plan/addresses.ts'
+import { download } from '../source/download.ts'
+import { hostOfGo } from '../source/go-command.ts'
+import { resolveSource } from '../source/resolve.ts'
+import { type OpenRepository, resolveBase, resolveImage } from '../upstream/image.ts'
+import type { Resolvers } from './lock.ts'
+
+export interface ResolverPorts {
+  readonly env: Readonly<Record<string, string>>
+  readonly addresses: Addresses
+  readonly credentials: CredentialSource
+  /** Holds module caches and downloads; may be deleted between runs. */
+  readonly workDir: string
+  readonly signal: AbortSignal
+  /** What the asked programs print. */
+  readonly line: (text: string) => void
+}
+
+export function resolvers(ports: ResolverPorts): Resolvers {
+  const { addresses, workDir, signal, line } = ports
+  const env = { ...ports.env }
+  const at = { env, addresses, workDir, signal, line }
+  const session = createRegistrySession({ credentials: ports.credentials, proxy: env })
+  const open: OpenRepository = (registry, repository) => openRegistry({ registry, repository }, { addresses, session, signal })
+  return {
+    source: async ({ source, toolchain }) =>
+      await resolveSource(source, {
+        ...at,
+        // asked only where Go is needed: a lock of images alone needs no Go
+        host: source.kind === 'go-module' ? await hostOfGo(at) : 'linux-amd64',
+        ...(toolchain === undefined ? {} : { toolchain }),
+      }),
+    image: async (reference) => await resolveImage(open, reference, signal),
+    base: async (base) => await resolveBase(open, base, signal),
+    chart: async ({ version, url }) => {
+      const { digest } = await download({ url, addresses, env, workDir, signal })
+      return { kind: 'chart', version, url, digest }
+    },
+  }
+}

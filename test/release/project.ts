@@ -1,0 +1,62 @@
+/** A project with a few of the real pipelines, so that a whole release takes a second or two. */
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parse, stringify } from 'yaml'
+
+export const root = join(import.meta.dirname, '..', '..')
+export const version = 'v1.24.8+rfor1'
+
+/** Two compiled for real elsewhere, one with a file of its own, one mirrored, the runtime with gzip layers. */
+const kept = [
+  'rancher/rke2-runtime',
+  'rancher/hardened-coredns',
+  'rancher/hardened-cni-plugins',
+  'rancher/pause',
+  'rancher/mirrored-calico-typha',
+]
+
+export interface Project {
+  readonly folder: string
+  remove(): Promise<void>
+}
+
+export async function smallProject(): Promise<Project> {
+  const folder = await mkdtemp(join(tmpdir(), 'rfo-project-'))
+  await mkdir(join(folder, 'pipelines', 'upstream'), { recursive: true })
+  await cp(join(root, 'pipelines', 'release.yaml'), join(folder, 'pipelines', 'release.yaml'))
+  const list = 'pipelines/upstream/v1.24.8+rke2r1.yaml'
+  const upstream = parse(await readFile(join(root, list), 'utf8')) as { groups: Record<string, string[]>; charts: { name: string }[] }
+  for (const [group, references] of Object.entries(upstream.groups)) {
+    const few = references.filter((reference) => kept.some((repository) => reference.includes(`/${repository}:`)))
+    if (few.length === 0) delete upstream.groups[group]
+    else upstream.groups[group] = few
+  }
+  upstream.charts = upstream.charts.filter((chart) => chart.name === 'rke2-coredns')
+  await writeFile(join(folder, list), stringify(upstream))
+  for (const repository of kept) {
+    const name = repository.slice('rancher/'.length)
+    await cp(join(root, 'pipelines', `${name}.yaml`), join(folder, 'pipelines', `${name}.yaml`))
+  }
+  return { folder, remove: () => rm(folder, { recursive: true, force: true }) }
+}
+
+export interface Ran {
+  /** null = killed */
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The real program, as a person runs it. */
+export function run(folder: string, argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [join(root, 'bin', 'rfo-build.js'), ...argv],
+      { cwd: folder, env: { PATH: process.env.PATH ?? '', HOME: folder, ...env }, maxBuffer: 64 * 1024 * 1024 },
+      (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }),
+    )
+  })
+}
