@@ -1,5 +1,4 @@
 /** What a command may touch: handed down from main.ts, which alone knows the process. */
-import type { exec } from '../exec.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { Language } from '../report/messages.ts'
 import type { ProgressKind } from '../report/renderer.ts'
@@ -16,10 +15,17 @@ export interface Ports {
   now(): number
   /** Aborted by SIGINT and SIGTERM; its reason is what the command rejects with. */
   readonly signal: AbortSignal
-  readonly exec: typeof exec
+  /** Runs a program to its end: src/exec.ts, which also says what it throws. */
+  exec(argv: readonly [string, ...string[]], options: ExecOptions): Promise<{ readonly stdout: Buffer }>
   readonly host: Host
   /** of rfo-build */
   readonly toolVersion: string
+}
+
+export interface ExecOptions {
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  readonly signal: AbortSignal
 }
 
 export interface Terminal {

@@ -60,7 +60,7 @@ export function fail(
       ? [new RfoError('RFO_MAIN_SIGNAL', interrupted.message, { exit: 'unfinished', next: 'run the same command again: it resumes' })]
       : (thrown instanceof AggregateError ? thrown.errors : [thrown]).map(asRfoError)
   const exit = interrupted === undefined ? exitFor(errors) : signalExit[interrupted.signal]
-  const decisive = errors.find((error) => exitCodes[error.exit] === exit) ?? errors[0] ?? toRfoError(thrown)
+  const decisive = decisiveOf(errors) ?? toRfoError(thrown)
   const secrets = [ports.env.RFO_KEY_PASSWORD, ports.env.COSIGN_PASSWORD].filter((secret) => secret !== undefined)
   const say = (line: string): void => ports.stderr.write(`${printable(redact(line, secrets))}\n`)
   for (const other of errors) if (other !== decisive) say(other.line())
@@ -72,6 +72,16 @@ export function fail(
 }
 
 function failureDocument(error: RfoError, verb: string | undefined, exit: number): object {
-  const { code, message, where, next } = error
-  return { schema: `rfo-build.${verb ?? 'error'}/1`, ok: false, exit, error: { code, message, where, next } }
+  return { schema: `rfo-build.${verb ?? 'error'}/1`, ok: false, exit, error: errorDocument(error) }
+}
+
+/** `error` of every JSON document that is not ok. */
+export function errorDocument({ code, message, where, next }: RfoError): object {
+  return { code, message, where, next }
+}
+
+/** The first of those that decide the exit code. */
+export function decisiveOf(errors: readonly RfoError[]): RfoError | undefined {
+  const exit = exitFor(errors)
+  return errors.find((error) => exitCodes[error.exit] === exit) ?? errors[0]
 }

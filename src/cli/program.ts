@@ -3,7 +3,7 @@ import { Argument, Command, CommanderError, Option as CommanderOption } from 'co
 import { exitCodes, exitFor, RfoError } from '../error.ts'
 import { type Language, language } from '../report/messages.ts'
 import type { CliContext, Ports } from './context.ts'
-import { fail } from './failure.ts'
+import { decisiveOf, errorDocument, fail } from './failure.ts'
 import { globalOptions, globalsOf } from './options.ts'
 import { type Entry, flagsOf, type Option, type Outcome, type Verb } from './verb.ts'
 import { allEntries, isVerbName, loadEntry } from './verbs.ts'
@@ -44,7 +44,9 @@ export async function runProgram(argv: readonly string[], ports: Ports): Promise
 function print(verb: string, outcome: Outcome, json: boolean, ports: Ports): number {
   const failures = outcome.failures ?? []
   const exit = failures.length === 0 ? exitCodes[outcome.exit ?? 'ok'] : exitFor(failures)
-  const document = { schema: `rfo-build.${verb}/1`, ok: exit === exitCodes.ok, exit, ...outcome.json }
+  const decisive = decisiveOf(failures)
+  const error = decisive === undefined ? {} : { error: errorDocument(decisive) }
+  const document = { schema: `rfo-build.${verb}/1`, ok: exit === exitCodes.ok, exit, ...error, ...outcome.json }
   const text = json ? JSON.stringify(document) : outcome.text
   ports.stdout(text === '' || text.endsWith('\n') ? text : `${text}\n`)
   return failures.length === 0 ? exit : fail(new AggregateError(failures), verb, false, ports)

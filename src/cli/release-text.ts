@@ -30,7 +30,8 @@ const words: Readonly<Record<Language, Words>> = {
   en: {
     made: 'made',
     already: 'nothing to do, it is there already:',
-    images: (rebuilt, mirrored, missing) => `${rebuilt} images rebuilt, ${mirrored} mirrored; ${missing} times an image is not provided for a platform (RELEASE.md says why)`,
+    images: (rebuilt, mirrored, missing) =>
+      `${rebuilt} images rebuilt, ${mirrored} mirrored; ${missing} times an image is not provided for a platform (RELEASE.md says why)`,
     root: 'root   ',
     key: 'signer ',
     folder: 'folder ',
@@ -42,7 +43,8 @@ const words: Readonly<Record<Language, Words>> = {
   zh: {
     made: '已制作',
     already: '无需任何操作，已经存在：',
-    images: (rebuilt, mirrored, missing) => `重建 ${rebuilt} 个镜像，镜像同步 ${mirrored} 个；${missing} 处平台未提供（原因见 RELEASE.zh.md）`,
+    images: (rebuilt, mirrored, missing) =>
+      `重建 ${rebuilt} 个镜像，镜像同步 ${mirrored} 个；${missing} 处平台未提供（原因见 RELEASE.zh.md）`,
     root: '根摘要 ',
     key: '签名者 ',
     folder: '目录   ',
@@ -57,7 +59,9 @@ export function releaseSummary(told: ReleaseTold, lang: Language): string {
   const say = words[lang]
   const { plan, standIns } = told
   const count = (action: string): number => plan.images.filter((image) => image.action === action).length
-  const missing = plan.images.flatMap((image) => Object.values(image.platforms)).filter((platform) => platform?.status === 'unsupported').length
+  const missing = plan.images
+    .flatMap((image) => Object.values(image.platforms))
+    .filter((platform) => platform?.status === 'unsupported').length
   const mark = standIns === 'all' ? say.all : standIns.length > 0 ? say.some(standIns.join(', ')) : say.real
   return [
     `RFO ${plan.version}: ${told.unchanged ? say.already : say.made} ${plan.upstream.version} → ${plan.platforms.join(', ')}`,

@@ -5,6 +5,7 @@ const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   release: async () => (await import('./release.ts')).release,
   verify: async () => (await import('./verify.ts')).verify,
   plan: async () => (await import('./plan.ts')).plan,
+  lock: async () => (await import('./lock.ts')).lock,
   keys: async () => (await import('./keys.ts')).keys,
   doctor: async () => (await import('./doctor.ts')).doctor,
   completion: async () => (await import('./completion.ts')).completion,
