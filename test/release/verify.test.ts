@@ -233,7 +233,7 @@ describe('images', () => {
   test('a flipped byte in a layer is found', async () => {
     const blobs = join(made, 'oci/blobs/sha256')
     const names = await readdir(blobs)
-    const layers = []
+    const layers: string[] = []
     for (const name of names) if ((await readFile(join(blobs, name)))[0] !== 0x7b) layers.push(name)
     expect(layers.length).toBeGreaterThan(0)
     const folder = await changed((copy) => flip(join(copy, 'oci/blobs/sha256', layers[0] ?? '')))
