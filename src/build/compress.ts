@@ -5,7 +5,7 @@ import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { constants, createGzip, zstdCompress } from 'node:zlib'
+import { constants, createGzip, type Gzip, zstdCompress } from 'node:zlib'
 import type { ContentStore } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -149,7 +149,7 @@ async function* gzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, 
   const stream = createGzip({ level: gzipLevel, chunkSize: 1 << 18 })
   const fed = (async () => {
     for await (const piece of pieces(source, gzipPiece)) {
-      if (!stream.write(piece)) await new Promise<void>((resolve) => stream.once('drain', resolve).once('close', resolve))
+      if (!stream.write(piece)) await drained(stream)
       if (stream.destroyed) return
     }
     stream.end()
@@ -162,4 +162,18 @@ async function* gzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, 
     yield chunk as Buffer
   }
   await fed
+}
+
+/** A stream that nobody reads any more never drains: its end counts too. */
+function drained(stream: Gzip): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off('drain', done)
+      stream.off('close', done)
+      resolve()
+    }
+    stream.on('drain', done)
+    stream.on('close', done)
+    if (stream.destroyed) done()
+  })
 }

@@ -120,7 +120,7 @@ async function takeOut(request: SmokeRequest, path: string, file: string, store:
     let found = false
     for await (const entry of parser) {
       if (!found && entry.header.type === 'file' && `/${entry.header.name.replace(/^(\.?\/)+/, '')}` === path) {
-        await pipeline(entry as AsyncIterable<Uint8Array>, createWriteStream(file, { mode: 0o755 }))
+        await pipeline(plainly(entry as AsyncIterable<Uint8Array>), createWriteStream(file, { mode: 0o755 }))
         found = true
       } else entry.resume()
     }
@@ -130,15 +130,28 @@ async function takeOut(request: SmokeRequest, path: string, file: string, store:
   return false
 }
 
+/** tar-stream's streams are not Node's: Node's pipeline takes them for its own and then misses how they fail. */
+async function* plainly(entry: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* entry
+}
+
 async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<void> {
   for await (const chunk of source) {
     if (parser.destroyed) return
-    if (!parser.write(chunk)) {
-      await new Promise<void>((resolve) => {
-        parser.once('drain', () => resolve())
-        parser.once('close', () => resolve())
-      })
-    }
+    if (!parser.write(chunk)) await drained(parser)
   }
   parser.end(undefined)
+}
+
+function drained(parser: Extract): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      parser.off('drain', done)
+      parser.off('close', done)
+      resolve()
+    }
+    parser.on('drain', done)
+    parser.on('close', done)
+    if (parser.destroyed) done()
+  })
 }

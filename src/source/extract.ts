@@ -107,7 +107,7 @@ async function place(
       return
     case 'file':
     case 'contiguous-file':
-      await pipeline(entry, createWriteStream(target, { flags: 'wx', mode: ((header.mode ?? 0) & 0o111) === 0 ? 0o644 : 0o755 }))
+      await pipeline(plainly(entry), createWriteStream(target, { flags: 'wx', mode: ((header.mode ?? 0) & 0o111) === 0 ? 0o644 : 0o755 }))
       seen.set(path, 'file')
       return
     case 'symlink':
@@ -125,6 +125,11 @@ async function place(
     default:
       throw refused(header.name, `is a ${header.type}`)
   }
+}
+
+/** tar-stream's streams are not Node's: Node's pipeline takes them for its own and then misses how they fail. */
+async function* plainly(entry: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* entry
 }
 
 function refused(name: string, why: string): RfoError {

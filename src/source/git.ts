@@ -88,7 +88,8 @@ const commitForm = /^[0-9a-f]{40}$/
 export async function resolveTag(at: GitContext, url: string, tag: string): Promise<string> {
   await mkdir(at.workDir, { recursive: true })
   const ref = `refs/tags/${tag}`
-  const listed = await git(at, url, ['ls-remote', '--', reach(at.addresses, url), ref, `${ref}^{}`], at.workDir)
+  const from = reach(at.addresses, url)
+  const listed = await git(at, from, ['ls-remote', '--', from, ref, `${ref}^{}`], at.workDir)
   const refs = new Map(listed.split('\n').flatMap((line) => (line.includes('\t') ? [line.split('\t').reverse() as [string, string]] : [])))
   const commit = refs.get(`${ref}^{}`) ?? refs.get(ref)
   if (commit === undefined || !commitForm.test(commit)) {

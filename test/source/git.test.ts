@@ -1,0 +1,105 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { GitPin } from '../../src/plan/lock.ts'
+import { openSource } from '../../src/source/open.ts'
+import { resolveSource } from '../../src/source/resolve.ts'
+import { tool } from '../tools.ts'
+
+const git = tool('git')
+const env = { PATH: process.env.PATH ?? '' }
+const url = 'https://example.org/tool'
+
+describe.skipIf(git.skip)('git', () => {
+  let dir: string
+  let repository: string
+  let workDir: string
+  const run = async (...args: string[]) =>
+    (
+      await promisify(execFile)(git.path, ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], {
+        env: { ...env, GIT_CONFIG_GLOBAL: '/dev/null' },
+      })
+    ).stdout.trim()
+  const options = () => ({ env, addresses: { [url]: `file://${repository}` }, host: 'linux-amd64' as const, workDir })
+  const resolve = async (tag: string): Promise<GitPin> => (await resolveSource({ kind: 'git', url, tag }, options())) as GitPin
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'rfo-git-'))
+    workDir = join(dir, 'work')
+    repository = join(dir, 'repository')
+    await mkdir(repository)
+    await run('init', '--quiet', '-b', 'main')
+    await mkdir(join(repository, 'bin'))
+    await writeFile(join(repository, 'bin/run'), '#!/bin/sh\r\n', { mode: 0o755 })
+    await writeFile(join(repository, '.gitattributes'), '*.txt filter=evil\n')
+    await writeFile(join(repository, 'a.txt'), 'one\n')
+    await symlink('run', join(repository, 'bin/link'))
+    await run('add', '.')
+    await run('commit', '--quiet', '-m', 'one')
+    await run('tag', '-a', '-m', 'annotated', 'v1')
+    await writeFile(join(repository, 'a.txt'), 'two\n')
+    await run('commit', '--quiet', '-am', 'two')
+    await run('tag', 'v2')
+    await symlink('../../outside', join(repository, 'escape'))
+    await run('add', '.')
+    await run('commit', '--quiet', '-m', 'three')
+    await run('tag', 'v3')
+  })
+  afterAll(async () => {
+    await rm(dir, { recursive: true, force: true })
+  })
+
+  test('an annotated tag is peeled to its commit, a light one is the commit', async () => {
+    expect(await resolve('v1')).toEqual({ kind: 'git', url, tag: 'v1', commit: await run('rev-parse', 'v1^{commit}') })
+    expect((await resolve('v2')).commit).toBe(await run('rev-parse', 'v2'))
+    await expect(resolve('v9')).rejects.toMatchObject({ code: 'RFO_SOURCE_TAG', exit: 'outside' })
+  })
+
+  test('opens just that commit, as its bytes lie, without .git', async () => {
+    const pin = await resolve('v1')
+    const opened = await openSource(pin, options())
+    expect((await readdir(opened.dir)).sort()).toEqual(['.gitattributes', 'a.txt', 'bin'])
+    expect(await readFile(join(opened.dir, 'a.txt'), 'utf8')).toBe('one\n')
+    expect(await readFile(join(opened.dir, 'bin/link'), 'utf8')).toBe('#!/bin/sh\r\n')
+    expect(opened.revision).toBe(`git+${url}@${pin.commit}`)
+    expect(opened.materials).toEqual([{ uri: `git+${url}@refs/tags/v1`, digest: { gitCommit: pin.commit } }])
+    await rm(opened.dir, { recursive: true })
+  })
+
+  test('a moved tag does not matter while the commit is there; where it is gone, the difference is named', async () => {
+    const pin = await resolve('v2')
+    await run('tag', '-f', 'v2', 'v1^{commit}')
+    await rm((await openSource(pin, options())).dir, { recursive: true })
+    const gone = { ...pin, commit: '1'.repeat(40) }
+    await expect(openSource(gone, options())).rejects.toMatchObject({
+      code: 'RFO_SOURCE_SUM',
+      exit: 'untrusted',
+      message: expect.stringMatching(/expected 1{40}, got [0-9a-f]{40}/),
+    })
+  })
+
+  test('a link that leads out of the checkout is refused, and nothing stays', async () => {
+    const before = await readdir(join(workDir, 'sources'))
+    await expect(openSource(await resolve('v3'), options())).rejects.toMatchObject({ code: 'RFO_SOURCE_PATH' })
+    expect(await readdir(join(workDir, 'sources'))).toEqual(before)
+  })
+
+  test('no repository, no git', async () => {
+    await expect(
+      resolveSource({ kind: 'git', url, tag: 'v1' }, { ...options(), addresses: { [url]: `file://${dir}/absent` } }),
+    ).rejects.toMatchObject({ code: 'RFO_SOURCE_GIT', exit: 'outside' })
+    await expect(resolveSource({ kind: 'git', url, tag: 'v1' }, { ...options(), env: { PATH: dir } })).rejects.toMatchObject({
+      code: 'RFO_SOURCE_GIT',
+      exit: 'machine',
+    })
+  })
+
+  test('a tag cannot be an option', async () => {
+    await expect(resolveSource({ kind: 'git', url, tag: '--upload-pack=touch /tmp/x' }, options())).rejects.toMatchObject({
+      code: 'RFO_SOURCE_TAG',
+    })
+  })
+})
