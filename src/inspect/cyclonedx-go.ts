@@ -66,12 +66,15 @@ function mainModule(module: InventoryGoModule, settings: Readonly<Record<string,
   return { path: module.path, version, facts: [['rfo:go:main', '(devel)']] }
 }
 
-/** What was compiled: the replacement, where there is one. A directory has no version, and its path means nothing elsewhere. */
+/**
+ * What was compiled: the replacement, where there is one. A directory (https://go.dev/ref/mod#go-mod-file-replace: it begins
+ * with `./`, `../` or `/`) has no version, and its path means nothing elsewhere.
+ */
 function compiled(module: InventoryGoModule): Module {
   const { replace } = module
   if (replace === undefined) return { path: module.path, version: module.version, facts: sum(module.sum) }
   const replaced = ['rfo:go:replaces', `${module.path}@${module.version}`] as const
-  if (replace.version === '') return { path: module.path, version: '', facts: [replaced, ['rfo:go:directory', replace.path]] }
+  if (/^\.{0,2}\//.test(replace.path) || replace.version === '') return { path: module.path, version: '', facts: [replaced, ['rfo:go:directory', replace.path]] }
   return { path: replace.path, version: replace.version, facts: [...sum(replace.sum), replaced] }
 }
 

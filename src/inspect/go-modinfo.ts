@@ -2,7 +2,7 @@
 
 export interface GoModule {
   readonly path: string
-  /** `(devel)` for a main module that was built from a tree; '' for a replacement by a directory */
+  /** `(devel)` for a main module that was built from a tree, and for a replacement by a directory */
   readonly version: string
   /** `h1:…`, of the module's zip as the checksum database has it; '' when Go knew none */
   readonly sum: string

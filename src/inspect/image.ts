@@ -13,7 +13,7 @@ import { readTar, splitPath, type TarEntry } from './tar.ts'
 import { createTree, type Tree } from './tree.ts'
 
 export interface WalkOptions {
-  /** Where files over 32 MiB lie while they are looked at. */
+  /** Where files over 8 MiB lie while they are looked at. */
   readonly tempDir: string
   readonly signal?: AbortSignal
 }
@@ -140,7 +140,7 @@ async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
 /** By media type, as the specification says, never by sniffing. */
 function decompressor(layer: Descriptor): NodeJS.ReadWriteStream | undefined {
   const { mediaType } = layer
-  const chunkSize = 256 * 1024
+  const chunkSize = 64 * 1024
   if (/^application\/vnd\.(oci|docker)\.image\..*\btar[+.]gzip$/.test(mediaType)) return createGunzip({ chunkSize })
   // zstd's own default limit for a window, 128 MiB, written down
   if (/^application\/vnd\.(oci|docker)\.image\..*\btar[+.]zstd$/.test(mediaType)) {

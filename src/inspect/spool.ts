@@ -26,8 +26,8 @@ export interface Visitor<T> {
   visit(file: SeenFile, content: Content, sha256: string): Promise<T | undefined>
 }
 
-/** Files up to this many bytes are looked at in memory. */
-export const inMemory = 32 * 1024 * 1024
+/** Files up to this many bytes are looked at in memory; several images are walked at a time. */
+export const inMemory = 8 * 1024 * 1024
 const headBytes = 64
 
 /** Reads the body to its end. `sha256` is 64 hex characters. */

@@ -107,19 +107,23 @@ describe('sqlite', () => {
   test.skipIf(rpmTool.skip || rpmbuild.skip)('a database that rpm wrote, and its write-ahead log', () => {
     const path = join(folder, 'theirs')
     const packages = buildRpms(rpmbuild.path, ['first', 'second'])
-    mkdirSync(path)
-    const install = (file: string): unknown =>
-      execFileSync(rpmTool.path, ['--dbpath', path, '-i', '--justdb', '--nodeps', '--noscripts', '--ignorearch', file], { stdio: 'pipe' })
-    install(packages[0] ?? '')
-    expect(query(path)).toEqual(dump(readFileSync(join(path, 'rpmdb.sqlite'))))
-    // a reader that stays keeps rpm from folding the log into the file: the second package is in the log alone
-    const reader = new DatabaseSync(join(path, 'rpmdb.sqlite'), { readOnly: true })
-    reader.exec('BEGIN; SELECT * FROM Packages')
-    install(packages[1] ?? '')
+    const other = join(folder, 'other')
+    for (const [into, file] of [
+      [path, packages[0] ?? ''],
+      [other, packages[1] ?? ''],
+    ] as const) {
+      mkdirSync(into)
+      execFileSync(rpmTool.path, ['--dbpath', into, '-i', '--justdb', '--nodeps', '--noscripts', '--ignorearch', file], { stdio: 'pipe' })
+      expect(query(into)).toEqual(dump(readFileSync(join(into, 'rpmdb.sqlite'))))
+    }
+    // rpm folds its log into the file at the end; a copy taken before that has the second package in the log alone
+    const writer = new DatabaseSync(join(path, 'rpmdb.sqlite'))
+    writer.exec(`PRAGMA journal_mode = wal; ATTACH '${join(other, 'rpmdb.sqlite')}' AS other`)
+    writer.exec('INSERT INTO Packages (blob) SELECT blob FROM other.Packages')
     const copy = join(folder, 'copy')
     mkdirSync(copy)
     for (const name of ['rpmdb.sqlite', 'rpmdb.sqlite-wal']) copyFileSync(join(path, name), join(copy, name))
-    reader.close()
+    writer.close()
     const [file, wal] = [readFileSync(join(copy, 'rpmdb.sqlite')), readFileSync(join(copy, 'rpmdb.sqlite-wal'))]
     expect(wal.length).toBeGreaterThan(0)
     expect(readRpmDatabase('rpmdb.sqlite', file).map(({ name }) => name)).toEqual(['first'])

@@ -160,9 +160,9 @@ describe('what is refused', () => {
   })
 })
 
-test('files over 32 MiB are looked at in a temporary file, which is gone afterwards', async () => {
+test('files over 8 MiB are looked at in a temporary file, which is gone afterwards', async () => {
   const tempDir = join(folder, 'spool')
-  const big = Buffer.alloc(33 * 1024 * 1024, 'abcdefgh')
+  const big = Buffer.alloc(9 * 1024 * 1024, 'abcdefgh')
   const { store, manifest } = await image([[{ name: 'big', body: big }, file('small')]])
   const seen: string[] = []
   const walked = await walkImage<boolean>(
