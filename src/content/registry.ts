@@ -110,9 +110,16 @@ export function openRegistry(target: { readonly registry: string; readonly repos
     })
   }
 
+  /** The last few, since what is pushed is often tagged next. */
+  const pushed = new Map<Digest, { readonly bytes: Uint8Array }>()
+  const remember = (digest: Digest, bytes: Uint8Array): void => {
+    pushed.set(digest, { bytes })
+    if (pushed.size > 8) pushed.delete(pushed.keys().next().value as Digest)
+  }
+
   const referrerPlace = { caller, url, pull, getManifest: (tag: string) => getManifest(tag, mediaTypes.index), putManifest }
 
-  return {
+  const store: ContentStore = {
     fetch(wanted, signal) {
       const stop = signal ?? caller.signal
       if (!isGraphNode(wanted.mediaType)) return streamBlob(caller, wanted, url(`blobs/${wanted.digest}`), pull, stop)
@@ -163,6 +170,7 @@ export function openRegistry(target: { readonly registry: string; readonly repos
       if (known || !(await exists(expected, push))) {
         const put = await putManifest(expected.digest, expected.mediaType, bytes)
         if (put.subject) site.listsReferrers = true
+        remember(expected.digest, bytes)
       }
       if (subject !== undefined && site.listsReferrers !== true) await attach(referrerPlace, subject, listed)
     },
@@ -171,11 +179,13 @@ export function openRegistry(target: { readonly registry: string; readonly repos
       if (!isGraphNode(wanted.mediaType)) {
         throw new RfoError('RFO_CONTENT_TAG', `a registry tags manifests, not ${wanted.mediaType}`, { exit: 'usage', where: reference })
       }
-      const found = await getManifest(wanted.digest, wanted.mediaType)
+      if ((await store.resolve(reference))?.digest === wanted.digest) return
+      const found = pushed.get(wanted.digest) ?? (await getManifest(wanted.digest, wanted.mediaType))
       if (found === undefined || digestOf(found.bytes) !== wanted.digest) throw absent(wanted, 'outside').at(`${at.login}/${at.repository}`)
       await putManifest(reference, wanted.mediaType, found.bytes)
     },
   }
+  return store
 }
 
 /** A path segment comes of it: nothing but a tag may. */
