@@ -59,40 +59,36 @@ async function signaturesIn(folder: string): Promise<Set<string>> {
   return found
 }
 
-test(
-  `${kills} kills at random moments (seed ${seed})`,
-  async () => {
-    let state = seed
-    const next = (): number => {
-      state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
-      return state / 0x80000000
+test(`${kills} kills at random moments (seed ${seed})`, async () => {
+  let state = seed
+  const next = (): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+    return state / 0x80000000
+  }
+  const store = join(project.folder, '.rfo/blobs/sha256')
+  let signed = new Set<string>()
+  let interrupted = 0
+  for (let turn = 0; turn < kills; turn += 1) {
+    if (await killed(100 + next() * took)) interrupted += 1
+    else await rm(join(project.folder, 'dist'), { recursive: true, force: true }) // it was done: make it lay out again
+    const now = await signaturesIn(store)
+    for (const name of signed) expect(now.has(name), `signature ${name} is kept`).toBe(true)
+    signed = now
+    const laidOut = await readdir(join(project.folder, 'dist')).catch(() => [])
+    for (const name of laidOut.filter((entry) => entry === version)) {
+      expect((await run(project.folder, ['verify', name, '--key', '.rfo/sandbox/cosign.pub'])).code).toBe(0) // whole, or not there
     }
-    const store = join(project.folder, '.rfo/blobs/sha256')
-    let signed = new Set<string>()
-    let interrupted = 0
-    for (let turn = 0; turn < kills; turn += 1) {
-      if (await killed(100 + next() * took)) interrupted += 1
-      else await rm(join(project.folder, 'dist'), { recursive: true, force: true }) // it was done: make it lay out again
-      const now = await signaturesIn(store)
-      for (const name of signed) expect(now.has(name), `signature ${name} is kept`).toBe(true)
-      signed = now
-      const laidOut = await readdir(join(project.folder, 'dist')).catch(() => [])
-      for (const name of laidOut.filter((entry) => entry === version)) {
-        expect((await run(project.folder, ['verify', name, '--key', '.rfo/sandbox/cosign.pub'])).code).toBe(0) // whole, or not there
-      }
-    }
-    expect(interrupted).toBeGreaterThan(0)
-    const last = await run(project.folder, argv)
-    expect(last.stderr).toBe('')
-    expect(last.stdout.trim()).toBe(calm)
-    const released = await signaturesIn(join(project.folder, 'dist', version, 'oci/blobs/sha256'))
-    expect(released.size).toBeGreaterThan(0)
-    const verified = await run(project.folder, ['verify', version, '--key', '.rfo/sandbox/cosign.pub'])
-    expect(verified.stdout.trim().split('\n').at(-1)).toMatch(new RegExp(`^verified .* ${calm} sha256:[0-9a-f]{64} SANDBOX$`))
-    expect((await readdir(join(project.folder, 'dist'))).sort()).toEqual([version])
-  },
-  300_000,
-)
+  }
+  expect(interrupted).toBeGreaterThan(0)
+  const last = await run(project.folder, argv)
+  expect(last.stderr).toBe('')
+  expect(last.stdout.trim()).toBe(calm)
+  const released = await signaturesIn(join(project.folder, 'dist', version, 'oci/blobs/sha256'))
+  expect(released.size).toBeGreaterThan(0)
+  const verified = await run(project.folder, ['verify', version, '--key', '.rfo/sandbox/cosign.pub'])
+  expect(verified.stdout.trim().split('\n').at(-1)).toMatch(new RegExp(`^verified .* ${calm} sha256:[0-9a-f]{64} SANDBOX$`))
+  expect((await readdir(join(project.folder, 'dist'))).sort()).toEqual([version])
+}, 300_000)
 
 test('a second run signs nothing again', async () => {
   const before = await signaturesIn(join(project.folder, 'dist', version, 'oci/blobs/sha256'))
