@@ -74,7 +74,8 @@ function compiled(module: InventoryGoModule): Module {
   const { replace } = module
   if (replace === undefined) return { path: module.path, version: module.version, facts: sum(module.sum) }
   const replaced = ['rfo:go:replaces', `${module.path}@${module.version}`] as const
-  if (/^\.{0,2}\//.test(replace.path) || replace.version === '') return { path: module.path, version: '', facts: [replaced, ['rfo:go:directory', replace.path]] }
+  if (/^\.{0,2}\//.test(replace.path) || replace.version === '')
+    return { path: module.path, version: '', facts: [replaced, ['rfo:go:directory', replace.path]] }
   return { path: replace.path, version: replace.version, facts: [...sum(replace.sum), replaced] }
 }
 

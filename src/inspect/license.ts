@@ -56,11 +56,10 @@ export function parseLicense(field: string, known: (id: string) => string | unde
 
 /** https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions/: operands joined by and/or, in balanced parentheses. */
 function toExpression(text: string, known: (id: string) => string | undefined): string | undefined {
-  const tokens = text.split(/\s*([()])\s*|\s+(and|or)\s+/i).filter((token) => token !== undefined && token !== '')
   const out: string[] = []
   let depth = 0
   let wantsOperand = true
-  for (const token of tokens) {
+  for (const token of tokensOf(text)) {
     const word = token.toLowerCase()
     if (word === '(') {
       if (!wantsOperand) return undefined
@@ -69,12 +68,12 @@ function toExpression(text: string, known: (id: string) => string | undefined): 
     } else if (word === ')') {
       if (wantsOperand || --depth < 0) return undefined
       out.push(')')
-    } else if (/^(?:and|or)$/.test(word.trim())) {
+    } else if (word === 'and' || word === 'or') {
       if (wantsOperand) return undefined
       wantsOperand = true
-      out.push(word.trim().toUpperCase())
+      out.push(word.toUpperCase())
     } else {
-      const operand = wantsOperand ? toOperand(token.trim(), known) : undefined
+      const operand = wantsOperand ? toOperand(token, known) : undefined
       if (operand === undefined) return undefined
       wantsOperand = false
       out.push(operand)
@@ -84,13 +83,32 @@ function toExpression(text: string, known: (id: string) => string | undefined): 
   return out.join(' ').replaceAll('( ', '(').replaceAll(' )', ')')
 }
 
+/** Parentheses, `and`, `or`, and what stands between them: an operand may be several words (`ASL 2.0`). */
+function tokensOf(text: string): string[] {
+  const tokens: string[] = []
+  let operand: string[] = []
+  const end = (): void => {
+    if (operand.length > 0) tokens.push(operand.join(' '))
+    operand = []
+  }
+  for (const word of text.replace(/[()]/g, ' $& ').split(/\s+/)) {
+    if (word === '') continue
+    if (!/^(?:[()]|and|or)$/i.test(word)) operand.push(word)
+    else {
+      end()
+      tokens.push(word)
+    }
+  }
+  end()
+  return tokens
+}
+
 function toOperand(text: string, known: (id: string) => string | undefined): string | undefined {
-  const [license = '', exception, ...more] = text.split(/\s+with\s+/i)
-  const plain = Object.hasOwn(fedoraNames, text) ? fedoraNames[text] : undefined
-  if (plain !== undefined) return plain
-  if (exception === undefined) return Object.hasOwn(fedoraNames, license) ? fedoraNames[license] : known(license)
-  if (more.length > 0) return undefined
-  const id = Object.hasOwn(fedoraNames, license) ? fedoraNames[license] : known(license)
+  const license = (words: string): string | undefined => (Object.hasOwn(fedoraNames, words) ? fedoraNames[words] : known(words))
+  const whole = license(text)
+  if (whole !== undefined) return whole
+  const [name = '', exception = '', ...more] = text.split(/\s+with\s+/i)
+  const id = license(name)
   const granted = known(exception)
-  return id === undefined || granted === undefined ? undefined : `${id} WITH ${granted}`
+  return id === undefined || granted === undefined || more.length > 0 ? undefined : `${id} WITH ${granted}`
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -75,8 +75,14 @@ describe.skipIf(go.skip)('as go version -m says', () => {
   test.each(builds)('of a program for $arch, built with $flags', { timeout: 180_000 }, async ({ arch, flags }) => {
     const work = join(folder, `${arch}-${flags.length}`)
     mkdirSync(join(work, 'dep'), { recursive: true })
-    writeFileSync(join(work, 'go.mod'), 'module example.com/tiny\n\ngo 1.22\n\nrequire example.com/dep v1.2.3\n\nreplace example.com/dep => ./dep\n')
-    writeFileSync(join(work, 'main.go'), 'package main\n\nimport "example.com/dep"\n\nvar version = "none"\n\nfunc main() { dep.Print(version) }\n')
+    writeFileSync(
+      join(work, 'go.mod'),
+      'module example.com/tiny\n\ngo 1.22\n\nrequire example.com/dep v1.2.3\n\nreplace example.com/dep => ./dep\n',
+    )
+    writeFileSync(
+      join(work, 'main.go'),
+      'package main\n\nimport "example.com/dep"\n\nvar version = "none"\n\nfunc main() { dep.Print(version) }\n',
+    )
     writeFileSync(join(work, 'dep/go.mod'), 'module example.com/dep\n\ngo 1.22\n')
     // println, not fmt: nothing but the runtime is compiled
     writeFileSync(join(work, 'dep/dep.go'), 'package dep\n\nfunc Print(text string) { println(text) }\n')
@@ -105,7 +111,8 @@ function pointerProgram(big: boolean, version: string, modules: string): Buffer 
   const base = 0x400000
   const u16 = (value: number, at: number): unknown => (big ? bytes.writeUInt16BE(value, at) : bytes.writeUInt16LE(value, at))
   const u32 = (value: number, at: number): unknown => (big ? bytes.writeUInt32BE(value, at) : bytes.writeUInt32LE(value, at))
-  const u64 = (value: number, at: number): unknown => (big ? bytes.writeBigUInt64BE(BigInt(value), at) : bytes.writeBigUInt64LE(BigInt(value), at))
+  const u64 = (value: number, at: number): unknown =>
+    big ? bytes.writeBigUInt64BE(BigInt(value), at) : bytes.writeBigUInt64LE(BigInt(value), at)
   bytes.write('\x7fELF\x02', 0, 'latin1')
   bytes[5] = big ? 2 : 1
   u16(2, 16)
@@ -150,20 +157,25 @@ describe('the pointer format', () => {
   test('changed 2,000 times: something or nothing, at once', async () => {
     const original = pointerProgram(false, 'go1.16.5', text)
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(fc.nat(2000), fc.nat(255)), { minLength: 1, maxLength: 6 }), fc.nat(4096), async (changes, length) => {
-        const spoiled = Buffer.from(original)
-        for (const [at, value] of changes) spoiled[at] = value
-        const started = performance.now()
-        await readBytes(length % 2 === 0 ? spoiled : spoiled.subarray(0, length))
-        expect(performance.now() - started).toBeLessThan(1000)
-      }),
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(2000), fc.nat(255)), { minLength: 1, maxLength: 6 }),
+        fc.nat(4096),
+        async (changes, length) => {
+          const spoiled = Buffer.from(original)
+          for (const [at, value] of changes) spoiled[at] = value
+          const started = performance.now()
+          await readBytes(length % 2 === 0 ? spoiled : spoiled.subarray(0, length))
+          expect(performance.now() - started).toBeLessThan(1000)
+        },
+      ),
       { numRuns: 2000, seed: 1 },
     )
   })
 })
 
 test('what is no Go program has none', async () => {
-  for (const bytes of [Buffer.alloc(0), Buffer.from('\x7fELF'), Buffer.alloc(8192), Buffer.from('#!/bin/sh\n')]) expect(await readBytes(bytes)).toBeUndefined()
+  for (const bytes of [Buffer.alloc(0), Buffer.from('\x7fELF'), Buffer.alloc(8192), Buffer.from('#!/bin/sh\n')])
+    expect(await readBytes(bytes)).toBeUndefined()
   expect(await readFile(process.execPath)).toBeUndefined()
 })
 

@@ -50,7 +50,11 @@ export async function imageOf(
       rootfs: { type: 'layers', diff_ids: how.diffIds ?? tars.map((tar) => digestOf(tar)) },
     }),
   )
-  const manifest = await pushBytes(store, mediaTypes.manifest, JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.manifest, config, layers }))
+  const manifest = await pushBytes(
+    store,
+    mediaTypes.manifest,
+    JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.manifest, config, layers }),
+  )
   return { store, manifest }
 }
 
@@ -86,4 +90,5 @@ export function elf(mark: string): Buffer {
   return bytes
 }
 
-export const osRelease = 'NAME="openEuler"\nVERSION="24.03 (LTS-SP1)"\nID="openEuler"\nVERSION_ID="24.03"\nPRETTY_NAME="openEuler 24.03 (LTS-SP1)"\n'
+export const osRelease =
+  'NAME="openEuler"\nVERSION="24.03 (LTS-SP1)"\nID="openEuler"\nVERSION_ID="24.03"\nPRETTY_NAME="openEuler 24.03 (LTS-SP1)"\n'

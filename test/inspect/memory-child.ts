@@ -54,7 +54,11 @@ for (const chunk of tar()) {
   bytes += chunk.length
   diffId.update(chunk)
 }
-const config = JSON.stringify({ os: 'linux', architecture: 'amd64', rootfs: { type: 'layers', diff_ids: [`sha256:${diffId.digest('hex')}`] } })
+const config = JSON.stringify({
+  os: 'linux',
+  architecture: 'amd64',
+  rootfs: { type: 'layers', diff_ids: [`sha256:${diffId.digest('hex')}`] },
+})
 const mediaType = { gzip: mediaTypes.layerGzip, zstd: mediaTypes.layerZstd, plain: mediaTypes.layerTar }[packing] ?? ''
 const layerDigest = digestOf('made while it is read: nobody asks for its digest here')
 const manifest = JSON.stringify({
@@ -72,5 +76,7 @@ const store: ContentReader = {
   resolve: async () => undefined,
   referrers: async () => [],
 }
-const inventory = await inventoryImage({ mediaType: mediaTypes.manifest, digest: digestOf(manifest), size: manifest.length }, store, { tempDir })
+const inventory = await inventoryImage({ mediaType: mediaTypes.manifest, digest: digestOf(manifest), size: manifest.length }, store, {
+  tempDir,
+})
 process.stdout.write(JSON.stringify({ files: inventory.files, bytes, rss: process.resourceUsage().maxRSS * 1024 }))

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RfoError } from '../../src/error.ts'
@@ -35,7 +35,11 @@ describe('ndb', () => {
     const bytes = writeNdb(some)
     const read = readRpmDatabase('Packages.db', bytes)
     expect(read.map(({ sha256, ...rest }) => ({ ...rest, sha256: sha256?.length }))).toEqual(
-      some.map(({ summary: _, digestAlgorithm, ...rest }) => ({ ...rest, sha256: 64, digestAlgorithm: rest.files.length === 0 ? 1 : digestAlgorithm })),
+      some.map(({ summary: _, digestAlgorithm, ...rest }) => ({
+        ...rest,
+        sha256: 64,
+        digestAlgorithm: rest.files.length === 0 ? 1 : digestAlgorithm,
+      })),
     )
     expect(writeNdb(some).equals(bytes)).toBe(true)
     expect(readRpmDatabase('Packages.db', writeNdb([]))).toEqual([])
@@ -61,7 +65,9 @@ describe('ndb', () => {
   ])('%s is refused', (_, spoil) => {
     const bytes = Buffer.from(one)
     spoil(bytes)
-    expect(() => readRpmDatabase('Packages.db', bytes)).toThrow(expect.objectContaining({ code: 'RFO_INSPECT_NDB', exit: 'untrusted', where: 'Packages.db' }))
+    expect(() => readRpmDatabase('Packages.db', bytes)).toThrow(
+      expect.objectContaining({ code: 'RFO_INSPECT_NDB', exit: 'untrusted', where: 'Packages.db' }),
+    )
   })
 })
 
@@ -138,7 +144,8 @@ describe('sqlite', () => {
   })
 
   function query(path: string): string[] {
-    const format = '%{NAME}|%|EPOCH?{%{EPOCH}}:{}||%{VERSION}|%{RELEASE}|%{ARCH}|%{LICENSE}|%{VENDOR}|%{SOURCERPM}|%{SHA256HEADER}[|%{FILENAMES}=%{FILEDIGESTS}]\\n'
+    const format =
+      '%{NAME}|%|EPOCH?{%{EPOCH}}:{}||%{VERSION}|%{RELEASE}|%{ARCH}|%{LICENSE}|%{VENDOR}|%{SOURCERPM}|%{SHA256HEADER}[|%{FILENAMES}=%{FILEDIGESTS}]\\n'
     return execFileSync(rpmTool.path, ['--dbpath', path, '-qa', '--qf', format], { encoding: 'utf8', maxBuffer: 1 << 24 })
       .split('\n')
       .filter((line) => line !== '')
@@ -160,10 +167,18 @@ describe('sqlite', () => {
     mkdirSync(top)
     const spec = join(top, 'all.spec')
     const about = 'Epoch: 3\nSummary: s\nLicense: GPLv2+\nVendor: Nobody\nBuildArch: noarch\n'
-    const parts = names.map((name) => `%package -n ${name}\nSummary: s\n%description -n ${name}\nd\n%files -n ${name}\n/usr/share/${name}\n`)
-    const install = names.map((name) => `mkdir -p %{buildroot}/usr/share/${name}; echo ${name} > %{buildroot}/usr/share/${name}/file; ln -s file %{buildroot}/usr/share/${name}/link\n`)
+    const parts = names.map(
+      (name) => `%package -n ${name}\nSummary: s\n%description -n ${name}\nd\n%files -n ${name}\n/usr/share/${name}\n`,
+    )
+    const install = names.map(
+      (name) =>
+        `mkdir -p %{buildroot}/usr/share/${name}; echo ${name} > %{buildroot}/usr/share/${name}/file; ln -s file %{buildroot}/usr/share/${name}/link\n`,
+    )
     writeFileSync(spec, `Name: all\nVersion: 1.2\nRelease: 4\n${about}%description\nd\n%install\n${install.join('')}${parts.join('')}`)
-    const defines = [`_topdir ${top}`, '_build_id_links none', '_buildhost none', '__os_install_post %{nil}'].flatMap((define) => ['--define', define])
+    const defines = [`_topdir ${top}`, '_build_id_links none', '_buildhost none', '__os_install_post %{nil}'].flatMap((define) => [
+      '--define',
+      define,
+    ])
     execFileSync(rpmbuildPath, ['-bb', ...defines, spec], { stdio: 'pipe' })
     return names.map((name) => {
       const made = join(top, 'RPMS', 'noarch', `${name}-1.2-4.noarch.rpm`)
@@ -225,7 +240,9 @@ describe('hostile bytes', () => {
   /** Each change: a place (as a share of the length) and a value; then a length to cut to. */
   const changes = fc.record({
     bytes: fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 0, max: 255 })), { maxLength: 4 }),
-    words: fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.constantFrom(0, 1, 2, 0x7fffffff, 0xffffffff, 0x10000)), { maxLength: 1 }),
+    words: fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.constantFrom(0, 1, 2, 0x7fffffff, 0xffffffff, 0x10000)), {
+      maxLength: 1,
+    }),
     keep: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.double({ min: 0, max: 1, noNaN: true }) }),
   })
 

@@ -51,7 +51,9 @@ describe('the merged view', () => {
   })
 
   test('whiteouts of what is not there, and aufs leftovers, are nothing', async () => {
-    expect(await merged(await image([[file('.wh.none', ''), file('x/y/.wh.z', ''), file('.wh..wh.plnk/1', '1'), file('.wh..wh.aufs', '')]]))).toEqual({})
+    expect(
+      await merged(await image([[file('.wh.none', ''), file('x/y/.wh.z', ''), file('.wh..wh.plnk/1', '1'), file('.wh..wh.aufs', '')]])),
+    ).toEqual({})
   })
 
   test('hard links are files: within a layer and to a lower one', async () => {
@@ -189,5 +191,7 @@ test('files over 8 MiB are looked at in a temporary file, which is gone afterwar
 test('an abort ends the walk with its reason', async () => {
   const { store, manifest } = await image([[file('a')]])
   const signal = AbortSignal.abort(new Error('enough'))
-  await expect(walkImage(manifest, store, { wants: () => false, visit: async () => undefined }, { tempDir: folder, signal })).rejects.toThrow('enough')
+  await expect(
+    walkImage(manifest, store, { wants: () => false, visit: async () => undefined }, { tempDir: folder, signal }),
+  ).rejects.toThrow('enough')
 })
