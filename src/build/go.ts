@@ -4,8 +4,9 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import { exec } from '../exec.ts'
-import { type Architecture, architectures, type PlatformName, platformOf } from '../oci/platform.ts'
+import { type Architecture, type PlatformName, platformOf } from '../oci/platform.ts'
 import type { Build } from '../plan/component.ts'
+import { cgoEnv, compilerFor } from './c-compiler.ts'
 import { checkElf } from './elf.ts'
 
 export type GoBuild = Extract<Build, { kind: 'go' }>
@@ -37,6 +38,14 @@ export interface Program {
   readonly file: string
 }
 
+export interface Compiled {
+  readonly programs: Program[]
+  /** holds them; the caller removes it once the bytes are in a store */
+  readonly dir: string
+  /** first line of `--version` of the C compiler, when there was one: with cgo the bytes depend on it and on its libc */
+  readonly compiler?: string
+}
+
 /** https://go.dev/wiki/MinimumRequirements: the least that every machine of the architecture can run. */
 const levels: Record<Architecture, Readonly<Record<string, string>>> = {
   amd64: { GOAMD64: 'v1' },
@@ -44,8 +53,8 @@ const levels: Record<Architecture, Readonly<Record<string, string>>> = {
   riscv64: { GORISCV64: 'rva20u64' },
 }
 
-/** One file a command, in a fresh folder below workDir that the caller may remove once the bytes are in a store. */
-export async function compileGo(request: CompileRequest): Promise<{ programs: Program[] }> {
+/** One file a command, in a fresh folder below workDir. */
+export async function compileGo(request: CompileRequest): Promise<Compiled> {
   const { source, build, platform, workDir } = request
   const { architecture } = platformOf(platform)
   const { go } = source
@@ -55,17 +64,17 @@ export async function compileGo(request: CompileRequest): Promise<{ programs: Pr
       next: 'give the component a go-module source',
     })
   }
-  const cgo = build.cgo.includes(architecture)
+  const compiler = build.cgo.includes(architecture) ? await compilerFor(architecture, request) : undefined
   const env = {
     ...baseEnv(request, go),
     ...levels[architecture],
     GOOS: 'linux',
     GOARCH: architecture,
-    ...(cgo ? await cgoEnv(request, architecture) : { CGO_ENABLED: '0' }),
+    ...(compiler === undefined ? { CGO_ENABLED: '0' } : cgoEnv(compiler)),
   }
   const out = join(workDir, 'programs', randomUUID())
   await mkdir(out, { recursive: true })
-  const ldflags = [...build.ldflags, ...(cgo ? ['-linkmode=external', '-extldflags=-static'] : [])].join(' ')
+  const ldflags = [...build.ldflags, ...(compiler !== undefined ? ['-linkmode=external', '-extldflags=-static'] : [])].join(' ')
   const programs: Program[] = []
   try {
     for (const [index, command] of build.commands.entries()) {
@@ -78,7 +87,7 @@ export async function compileGo(request: CompileRequest): Promise<{ programs: Pr
       await checkElf(file, architecture)
       programs.push({ path: command.output, file })
     }
-    return { programs }
+    return { programs, dir: out, ...(compiler === undefined ? {} : { compiler: compiler.version }) }
   } catch (thrown) {
     await rm(out, { recursive: true, force: true })
     throw thrown
@@ -107,38 +116,6 @@ function baseEnv(request: CompileRequest, go: { readonly root: string; readonly 
     GOCACHE: join(request.workDir, 'go', 'build'),
     GOFLAGS: '-mod=readonly -trimpath -buildvcs=false -modcacherw',
   }
-}
-
-async function cgoEnv(request: CompileRequest, architecture: Architecture): Promise<Record<string, string>> {
-  return {
-    CGO_ENABLED: '1',
-    CC: await compilerFor(request, architecture),
-    CGO_CFLAGS: '-O2',
-    CGO_CPPFLAGS: '',
-    CGO_CXXFLAGS: '-O2',
-    CGO_LDFLAGS: '-O2',
-  }
-}
-
-/** The GNU name of a compiler says what it makes; a plain `gcc` must be asked. */
-async function compilerFor(request: CompileRequest, architecture: Architecture): Promise<string> {
-  const triplet = `${architectures[architecture].rpm}-linux-gnu`
-  const env = { PATH: request.env.PATH ?? '', LC_ALL: 'C' }
-  for (const compiler of [`${triplet}-gcc`, 'gcc']) {
-    const machine = await exec([compiler, '-dumpmachine'], {
-      env,
-      ...(request.signal === undefined ? {} : { signal: request.signal }),
-    }).catch((thrown: unknown) => {
-      if (thrown instanceof RfoError) return undefined
-      throw thrown
-    })
-    // Debian says x86_64-linux-gnu, openEuler x86_64-openEuler-linux
-    if (machine?.stdout.toString('utf8').startsWith(`${architectures[architecture].rpm}-`)) return compiler
-  }
-  throw new RfoError('RFO_BUILD_TOOL', `cgo for ${architecture} needs a C compiler for ${triplet}, and there is none on the PATH`, {
-    exit: 'machine',
-    next: `install gcc (${triplet}-gcc on another architecture) and the static libc`,
-  })
 }
 
 async function run(request: CompileRequest, argv: [string, ...string[]], env: Record<string, string>): Promise<void> {

@@ -1,6 +1,6 @@
 /** containerd imports and runs what we assemble; skopeo copies it; umoci unpacks what it can read. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { assembleIndex } from '../../src/build/assemble.ts'
 import { type LayoutStore, openLayout } from '../../src/content/layout.ts'
 import { tool } from '../tools.ts'
+import { type Containerd, startContainerd } from './containerd.ts'
 import { printingImage } from './image.ts'
 
 const run = promisify(execFile)
@@ -41,54 +42,20 @@ afterAll(async () => {
 })
 
 describe.skipIf(containerd.skip || ctr.skip || runc.skip || !root)('containerd', () => {
-  let daemon: ChildProcess
-  let address: string
-  const call = async (...args: string[]): Promise<string> =>
-    (await run(ctr.path, ['--address', address, ...args], { timeout: 60_000 })).stdout
-
+  let daemon: Containerd
   beforeAll(async () => {
-    address = join(dir, 'containerd.sock')
-    const config = join(dir, 'config.toml')
-    await writeFile(config, 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
-    daemon = spawn(
-      containerd.path,
-      ['--config', config, '--root', join(dir, 'root'), '--state', join(dir, 'state'), '--address', address, '--log-level', 'error'],
-      {
-        stdio: ['ignore', 'inherit', 'inherit'],
-      },
-    )
-    for (let tries = 0; tries < 100; tries += 1) {
-      if (
-        await access(address).then(
-          () => true,
-          () => false,
-        )
-      )
-        break
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
-    await call('version')
+    daemon = await startContainerd(join(dir, 'containerd'), { containerd, ctr, runc })
   })
-  afterAll(async () => {
-    const gone = new Promise((resolve) => daemon.once('exit', resolve))
-    daemon.kill('SIGTERM')
-    await gone
-  })
+  afterAll(() => daemon.stop())
 
   test.each([
     ['v1', 'hello from amd64\n'],
     ['gzip', 'hello, packed by gzip\n'],
   ])('imports %s as the same digest and runs it', async (tag, said) => {
-    const archive = join(dir, `${tag}.tar`)
-    await run('tar', ['-C', join(dir, 'oci'), '-cf', archive, '.'])
-    const name = `docker.io/rfolabs/say:${tag}`
-    await call('images', 'import', '--no-unpack', '--digests', '--base-name', 'docker.io/rfolabs/say', archive)
-    const listed = await call('images', 'ls')
-    expect(listed).toContain(name)
+    const listed = await daemon.importLayout(join(dir, 'oci'), 'docker.io/rfolabs/say')
+    expect(listed).toContain(`docker.io/rfolabs/say:${tag}`)
     expect(listed).toContain((await layout.resolve(tag))?.digest)
-    const id = `say-${tag}`
-    const once = ['run', '--rm', '--snapshotter', 'native', '--runc-binary', runc.path, '--net-host', name, id]
-    expect(await call(...once)).toBe(said)
+    expect(await daemon.run(`docker.io/rfolabs/say:${tag}`, `say-${tag}`)).toBe(said)
   })
 })
 

@@ -38,7 +38,8 @@ describe.skipIf(folder === undefined)('a release from real sources', () => {
     layout = await openLayout(join(folder ?? '', 'oci'))
     plan = JSON.parse(await readFile(join(folder ?? '', 'plan.json'), 'utf8')) as ReleasePlan
     const tools = { containerd: tool('containerd'), ctr: tool('ctr'), runc: tool('runc') }
-    if (process.getuid?.() === 0 && Object.values(tools).every(({ skip }) => !skip)) daemon = await startContainerd(join(scratch, 'containerd'), tools)
+    if (process.getuid?.() === 0 && Object.values(tools).every(({ skip }) => !skip))
+      daemon = await startContainerd(join(scratch, 'containerd'), tools)
     else process.stderr.write('images are run without containerd: it takes root, containerd, ctr and runc\n')
   }, 120_000)
   afterAll(async () => {
@@ -54,7 +55,9 @@ describe.skipIf(folder === undefined)('a release from real sources', () => {
   const manifestOf = async (image: ImagePlan, platform: PlatformName): Promise<Descriptor> => {
     const index = await layout.resolve(image.reference)
     if (index === undefined) throw new Error(`no ${image.reference}`)
-    const found = parseIndex(await readBytes(layout, index)).manifests.find((one) => `${one.platform?.os}/${one.platform?.architecture}` === platform)
+    const found = parseIndex(await readBytes(layout, index)).manifests.find(
+      (one) => `${one.platform?.os}/${one.platform?.architecture}` === platform,
+    )
     if (found === undefined) throw new Error(`${image.reference} has no ${platform}`)
     return found as Descriptor
   }
@@ -76,14 +79,21 @@ describe.skipIf(folder === undefined)('a release from real sources', () => {
       await single.tag(index, 'smoke')
       const listed = await daemon.importLayout(join(scratch, component), `docker.io/rfolabs/${component}`)
       expect(listed).toContain(index.digest)
-      expect(await daemon.run(`docker.io/rfolabs/${component}:smoke`, component, argv).catch((error: { stdout?: string; stderr?: string }) => `${error.stdout}${error.stderr}`)).toContain(wanted)
+      expect(
+        await daemon
+          .run(`docker.io/rfolabs/${component}:smoke`, component, argv)
+          .catch((error: { stdout?: string; stderr?: string }) => `${error.stdout}${error.stderr}`),
+      ).toContain(wanted)
     })
 
     for (const platform of platformNames) {
       test(`${component} on ${platform} prints its version`, async () => {
         const image = imageOf(component)
         const { argv, expect: wanted } = image.smoke ?? { argv: [], expect: '' }
-        const output = await smoke({ image: await manifestOf(image, platform), platform, argv, expect: wanted, host, env, workDir: scratch }, layout)
+        const output = await smoke(
+          { image: await manifestOf(image, platform), platform, argv, expect: wanted, host, env, workDir: scratch },
+          layout,
+        )
         expect(output).toContain(wanted)
       })
     }

@@ -1,0 +1,48 @@
+/** The C compiler that cgo needs, found by what it says it makes. */
+import { RfoError } from '../error.ts'
+import { exec } from '../exec.ts'
+import { type Architecture, architectures } from '../oci/platform.ts'
+
+export interface CCompiler {
+  readonly program: string
+  /** first line of `--version` */
+  readonly version: string
+}
+
+interface Where {
+  readonly env: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+/** RFO_BUILD_TOOL when none on the PATH makes programs for the architecture. The GNU name says it; a plain `gcc` must be asked. */
+export async function compilerFor(architecture: Architecture, where: Where): Promise<CCompiler> {
+  const { rpm } = architectures[architecture]
+  for (const program of [`${rpm}-linux-gnu-gcc`, 'gcc']) {
+    const machine = await ask(program, '-dumpmachine', where)
+    // Debian says x86_64-linux-gnu, openEuler x86_64-openEuler-linux
+    if (machine?.startsWith(`${rpm}-`)) return { program, version: (await ask(program, '--version', where)) ?? program }
+  }
+  throw new RfoError('RFO_BUILD_TOOL', `cgo for ${architecture} needs a C compiler for it, and there is none on the PATH`, {
+    exit: 'machine',
+    next: `install gcc, or ${rpm}-linux-gnu-gcc on another architecture, with the static libc`,
+  })
+}
+
+/** The first line of what it says; undefined when there is no such program, or it does not know. */
+async function ask(program: string, question: string, { env, signal }: Where): Promise<string | undefined> {
+  try {
+    const { stdout } = await exec([program, question], {
+      env: { PATH: env.PATH ?? '', LC_ALL: 'C' },
+      ...(signal === undefined ? {} : { signal }),
+    })
+    return stdout.toString('utf8').split('\n')[0]
+  } catch (thrown) {
+    if (thrown instanceof RfoError) return undefined
+    throw thrown
+  }
+}
+
+/** Fixed flags: the user's own would change the bytes. */
+export function cgoEnv(compiler: CCompiler): Record<string, string> {
+  return { CGO_ENABLED: '1', CC: compiler.program, CGO_CFLAGS: '-O2', CGO_CPPFLAGS: '', CGO_CXXFLAGS: '-O2', CGO_LDFLAGS: '-O2' }
+}
