@@ -7,9 +7,22 @@ import type { AddressInfo } from 'node:net'
 import type { ContentReader } from '../content/store.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestOf, isDigest } from '../oci/digest.ts'
-import { parseDescriptor } from '../oci/manifest.ts'
-import { isIndexType, isManifestType, mediaTypes } from '../oci/mediatype.ts'
+import { mediaTypes } from '../oci/mediatype.ts'
+import {
+  type Answer,
+  created,
+  deliver,
+  dropFirst,
+  type Fault,
+  isNode,
+  manifestAnswer,
+  parse,
+  problem,
+  readAll,
+} from './registry-answers.ts'
 import { createGate, type RegistryLogin } from './registry-login.ts'
+
+export type { Fault } from './registry-answers.ts'
 
 export interface RegistryRequest {
   readonly method: string
@@ -17,18 +30,6 @@ export interface RegistryRequest {
   readonly path: string
   readonly headers: http.IncomingHttpHeaders
 }
-
-/** How a request goes wrong. */
-export type Fault =
-  | { readonly kind: 'status'; readonly status: number; readonly headers?: Readonly<Record<string, string>> }
-  /** The connection is cut, with nothing answered. */
-  | { readonly kind: 'reset' }
-  /** The connection is cut after this many bytes of the body. */
-  | { readonly kind: 'cut'; readonly bytes: number }
-  /** The first byte of the body is another. */
-  | { readonly kind: 'corrupt' }
-  /** Answered so many milliseconds later. */
-  | { readonly kind: 'late'; readonly milliseconds: number }
 
 export interface RegistryOptions {
   /** Read when memory has nothing: blobs and manifests by digest in every repository, tags as `repository:tag`. */
@@ -59,13 +60,6 @@ interface Repository {
   readonly blobs: Set<Digest>
   readonly manifests: Map<Digest, { readonly mediaType: string; readonly bytes: Buffer }>
   readonly tags: Map<string, Digest>
-}
-
-interface Answer {
-  readonly status: number
-  readonly headers?: Readonly<Record<string, string | number>>
-  /** For blobs that lie elsewhere, their bytes as they come. */
-  readonly body?: Buffer | string | AsyncIterable<Uint8Array>
 }
 
 export async function startRegistry(options: RegistryOptions = {}): Promise<RunningRegistry> {
@@ -238,21 +232,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Runn
       response.end()
       return
     }
-    let left = fault?.kind === 'cut' ? fault.bytes : Number.POSITIVE_INFINITY
-    let corrupt = fault?.kind === 'corrupt'
-    for await (const piece of typeof body === 'string' || Buffer.isBuffer(body) ? [Buffer.from(body)] : body) {
-      const bytes = corrupt ? Buffer.from(piece) : piece.subarray(0, left)
-      if (corrupt) bytes[0] = (bytes[0] ?? 0) ^ 1
-      corrupt = false
-      left -= bytes.length
-      if (!response.write(bytes)) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve))
-      if (left > 0) continue
-      // what has been written must leave before the connection is cut
-      await new Promise((resolve) => setTimeout(resolve, 20))
-      request.socket.destroy()
-      return
-    }
-    response.end()
+    await deliver(body, request, response, fault)
   }
 
   await new Promise<void>((resolve, reject) => {
@@ -270,59 +250,5 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Runn
         server.close(() => resolve())
         server.closeAllConnections()
       }),
-  }
-}
-
-function isNode(mediaType: string): boolean {
-  return isIndexType(mediaType) || isManifestType(mediaType)
-}
-
-interface Members {
-  readonly artifactType?: string
-  readonly config?: Descriptor
-  readonly layers?: readonly Descriptor[]
-  readonly manifests?: readonly Descriptor[]
-  readonly subject?: Descriptor
-  readonly annotations?: Readonly<Record<string, string>>
-}
-
-function parse(bytes: Buffer): Members | undefined {
-  try {
-    const members: Members = JSON.parse(bytes.toString('utf8'))
-    for (const each of [members.config, members.subject]) if (each !== undefined) parseDescriptor(each)
-    for (const each of [...(members.layers ?? []), ...(members.manifests ?? [])]) parseDescriptor(each)
-    return members
-  } catch {
-    return undefined
-  }
-}
-
-async function readAll(request: http.IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-  return Buffer.concat(chunks)
-}
-
-async function* dropFirst(body: AsyncIterable<Uint8Array>, count: number): AsyncGenerator<Uint8Array, void, void> {
-  let left = count
-  for await (const bytes of body) {
-    if (left < bytes.length) yield left === 0 ? bytes : bytes.subarray(left)
-    left = Math.max(0, left - bytes.length)
-  }
-}
-
-function manifestAnswer(mediaType: string, digest: Digest, size: number, body: Buffer | AsyncIterable<Uint8Array>): Answer {
-  return { status: 200, headers: { 'content-type': mediaType, 'docker-content-digest': digest, 'content-length': size }, body }
-}
-
-function created(location: string, digest: Digest): Answer {
-  return { status: 201, headers: { location, 'docker-content-digest': digest } }
-}
-
-function problem(status: number, code: string): Answer {
-  return {
-    status,
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ errors: [{ code, message: code.toLowerCase() }] }),
   }
 }

@@ -1,6 +1,8 @@
 /** Basic and bearer logins, and where credentials come from. */
-import { chmodSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -13,6 +15,7 @@ import { pushBytes, readBytes } from '../../src/content/read.ts'
 import { createRegistrySession, openRegistry } from '../../src/content/registry.ts'
 import { mediaTypes } from '../../src/oci/mediatype.ts'
 import { startRegistry } from '../../src/sandbox/registry.ts'
+import { tool } from '../tools.ts'
 import { pushImage } from './graphs.ts'
 import { atEnd, temporaryFolder } from './places.ts'
 
@@ -197,5 +200,55 @@ describe('where a repository is reached', () => {
     ['', 'x'],
   ])('%s/%s is refused', (registry, repository) => {
     expect(() => endpointOf({ registry, repository }, {})).toThrow()
+  })
+})
+
+describe('connections', () => {
+  const openssl = tool('openssl')
+  test.skipIf(openssl.skip)('https: an unknown certificate is refused at once, a given one is trusted', async () => {
+    const folder = temporaryFolder()
+    const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
+    execFileSync(openssl.path, ['req', '-x509', ...kind, ...subject, '-keyout', key, '-out', certificate], { stdio: 'ignore' })
+    let location: string | undefined
+    let requests = 0
+    const server = createSecureServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (_, response) => {
+      requests += 1
+      response.writeHead(location === undefined ? 200 : 307, location === undefined ? {} : { location }).end('bytes')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    atEnd(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const registry = `localhost:${(server.address() as AddressInfo).port}`
+    const addresses = { [registry]: `https://${registry}` }
+    const target = await pushBytes(memoryStore(), mediaTypes.octets, 'bytes')
+    const stranger = openRegistry({ registry, repository: 'x' }, { addresses })
+    await expect(readBytes(stranger, target)).rejects.toMatchObject({ code: 'RFO_CONTENT_OUTSIDE', exit: 'outside' })
+    expect(requests).toBe(0)
+    const session = createRegistrySession({ ca: readFileSync(certificate, 'utf8') })
+    const store = openRegistry({ registry, repository: 'x' }, { addresses, session })
+    expect((await readBytes(store, target)).length).toBe(5)
+    location = 'http://plain.example/x'
+    await expect(readBytes(store, target)).rejects.toMatchObject({
+      code: 'RFO_CONTENT_REFUSED',
+      message: expect.stringContaining('plain.example'),
+    })
+  })
+
+  test('a proxy is used when it is given, and not for loopback', async () => {
+    const proxy = await seer(() => ({ status: 200, headers: {}, body: 'bytes' }))
+    const direct = await seer(() => ({ status: 200, headers: {}, body: 'bytes' }))
+    const target = await pushBytes(memoryStore(), mediaTypes.octets, 'bytes')
+    const options = {
+      addresses: { 'registry.example': 'http://registry.example' },
+      proxy: { HTTP_PROXY: `http://${proxy.host}`, NO_PROXY: 'other.example' },
+    }
+    await readBytes(openRegistry({ registry: 'registry.example', repository: 'x' }, options), target)
+    expect(proxy.seen.at(-1)?.host).toBe('registry.example')
+    await readBytes(openRegistry({ registry: direct.host, repository: 'x' }, options), target)
+    expect([proxy.seen.length, direct.seen.length]).toEqual([1, 1])
   })
 })
