@@ -22,7 +22,16 @@ export const exitCodes = {
 export type ExitName = keyof typeof exitCodes
 
 /** Several causes: the first of these that holds decides the exit code (contract). */
-export const exitOrder = ['untrusted', 'condition', 'undecided', 'lock', 'build', 'machine', 'outside', 'unfinished'] as const satisfies readonly ExitName[]
+export const exitOrder = [
+  'untrusted',
+  'condition',
+  'undecided',
+  'lock',
+  'build',
+  'machine',
+  'outside',
+  'unfinished',
+] as const satisfies readonly ExitName[]
 
 /** `RFO_<ROOM>_<WORD>`; stable once released. */
 export type ErrorCode = `RFO_${string}_${string}`

@@ -3,7 +3,7 @@
  * log and its tail into the error. Kills the whole process group when the signal aborts.
  */
 import { spawn } from 'node:child_process'
-import { RfoError, type ExitName } from './error.ts'
+import { type ExitName, RfoError } from './error.ts'
 
 export interface ExecOptions {
   readonly cwd?: string
@@ -82,11 +82,15 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions)
       options.signal?.removeEventListener('abort', kill)
       const absent = cause.code === 'ENOENT'
       reject(
-        new RfoError(absent ? 'RFO_EXEC_ABSENT' : 'RFO_EXEC_START', absent ? `no program ${program} on the PATH` : `can't start ${program}: ${cause.message}`, {
-          exit: 'machine',
-          cause,
-          next: `install ${program}`,
-        }),
+        new RfoError(
+          absent ? 'RFO_EXEC_ABSENT' : 'RFO_EXEC_START',
+          absent ? `no program ${program} on the PATH` : `can't start ${program}: ${cause.message}`,
+          {
+            exit: 'machine',
+            cause,
+            next: `install ${program}`,
+          },
+        ),
       )
     })
     child.on('close', (code, killed) => {
@@ -95,7 +99,12 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions)
       else if (code === 0 && !overflow) resolve({ stdout: Buffer.concat(stdout), stderr: tail.join('\n') })
       else {
         const how = overflow ? `printed more than ${limit} bytes` : code === null ? `was ended by ${killed}` : `ended with ${code}`
-        reject(new RfoError('RFO_EXEC_FAILED', `${[program, ...args].join(' ').slice(0, 300)} ${how}`, { exit: options.exit ?? 'build', details: [...tail] }))
+        reject(
+          new RfoError('RFO_EXEC_FAILED', `${[program, ...args].join(' ').slice(0, 300)} ${how}`, {
+            exit: options.exit ?? 'build',
+            details: [...tail],
+          }),
+        )
       }
     })
     if (options.stdin !== undefined) {

@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { copyGraph } from '../../src/content/copy.ts'
 import { openLayout } from '../../src/content/layout.ts'
+import { readBytes } from '../../src/content/read.ts'
 import { openRegistry } from '../../src/content/registry.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
+import { parseIndex } from '../../src/oci/manifest.ts'
 import { parseReference } from '../../src/oci/reference.ts'
 import { startRegistry } from '../../src/sandbox/registry.ts'
 import { tool } from '../tools.ts'
@@ -112,9 +114,7 @@ async function push(url: string, reference: string): Promise<Descriptor> {
   const to = openRegistry({ registry, repository }, { addresses: { [registry]: url } })
   await copyGraph([image], layout, to, { concurrency: 4, referrers: true })
   await to.tag(image, tag)
-  const manifests = JSON.parse(Buffer.concat(await Array.fromAsync(layout.fetch(image))).toString('utf8')) as {
-    manifests: { digest: string }[]
-  }
+  const manifests = parseIndex(await readBytes(layout, image))
   for (const digest of [image.digest, ...manifests.manifests.map((manifest) => manifest.digest)]) {
     for (const suffix of ['.sig', '.att']) {
       const legacy = await layout.resolve(`${digest.replace(':', '-')}${suffix}`)
@@ -143,9 +143,7 @@ describe('signatures', () => {
         const signed = await call(cosign.path, ['verify', ...flags, `${repository}@${image.digest}`])
         expect([signed.code, signed.stderr]).toEqual([0, expect.any(String)])
         const layout = await openLayout(join(made, 'oci'))
-        const index = JSON.parse(Buffer.concat(await Array.fromAsync(layout.fetch(image))).toString('utf8')) as {
-          manifests: { digest: string }[]
-        }
+        const index = parseIndex(await readBytes(layout, image))
         const child = index.manifests[2]?.digest ?? ''
         for (const type of ['slsaprovenance1', 'cyclonedx']) {
           const attested = await call(cosign.path, ['verify-attestation', ...flags, '--type', type, `${repository}@${child}`])
