@@ -98,12 +98,12 @@ function baseEnv(request: CompileRequest, go: { readonly root: string; readonly 
   return {
     PATH: request.env.PATH ?? '',
     ...(request.env.TMPDIR === undefined ? {} : { TMPDIR: request.env.TMPDIR }),
-    HOME: request.workDir,
+    // no home: Go's telemetry would go on writing there after the compile has ended
+    XDG_CONFIG_HOME: '/dev/null',
     LC_ALL: 'C',
     GOROOT: go.root,
     GOENV: 'off',
     GOWORK: 'off',
-    GOTELEMETRY: 'off',
     GO111MODULE: 'on',
     GOEXPERIMENT: '',
     GOTOOLCHAIN: 'local',

@@ -54,7 +54,8 @@ export function goEnv(at: GoContext, more: Readonly<Record<string, string>> = {}
     ...Object.fromEntries(taken),
     GOENV: 'off',
     GOWORK: 'off',
-    GOTELEMETRY: 'off',
+    // where Go's telemetry would be kept
+    XDG_CONFIG_HOME: '/dev/null',
     GO111MODULE: 'on',
     GOTOOLCHAIN: 'local',
     GOPATH: join(at.workDir, 'go', 'path'),

@@ -31,7 +31,7 @@ const build: GoBuild = GoBuildSchema.parse({
   ldflags: ['-s', '-w', "-X 'main.version=v1.0.0 of the test'"],
 })
 
-describe.skipIf(go.skip)('a Go module', { timeout: 120_000 }, () => {
+describe.skipIf(go.skip)('a Go module', { timeout: 240_000 }, () => {
   let dir: string
   let proxy: string
   const env = () => ({ PATH: process.env.PATH ?? '', GOPROXY: `file://${proxy}`, GOSUMDB: 'off', GOFLAGS: '-mod=mod', GOOS: 'plan9' })
