@@ -36,6 +36,7 @@ export async function layOut(input: LayOutInput, store: WorkingStore): Promise<s
   try {
     await writeFiles(folder, input, store)
     await writeLayout(join(folder, 'oci'), input, store)
+    await openFolders(folder)
     await swap(folder, target)
   } catch (thrown) {
     await rm(folder, { recursive: true, force: true })
@@ -68,6 +69,12 @@ async function writeLayout(folder: string, input: LayOutInput, store: WorkingSto
   await writeFlushed(join(folder, 'oci-layout'), canonicalJson({ imageLayoutVersion: '1.0.0' }))
 }
 
+/** A release is for everybody who can reach it, whatever the umask of who made it. */
+async function openFolders(folder: string): Promise<void> {
+  await chmod(folder, 0o755)
+  for (const entry of await readdir(folder, { withFileTypes: true })) if (entry.isDirectory()) await openFolders(join(folder, entry.name))
+}
+
 /** Small texts are copied: people edit them, and an edit must not reach the store. */
 async function copyOut(store: WorkingStore, digest: Digest, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
@@ -86,12 +93,14 @@ async function linkOut(store: WorkingStore, digest: Digest, path: string): Promi
     if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK' && code !== 'ENOTSUP') throw cause
     await copyFile(from, path)
   }
+  await chmod(path, 0o444)
 }
 
 export async function writeFlushed(path: string, text: string): Promise<void> {
   const file = await open(path, 'wx', 0o644)
   try {
     await file.writeFile(text)
+    await file.chmod(0o644)
     await file.sync()
   } finally {
     await file.close()
