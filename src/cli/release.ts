@@ -125,6 +125,7 @@ async function make(context: CliContext, plan: ReleasePlan, world: World, failur
   const { dropChangedBlobs } = await import('../release/repair.ts')
   const { openDirectoryStore } = await import('../content/directory.ts')
   const { dockerCredentials } = await import('../content/credentials.ts')
+  const { createRegistrySession } = await import('../content/registry.ts')
   const { renderer } = await import('../report/renderer.ts')
   const { fileLogs } = await import('../report/logs.ts')
   const { renderLock } = await import('../plan/lock-text.ts')
@@ -160,7 +161,7 @@ async function make(context: CliContext, plan: ReleasePlan, world: World, failur
         workDir,
         env: world.env,
         addresses: world.addresses,
-        credentials: dockerCredentials(context.env),
+        registries: createRegistrySession({ credentials: dockerCredentials(context.env), proxy: world.env }),
         listener: progress.listener,
         now: context.now,
         signal: context.signal,

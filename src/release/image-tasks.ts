@@ -95,7 +95,7 @@ async function copyManifest(
 ): Promise<Descriptor> {
   const target: Descriptor = { ...pinned, platform: platformOf(platform) }
   const { registry, repository } = parseReference(reference)
-  const from = openRegistry({ registry, repository }, { addresses: ports.addresses, credentials: ports.credentials })
+  const from = openRegistry({ registry, repository }, { addresses: ports.addresses, session: ports.registries, signal })
   await copyGraph([target], from, ports.store, { concurrency: 4, signal })
   return target
 }

@@ -1,6 +1,6 @@
 /** What a release needs from the world: made once in the composition root, passed on as plain values and functions. */
 
-import type { CredentialSource } from '../content/credentials.ts'
+import type { RegistrySession } from '../content/registry.ts'
 import type { ContentStore } from '../content/store.ts'
 import type { Listener } from '../graph/event.ts'
 import type { ExecuteOptions } from '../graph/execute.ts'
@@ -23,7 +23,8 @@ export interface ReleasePorts {
   readonly workDir: string
   readonly env: Readonly<Record<string, string>>
   readonly addresses: Addresses
-  readonly credentials: CredentialSource
+  /** Connections, logins and proxy for all registries. */
+  readonly registries: RegistrySession
   readonly listener: Listener
   /** milliseconds; for events alone, never in an output */
   readonly now: () => number
