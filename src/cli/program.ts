@@ -21,7 +21,7 @@ export async function runProgram(argv: readonly string[], ports: Ports): Promise
   try {
     const lang = language(givenValue(argv, '--lang'), ports.env)
     // Only what is named is loaded; a word that names nothing needs all of them, for help and for a hint.
-    const named = argv.filter(isVerbName)
+    const named = [...new Set(argv.filter(isVerbName))]
     const entries = named.length === 0 || argv.includes('help') ? await allEntries() : await Promise.all(named.map(loadEntry))
     const program = commandTree(entries, lang, ports, answer)
     if (argv.length === 0) {

@@ -28,6 +28,10 @@ test.skipIf(openssl.skip)('generate writes a key pair whose fingerprint openssl 
   expect((await run(['keys', 'show', '--trust', 'k'], { cwd })).stdout).toContain(made.fingerprint)
 })
 
+test('a value may be spelt like a command', async () => {
+  expect((await run(['keys', 'generate', '--dir', 'keys'], { cwd })).exit).toBe(0)
+})
+
 test('a key that is there is kept', async () => {
   await run(['keys', 'generate'], { cwd })
   const before = readFileSync(join(cwd, 'rfo.key'), 'utf8')
