@@ -116,7 +116,6 @@ async function apply<T>(entry: TarEntry, layer: number, tree: Tree<T>, visitor: 
     tree.addLeaf(path, { kind: 'file', size, mode, sha256, ...(found === undefined ? {} : { found }) }, layer)
     return
   }
-  await drain(entry.body)
   if (entry.kind === 'directory') tree.addFolder(path, layer)
   else if (entry.kind === 'hardlink') tree.addLink(path, splitPath(entry.target), layer)
   else tree.addLeaf(path, { kind: entry.kind, size: 0, mode, ...(entry.kind === 'symlink' ? { target: entry.target } : {}) }, layer)
@@ -133,7 +132,7 @@ function hidden(whiteout: string): string {
 
 async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const _ of body) {
-    // a directory or link with a body: nobody reads it
+    // nobody reads it
   }
 }
 

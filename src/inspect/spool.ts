@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { RfoError } from '../error.ts'
 
 /** Bytes that can be read anywhere; gives fewer than asked at the end. */
 export interface Content {
@@ -86,35 +87,52 @@ function keepInMemory(size: number): Keeper {
 }
 
 async function keepInFile(tempDir: string): Promise<Keeper> {
-  await mkdir(tempDir, { recursive: true })
   const path = join(tempDir, `spool-${randomUUID()}`)
-  const handle: FileHandle = await open(path, 'wx+', 0o600)
+  const handle: FileHandle = await onDisk(path, async () => {
+    await mkdir(tempDir, { recursive: true })
+    return await open(path, 'wx+', 0o600)
+  })
   let at = 0
   return {
-    async add(chunk) {
-      for (let done = 0; done < chunk.length; ) {
-        const { bytesWritten } = await handle.write(chunk, done, chunk.length - done, at + done)
-        done += bytesWritten
-      }
-      at += chunk.length
-    },
+    add: (chunk) =>
+      onDisk(path, async () => {
+        for (let done = 0; done < chunk.length; ) {
+          const { bytesWritten } = await handle.write(chunk, done, chunk.length - done, at + done)
+          done += bytesWritten
+        }
+        at += chunk.length
+      }),
     content: () => ({
       size: at,
-      async read(offset, length) {
-        const wanted = Math.max(0, Math.min(length, at - offset))
-        const bytes = Buffer.allocUnsafe(wanted)
-        let done = 0
-        while (done < wanted) {
-          const { bytesRead } = await handle.read(bytes, done, wanted - done, offset + done)
-          if (bytesRead === 0) break
-          done += bytesRead
-        }
-        return bytes.subarray(0, done)
-      },
+      read: (offset, length) =>
+        onDisk(path, async () => {
+          const wanted = Math.max(0, Math.min(length, at - offset))
+          const bytes = Buffer.allocUnsafe(wanted)
+          let done = 0
+          while (done < wanted) {
+            const { bytesRead } = await handle.read(bytes, done, wanted - done, offset + done)
+            if (bytesRead === 0) break
+            done += bytesRead
+          }
+          return bytes.subarray(0, done)
+        }),
     }),
     async drop() {
       await handle.close()
       await rm(path, { force: true })
     },
+  }
+}
+
+/** A full disk or a missing permission is this machine's, and no fault of the image. */
+async function onDisk<R>(path: string, work: () => Promise<R>): Promise<R> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw new RfoError('RFO_INSPECT_SPOOL', `can't keep a file of the image at ${path}: ${(cause as Error).message}`, {
+      exit: 'machine',
+      cause,
+      next: 'make room there, or name another place with --store',
+    })
   }
 }

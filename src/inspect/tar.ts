@@ -1,5 +1,5 @@
 /**
- * One tar stream as clean entries: paths are split and checked, the body of every entry must be read to its end.
+ * One tar stream as clean entries: paths are split and checked, the body of every file must be read to its end.
  * tar-stream knows pax (https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_03) and GNU's
  * long names and bounds both at 4 MiB; what it does not know (sparse files) is refused here.
  */
@@ -57,13 +57,17 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       const sparse = Object.keys(header.pax ?? {}).some((key) => key.startsWith('GNU.sparse.'))
       if (kind === undefined || sparse)
         throw broken(`an entry of a kind that is not known (${sparse ? 'sparse file' : (type ?? 'unknown')})`)
+      // a size that tar-stream can't read is null there, and its parser then waits for ever
+      if (!Number.isSafeInteger(header.size) || header.size < 0 || !Number.isSafeInteger(header.mode)) throw broken('a number in a header')
+      // Go, and so every runtime, reads no body behind a link; tar-stream does, and a directory's it never ends
+      if (kind !== 'file' && kind !== 'directory' && header.size !== 0) throw broken(`a ${kind} of ${header.size} bytes`)
       yield {
         path: splitPath(header.name),
         kind,
-        size: header.size,
+        size: kind === 'file' ? header.size : 0,
         mode: header.mode,
         target: kind === 'symlink' || kind === 'hardlink' ? checkedName(header.linkname ?? '') : '',
-        body: bodyOf(entry as AsyncIterable<Uint8Array>, translate),
+        body: kind === 'file' ? bodyOf(entry as AsyncIterable<Uint8Array>, translate) : nothing(),
       }
     }
   } catch (cause) {
@@ -90,6 +94,8 @@ function checkedName(name: string): string {
   if (name.includes('\u{fffd}')) throw badPath(name, 'is not UTF-8')
   return name
 }
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 async function* bodyOf(entry: AsyncIterable<Uint8Array>, translate: (cause: unknown) => unknown): AsyncGenerator<Uint8Array> {
   const chunks = entry[Symbol.asyncIterator]()

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { RfoError } from '../../src/error.ts'
 import { walkImage } from '../../src/inspect/image.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { tool } from '../tools.ts'
@@ -186,6 +188,58 @@ test('files over 8 MiB are looked at in a temporary file, which is gone afterwar
     walkImage(manifest, store, { wants: () => true, visit: () => Promise.reject(new Error('no')) }, { tempDir }),
   ).rejects.toThrow('no')
   expect(readdirSync(tempDir)).toEqual([])
+})
+
+test('a place where nothing can be kept is this machine’s fault', async () => {
+  const notAFolder = join(folder, 'file')
+  writeFileSync(notAFolder, '')
+  const { store, manifest } = await image([[{ name: 'big', body: Buffer.alloc(9 * 1024 * 1024) }]])
+  await expect(
+    walkImage(manifest, store, { wants: () => true, visit: async () => undefined }, { tempDir: notAFolder }),
+  ).rejects.toMatchObject({
+    code: 'RFO_INSPECT_SPOOL',
+    exit: 'machine',
+  })
+})
+
+test('a tar changed 500 times is walked or refused, at once', async () => {
+  const original = await tarOf([
+    dir('a/'),
+    file('a/b', 'x'.repeat(700)),
+    link('l', 'a'),
+    file('l/c'),
+    file(`${'n'.repeat(150)}/m`),
+    file('.wh.z', ''),
+    file('end'),
+  ])
+  const change = fc.tuple(fc.nat(original.length / 512 - 1), fc.nat(511), fc.nat(255))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(change, { minLength: 1, maxLength: 3 }),
+      fc.boolean(),
+      fc.nat(original.length),
+      async (changes, cut, length) => {
+        const tar = Buffer.from(original)
+        for (const [block, at, value] of changes) {
+          tar[block * 512 + at] = value
+          // with its checksum made right again, or tar-stream would see every change first
+          const header = tar.subarray(block * 512, block * 512 + 512)
+          let sum = 8 * 32
+          for (const [n, byte] of header.entries()) if (n < 148 || n >= 156) sum += byte
+          if (header.toString('latin1', 257, 262) === 'ustar') header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
+        }
+        const started = performance.now()
+        try {
+          await merged(await imageOf([cut ? tar.subarray(0, length) : tar], { packing: 'plain' }))
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(RfoError)
+          expect((thrown as RfoError).exit).toBe('untrusted')
+        }
+        expect(performance.now() - started).toBeLessThan(2000)
+      },
+    ),
+    { numRuns: 500, seed: 7 },
+  )
 })
 
 test('an abort ends the walk with its reason', async () => {
