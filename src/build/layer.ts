@@ -5,7 +5,7 @@ import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
-import { blockSize, headerBlocks, padding } from './tar-header.ts'
+import { blockSize, headerBlocks, padding } from '../oci/tar-header.ts'
 
 interface At {
   /** absolute, in the image */
