@@ -32,7 +32,7 @@ export async function layOut(input: LayOutInput, store: WorkingStore): Promise<s
   const target = join(input.outDir, input.version)
   await mkdir(input.outDir, { recursive: true })
   await removeLeftovers(input.outDir, input.version)
-  const folder = join(input.outDir, `.${input.version}.${randomUUID()}`)
+  const folder = join(input.outDir, `.${input.version}.${process.pid}.${randomUUID()}`)
   try {
     await writeFiles(folder, input, store)
     await writeLayout(join(folder, 'oci'), input, store)
@@ -107,37 +107,58 @@ export async function writeFlushed(path: string, text: string): Promise<void> {
   }
 }
 
+/** Another process may lay out the same release at this moment: whoever renames last has the same content. */
+const swapAttempts = 20
+
 /** A folder can't be renamed over another: the old one steps aside first and goes last. */
 async function swap(folder: string, target: string): Promise<void> {
-  const old = `${folder}.old`
-  let moved = false
-  try {
-    await rename(target, old)
-    moved = true
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+  for (let attempt = 1; ; attempt += 1) {
+    const old = `${folder}.old`
+    const moved = await rename(target, old).then(
+      () => true,
+      (cause: NodeJS.ErrnoException) => {
+        if (cause.code === 'ENOENT') return false
+        throw cause
+      },
+    )
+    try {
+      await rename(folder, target)
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException
+      if ((code === 'ENOTEMPTY' || code === 'EEXIST') && attempt < swapAttempts) {
+        await rm(old, { recursive: true, force: true })
+        continue
+      }
+      if (moved) await rename(old, target)
+      throw cause
+    }
+    const parent = await open(dirname(target), 'r')
+    try {
+      await parent.sync()
+    } finally {
+      await parent.close()
+    }
+    if (moved) await rm(old, { recursive: true, force: true })
+    return
   }
-  try {
-    await rename(folder, target)
-  } catch (cause) {
-    if (moved) await rename(old, target)
-    throw cause
-  }
-  const parent = await open(dirname(target), 'r')
-  try {
-    await parent.sync()
-  } finally {
-    await parent.close()
-  }
-  if (moved) await rm(old, { recursive: true, force: true })
 }
 
-/** What a killed run left behind: our own temporary folders only, never anything else. */
+/** What a killed run left behind: folders of our own making whose process is gone, never anything else. */
 async function removeLeftovers(outDir: string, version: string): Promise<void> {
-  const ours = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(\.old)?$/
+  const ours = /^(\d+)\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(\.old)?$/
   for (const name of await readdir(outDir)) {
-    if (name.startsWith(`.${version}.`) && ours.test(name.slice(version.length + 2)))
-      await rm(join(outDir, name), { recursive: true, force: true })
+    if (!name.startsWith(`.${version}.`)) continue
+    const pid = ours.exec(name.slice(version.length + 2))?.[1]
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(outDir, name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 
