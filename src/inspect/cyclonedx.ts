@@ -21,6 +21,8 @@ export interface SbomSubject {
   readonly epoch: number
   readonly supplier: { readonly name: string; readonly url: string }
   readonly tool: { readonly name: string; readonly version: string }
+  /** what an input of the image stands in for; an SBOM is carried alone too, and must say so */
+  readonly standIn?: string
 }
 
 /** The library, which takes 60 ms to load and is loaded when it is first needed. */
@@ -84,6 +86,7 @@ function rootComponent(
     supplier,
     hashes: new Models.HashDictionary([[Enums.HashAlgorithm['SHA-256'], hex(subject.digest)]]),
     properties: new Models.PropertyRepository([
+      ...(subject.standIn === undefined ? [] : [new Models.Property('io.rfolabs.stand-in', subject.standIn)]),
       new Models.Property('rfo:image:platform', inventory.platform),
       new Models.Property('rfo:coverage:explained', String(inventory.coverage.explained)),
       new Models.Property('rfo:coverage:total', String(inventory.coverage.total)),

@@ -53,12 +53,14 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformN
       return await pushBytes(ports.store, mediaTypes.json, canonicalJson(found as unknown as Json))
     },
   }
+  const standIns = standInsOf(plan, image, platform)
   const subject = {
     name: image.reference,
     version: image.version,
     epoch: plan.epoch,
     supplier: { name: plan.vendor, url: plan.url },
     tool: { name: 'rfo-build', version: request.toolVersion },
+    ...(standIns.length === 0 ? {} : { standIn: standIns.join('; ') }),
   }
   return {
     id: `sbom/${image.component}/${platform}`,
