@@ -82,7 +82,10 @@ export async function runGo(at: GoContext, args: readonly string[], how: GoRun =
       maxBytes: 64 * 1024 * 1024,
       exit: 'outside',
       ...(at.signal === undefined ? {} : { signal: at.signal }),
-      ...(at.line === undefined ? {} : { line: at.line }),
+      line: (text) => {
+        // answers (module lists, JSON) are for us; what go does, it says with its name in front
+        if (text.startsWith('go: ')) at.line?.(text)
+      },
     })
     return stdout.toString('utf8')
   } catch (thrown) {
