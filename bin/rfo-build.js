@@ -8,17 +8,16 @@ const { version, engines } = JSON.parse(readFileSync(new URL('../package.json', 
 const args = process.argv.slice(2)
 
 if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
-  process.stdout.write(version + '\n')
+  process.stdout.write(`${version}\n`)
 } else if (!accepts(engines.node, process.versions.node)) {
-  process.stderr.write(
-    'rfo-build: RFO_MAIN_NODE: Node ' + process.versions.node + ' is too old, rfo-build needs ' + engines.node +
-      ' (' + process.execPath + '); next: npm ci && npx --no-install rfo-build, which runs on the Node that npm installs\n',
-  )
+  const next = 'npm ci && npx --no-install rfo-build, which runs on the Node that npm installs'
+  const { node } = process.versions
+  process.stderr.write(`rfo-build: RFO_MAIN_NODE: Node ${node} is too old, rfo-build needs ${engines.node} (${process.execPath}); next: ${next}\n`)
   process.exitCode = 9
 } else {
   // Half of start-up is reading our own sources: their compiled form is kept per user, or nowhere.
-  const cache = process.env.XDG_CACHE_HOME || (process.env.HOME ? process.env.HOME + '/.cache' : '')
-  if (cache !== '' && !process.env.NODE_COMPILE_CACHE) module.enableCompileCache(cache + '/rfo-build/compiled')
+  const cache = process.env.XDG_CACHE_HOME || (process.env.HOME ? `${process.env.HOME}/.cache` : '')
+  if (cache !== '' && !process.env.NODE_COMPILE_CACHE) module.enableCompileCache(`${cache}/rfo-build/compiled`)
   const { main } = await import('../src/main.ts')
   await main(version)
 }
