@@ -12,7 +12,9 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
 } else if (!accepts(engines.node, process.versions.node)) {
   const next = 'npm ci && npx --no-install rfo-build, which runs on the Node that npm installs'
   const { node } = process.versions
-  process.stderr.write(`rfo-build: RFO_MAIN_NODE: Node ${node} is too old, rfo-build needs ${engines.node} (${process.execPath}); next: ${next}\n`)
+  process.stderr.write(
+    `rfo-build: RFO_MAIN_NODE: Node ${node} is too old, rfo-build needs ${engines.node} (${process.execPath}); next: ${next}\n`,
+  )
   process.exitCode = 9
 } else {
   // Half of start-up is reading our own sources: their compiled form is kept per user, or nowhere.
