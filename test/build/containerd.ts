@@ -12,6 +12,8 @@ export interface Containerd {
   importLayout(layout: string, name: string): Promise<string>
   /** Runs an image with its own entrypoint, or with `argv`; gives stdout. */
   run(image: string, id: string, argv?: readonly string[]): Promise<string>
+  /** Any other call of ctr; gives stdout. */
+  ctr(...argv: readonly string[]): Promise<string>
   stop(): Promise<void>
 }
 
@@ -49,6 +51,7 @@ export async function startContainerd(
   }
   await call('version')
   return {
+    ctr: call,
     async importLayout(layout, name) {
       const archive = join(dir, 'import.tar')
       await run('tar', ['-C', layout, '-cf', archive, '.'])

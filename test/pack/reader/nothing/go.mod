@@ -1,0 +1,3 @@
+module example.invalid/nothing
+
+go 1.16
