@@ -40,7 +40,7 @@ export async function readInputs(
   const lock = lockText === undefined ? emptyLock : parseLock(lockText.text, lockText.file)
   const upstream = options.upstream ?? lock.releases[spell(parsed)]?.upstream.version ?? spell(defaultUpstream(parsed))
   const names = (await readdir(join(project, 'pipelines')).catch(() => undefined))
-    ?.filter((name) => name.endsWith('.yaml') && name !== 'release.yaml')
+    ?.filter((name) => name.endsWith('.yaml') && name !== 'release.yaml' && name !== 'rfo.yaml')
     .sort()
   if (names === undefined) throw notHere(project, 'pipelines/')
   const release = await required(project, 'pipelines/release.yaml')

@@ -4,6 +4,7 @@
  */
 import { platformNames, platformOf } from '../oci/platform.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
+import { bundleFiles } from './bundle.ts'
 import { standInProgram } from './elf.ts'
 import type { SourceFile } from './git-objects.ts'
 
@@ -35,6 +36,7 @@ export function standInTree(source: string, components: readonly ImagePlan[]): S
       const script = `#!/bin/sh\n# Stand-in for ${path} of ${source}: it only says so.\necho '${component.component} ${component.version} (stand-in)'\n`
       files.set(path, { path, bytes: Buffer.from(script), executable: true })
     }
+    for (const file of bundleFiles(source, component, standInText('rfo', component.version))) files.set(file.path, file)
   }
   return [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
 }

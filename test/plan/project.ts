@@ -13,7 +13,7 @@ export function fileText(file: string): FileText {
 }
 
 export const componentFiles: readonly FileText[] = readdirSync(join(root, 'pipelines'))
-  .filter((name) => name.endsWith('.yaml') && name !== 'release.yaml')
+  .filter((name) => name.endsWith('.yaml') && name !== 'release.yaml' && name !== 'rfo.yaml')
   .map((name) => fileText(`pipelines/${name}`))
 
 export const releases = [

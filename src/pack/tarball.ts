@@ -1,0 +1,185 @@
+/**
+ * `rfo.linux-<arch>.tar.gz`: the program, and upstream's scripts and units under RFO's names. Only files are in it: an entry
+ * for `bin/` would give the host's own /usr/local/bin another mode. Constant memory; the same inputs give the same bytes.
+ */
+import { constants } from 'node:fs'
+import { open, realpath } from 'node:fs/promises'
+import { join, sep } from 'node:path'
+import { createGzip, type Gzip } from 'node:zlib'
+import type { ContentReader } from '../content/store.ts'
+import { RfoError } from '../error.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import { digestOf } from '../oci/digest.ts'
+import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
+import { type PlatformName, platformOf } from '../oci/platform.ts'
+import { blockSize, headerBlocks, padding } from '../oci/tar-header.ts'
+import type { Bundle, BundleFile } from '../plan/bundle.ts'
+import type { StreamStore } from './archive.ts'
+import { renamed } from './rename.ts'
+
+export interface TarballRequest {
+  readonly platform: PlatformName
+  /** the program as it lies in the store: also the release's file `rfo.linux-<arch>` */
+  readonly program: Descriptor
+  /** upstream's source, opened */
+  readonly source: { readonly dir: string }
+  readonly bundle: Bundle
+  /** seconds; every entry's time */
+  readonly epoch: number
+}
+
+export interface TarballFile {
+  readonly path: string
+  readonly mode: number
+  readonly digest: Digest
+  /** bytes */
+  readonly size: number
+}
+
+export interface ReleaseTarball {
+  /** titled `rfo.linux-<arch>.tar.gz` */
+  readonly tarball: Descriptor
+  /** by path, as they lie in the tarball */
+  readonly files: readonly TarballFile[]
+}
+
+/** The release's names for a platform's program and tarball. */
+export function tarballName(platform: PlatformName): { readonly program: string; readonly tarball: string } {
+  const program = `rfo.linux-${platformOf(platform).architecture}`
+  return { program, tarball: `${program}.tar.gz` }
+}
+
+/** https://www.rfc-editor.org/rfc/rfc6713 */
+export const tarballMediaType = 'application/gzip'
+const gzipLevel = 6
+const pieceBytes = 1 << 20
+/** Upstream's scripts have a few thousand bytes, its licence ten thousand. */
+const maxTextBytes = 1 << 20
+
+/** For task keys: what decides the bytes besides the program, the source, the bundle and the epoch. */
+export const tarballEncoder = `tarball@1 gzip-${gzipLevel} ${process.versions.zlib}`
+
+/** Throws RFO_PACK_RENAME when upstream's files are not those that the rules were written for, RFO_PACK_SOURCE when one is missing. */
+export async function releaseTarball(
+  request: TarballRequest,
+  store: ContentReader & StreamStore,
+  signal?: AbortSignal,
+): Promise<ReleaseTarball> {
+  const texts = await bundleTexts(request.bundle, request.source)
+  const { program } = request.bundle
+  const entries: Entry[] = [
+    { path: program.path, mode: Number.parseInt(program.mode, 8), digest: request.program.digest, size: request.program.size },
+    ...texts,
+  ].sort((a, b) => (a.path < b.path ? -1 : 1))
+  const body = gzipped(tarBytes(entries, request, store, signal))
+  const tarball = await store.pushStream(tarballMediaType, body, {
+    annotations: { [annotationKeys.title]: tarballName(request.platform).tarball },
+  })
+  return { tarball, files: entries.map(({ path, mode, digest, size }) => ({ path, mode, digest, size })) }
+}
+
+export interface BundleText extends TarballFile {
+  readonly bytes: Buffer
+}
+
+type Entry = TarballFile & { readonly bytes?: Buffer }
+
+/** The files of the bundle but for the program, renamed: an RPM holds the same ones. */
+export async function bundleTexts(bundle: Bundle, source: { readonly dir: string }): Promise<BundleText[]> {
+  const root = await realpath(source.dir)
+  return await Promise.all(
+    bundle.files.map(async (file): Promise<BundleText> => {
+      const bytes = renamed(file, bundle.rename, await readInside(root, file))
+      return { path: file.path, mode: Number.parseInt(file.mode, 8), digest: digestOf(bytes), size: bytes.length, bytes }
+    }),
+  )
+}
+
+async function readInside(root: string, file: BundleFile): Promise<Buffer> {
+  const refuse = (what: string): RfoError =>
+    new RfoError('RFO_PACK_SOURCE', `the source's ${file.from} ${what}`, {
+      exit: 'build',
+      where: file.path,
+      next: `edit ${file.path} in pipelines/rfo.yaml`,
+    })
+  const path = join(root, file.from)
+  if ((await realpath(path).catch(() => undefined))?.startsWith(`${root}${sep}`) !== true) throw refuse('is not there')
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => {
+    throw refuse('is no plain file')
+  })
+  try {
+    const found = await handle.stat()
+    if (!found.isFile()) throw refuse('is no plain file')
+    if (found.size > maxTextBytes) throw refuse(`has ${found.size} bytes; at most ${maxTextBytes} are read`)
+    return await handle.readFile()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function* tarBytes(
+  entries: readonly Entry[],
+  { epoch }: TarballRequest,
+  store: ContentReader,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for (const { path, mode, digest, size, bytes } of entries) {
+    yield headerBlocks({ name: path, type: 'file', mode, size, mtime: epoch, link: '' })
+    if (bytes === undefined) yield* store.fetch({ mediaType: mediaTypes.octets, digest, size }, signal)
+    else yield bytes
+    yield Buffer.alloc(padding(size))
+  }
+  yield Buffer.alloc(2 * blockSize) // "two 512-octet blocks filled with binary zeros" end the archive
+}
+
+/** RFC 1952 without a time; zlib writes the system that it was compiled for, so 255 ("unknown") is put in its place. */
+async function* gzipped(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const stream = createGzip({ level: gzipLevel, chunkSize: 1 << 18 })
+  const fed = feed(stream, source)
+  fed.catch((cause: Error) => stream.destroy(cause))
+  let first = true
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    if (first) chunk[9] = 255
+    first = false
+    yield chunk
+  }
+  await fed
+}
+
+/** In pieces of one size: the output must not depend on how a store hands out its bytes. */
+async function feed(stream: Gzip, source: AsyncIterable<Uint8Array>): Promise<void> {
+  let waiting: Uint8Array[] = []
+  let held = 0
+  const write = async (piece: Uint8Array): Promise<void> => {
+    if (!stream.write(piece) && !stream.destroyed) await drained(stream)
+  }
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + pieceBytes - held)
+      waiting.push(part)
+      held += part.length
+      at += part.length
+      if (held < pieceBytes) continue
+      await write(Buffer.concat(waiting))
+      if (stream.destroyed) return
+      waiting = []
+      held = 0
+    }
+  }
+  if (held > 0) await write(Buffer.concat(waiting))
+  stream.end()
+}
+
+/** A stream that nobody reads any more never drains: its end counts too. */
+function drained(stream: Gzip): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off('drain', done)
+      stream.off('close', done)
+      resolve()
+    }
+    stream.on('drain', done)
+    stream.on('close', done)
+  })
+}
