@@ -1,0 +1,43 @@
+/** What a plan tells the charts, and what charts tell of the plan. Pure. */
+import { satisfies } from 'semver'
+import type { NamedImage } from './closure.ts'
+import { parseImageName } from './reference.ts'
+import type { ReleasePlan } from './release-plan.ts'
+import { parseVersion } from './version.ts'
+
+/** Upstream's repository → RFO's, for the images that RFO names anew: what charts must be told. */
+export function imageRenames(plan: Pick<ReleasePlan, 'images'>): ReadonlyMap<string, string> {
+  const pairs = plan.images.map((image) => [parseImageName(image.upstream), parseImageName(image.reference)] as const)
+  return new Map(pairs.filter(([from, to]) => from.repository !== to.repository).map(([from, to]) => [from.repository, to.repository]))
+}
+
+/** `1.24.8`, or `1.24.8-rc1` for a candidate: Kubernetes' version of a release of RFO. */
+export function kubernetesOf(version: string): string {
+  const { major, minor, patch, pre } = parseVersion(version)
+  return `${major}.${minor}.${patch}${pre === undefined ? '' : `-${pre.kind}${pre.number}`}`
+}
+
+/** What upstream itself got wrong, for people: nothing here changes what a platform is. */
+export type UpstreamDefect =
+  | { readonly kind: 'image'; readonly chart: string; readonly reference: string; readonly where: string }
+  | { readonly kind: 'kubernetes'; readonly chart: string; readonly range: string; readonly kubernetes: string }
+
+export interface ChartFacts {
+  readonly images: readonly NamedImage[]
+  /** Chart.yaml's annotation catalog.cattle.io/kube-version, a range; Rancher offers the chart within it alone */
+  readonly kubeVersion?: string
+}
+
+/** An image that a chart needs and no list holds for any platform; a chart that says it is not for this Kubernetes. */
+export function upstreamDefects(plan: ReleasePlan, charts: Readonly<Record<string, ChartFacts>>): readonly UpstreamDefect[] {
+  const held = new Set(plan.images.map((image) => image.reference))
+  const kubernetes = kubernetesOf(plan.version)
+  return Object.entries(charts).flatMap(([chart, { images, kubeVersion: range }]): readonly UpstreamDefect[] => [
+    ...images
+      .filter((image) => image.off === undefined && !held.has(image.reference))
+      .map(({ reference, where }) => ({ kind: 'image' as const, chart, reference, where })),
+    ...(range === undefined || satisfies(kubernetes, range.replaceAll(',', ' '), { includePrerelease: true })
+      ? []
+      : [{ kind: 'kubernetes' as const, chart, range, kubernetes }]),
+  ])
+}
