@@ -10,7 +10,7 @@ const run = promisify(execFile)
 export interface Containerd {
   /** Imports an OCI layout under `name`, without a tag of its own. */
   importLayout(layout: string, name: string): Promise<string>
-  /** Runs an image with its own entrypoint, or with `argv`; gives stdout. */
+  /** Runs an image with its own entrypoint, or with `argv` in its place; gives stdout. */
   run(image: string, id: string, argv?: readonly string[]): Promise<string>
   /** Any other call of ctr; gives stdout. */
   ctr(...argv: readonly string[]): Promise<string>

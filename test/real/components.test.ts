@@ -86,11 +86,9 @@ describe.skipIf(!real)('compiled from the module proxy', () => {
       await one.tag(index, 'real')
       expect(await daemon.importLayout(alone, `docker.io/rfolabs/${name}`)).toContain(index.digest)
       await rm(alone, { recursive: true })
-      const [first, ...rest] = component.smoke.argv
-      const own = first === component.config.entrypoint?.[0] ? [] : [first ?? '']
       // a CNI plugin prints its version and ends with an error
       const said = await daemon
-        .run(`docker.io/rfolabs/${name}:real`, name, [...own, ...rest])
+        .run(`docker.io/rfolabs/${name}:real`, name, component.smoke.argv)
         .catch((thrown: { stdout?: string; stderr?: string }) => `${thrown.stdout}${thrown.stderr}`)
       process.stderr.write(`  containerd: ${lineWith(said, component.smoke.expect)}\n`)
       expect(said).toContain(component.smoke.expect)
