@@ -67,7 +67,7 @@ export const defaultChoices: Choices = { cni: ['canal'], ingress: 'nginx', cloud
 /** Installed whatever is chosen. */
 const always: Choice = { charts: ['rke2-coredns', 'rke2-metrics-server'], groups: ['core'] }
 
-/** Needed without any chart: what the node runs by itself, the sandbox of every pod, and what installs the charts. */
+/** Needed without any chart: what the node runs by itself, what holds the namespaces of every pod, and what installs the charts. */
 const nodeImages: readonly { readonly upstream: string; readonly neededBy: string }[] = [
   { upstream: 'rancher/rke2-runtime', neededBy: 'node/runtime' },
   { upstream: 'rancher/pause', neededBy: 'node/pause' },
