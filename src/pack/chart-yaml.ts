@@ -46,7 +46,7 @@ export function withRequirement(bytes: Uint8Array, chart: string, kubeVersion: s
   const [key, value] = annotation
   if (isMap(document.get('annotations'))) document.setIn(['annotations', key], value)
   else document.set('annotations', document.createNode({ [key]: value }))
-  return Buffer.from(document.toString({ lineWidth: 0 }))
+  return Buffer.from(document.toString({ lineWidth: 0, indentSeq: false }))
 }
 
 /**

@@ -28,7 +28,7 @@ export interface RepackedChart {
 
 /** docs/decisions/0006-charts-are-repacked.md */
 const bundle = ['fleet.cattle.io/bundle-id', 'rfo'] as const
-const kubernetesForm = /^(\d+\.\d+\.\d+)(-rc\d+)?$/
+const kubernetesForm = /^(\d+\.\d+\.\d+)(-(?:alpha|beta|rc)\d+)?$/
 /** RKE2's largest chart has 105 KB. */
 const maxTgzBytes = 8 * 1024 * 1024
 
