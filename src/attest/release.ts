@@ -52,6 +52,15 @@ export const ReleaseBase = z.strictObject({
   standIn: Text.optional(),
 })
 
+/** Whether the default configuration comes up on a platform: every image that it names is in the lists, or which are not. */
+export const ReleaseSupport = z.discriminatedUnion('status', [
+  z.strictObject({ status: z.literal('bootable') }),
+  z.strictObject({
+    status: z.literal('partial'),
+    missing: z.array(z.strictObject({ reference: Text, neededBy: Text, reason: Text })).min(1),
+  }),
+])
+
 export const ReleaseFileEntry = z.strictObject({
   path: ReleasePath,
   digest: DigestText,
@@ -70,6 +79,7 @@ export const ReleasePredicate = z
     bases: z.partialRecord(PlatformText, ReleaseBase),
     images: z.array(ReleaseImage).max(10_000),
     files: z.array(ReleaseFileEntry).max(100_000),
+    support: z.record(PlatformText, ReleaseSupport),
     standIns: z.array(z.strictObject({ what: Text, standsFor: Text })),
     standInKey: Text.optional().describe('fingerprint of the key that signs only sandbox releases'),
   })
@@ -91,6 +101,10 @@ export const ReleasePredicate = z
     )
     twice('platform', release.platforms)
     // silence about a platform is an error: an image is either made for it or says why not
+    for (const platform of release.platforms) {
+      if (release.support[platform] === undefined)
+        context.addIssue({ code: 'custom', message: `nothing is said of what ${platform} supports` })
+    }
     for (const image of release.images) {
       for (const platform of release.platforms) {
         if (image.platforms[platform] === undefined)
@@ -100,6 +114,7 @@ export const ReleasePredicate = z
   })
 
 export type ReleasePredicate = z.infer<typeof ReleasePredicate>
+export type ReleaseSupport = z.infer<typeof ReleaseSupport>
 export type ReleaseImage = z.infer<typeof ReleaseImage>
 export type ReleaseImagePlatform = z.infer<typeof ReleaseImagePlatform>
 export type ReleaseBase = z.infer<typeof ReleaseBase>

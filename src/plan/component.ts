@@ -94,6 +94,7 @@ export const Component = z.strictObject({
   packages: z.array(z.string()).default([]).describe('openEuler packages that the image needs besides the base'),
   files: z.array(ImageFile).default([]).describe('small files besides the programs: an entry script'),
   base: z.enum(['platform', 'scratch']).default('platform').describe('what the image stands on: the platform’s openEuler base, or nothing'),
+  charts: z.boolean().default(false).describe('the image carries the release’s charts below /charts, as RKE2’s runtime image does'),
   layers: z.enum(['zstd', 'gzip']).default('zstd'),
   unsupported: z.partialRecord(ArchitectureName, z.string().min(1)).default({}).describe('architecture → why it is not provided'),
   deviates: z.strictObject({ from: z.string(), reason: z.string() }).optional().describe('a source other than upstream’s'),

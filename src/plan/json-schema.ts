@@ -5,12 +5,18 @@ import { Bundle } from './bundle.ts'
 import { Component, ReleaseFile, UpstreamRelease } from './component.ts'
 import { Lock } from './lock.ts'
 import { ReleasePlanSchema } from './plan-schema.ts'
+import { TrackPolicy } from './policy.ts'
 
 const rooted = {
   'component.schema.json': { schema: Component, title: 'pipelines/<component>.yaml: how one image of a release is made', io: 'input' },
   'bundle.schema.json': { schema: Bundle, title: 'pipelines/rfo.yaml: the files of the release tarball and their names', io: 'input' },
   'release.schema.json': { schema: ReleaseFile, title: 'pipelines/release.yaml: what holds for all components', io: 'input' },
   'upstream.schema.json': { schema: UpstreamRelease, title: 'pipelines/upstream/<tag>.yaml: what RKE2 ships at a tag', io: 'input' },
+  'policy.schema.json': {
+    schema: TrackPolicy,
+    title: 'pipelines/track/policy.yaml: what is owed when RKE2 releases, and when',
+    io: 'input',
+  },
   'lock.schema.json': { schema: Lock, title: 'images.lock: every input of every release, pinned by digest', io: 'input' },
   'plan.schema.json': { schema: ReleasePlanSchema, title: 'plan.json: what must be made for one release', io: 'output' },
 } as const satisfies Record<string, { readonly schema: z.ZodType; readonly title: string; readonly io: 'input' | 'output' }>

@@ -110,6 +110,7 @@ function imagePlan(
     packages: component.packages,
     ...(component.files.length === 0 ? {} : { files: component.files }),
     ...(component.base === 'scratch' ? { base: 'scratch' as const } : {}),
+    ...(component.charts ? { charts: true as const } : {}),
     layers: component.layers,
     ...(filled.deviates === undefined ? {} : { deviates: filled.deviates }),
     ...(filled.smoke === undefined ? {} : { smoke: filled.smoke }),

@@ -29,6 +29,7 @@ const ImagePlanSchema = z.strictObject({
   packages: z.array(z.string()),
   files: z.array(ImageFile).optional(),
   base: z.literal('scratch').optional(),
+  charts: z.literal(true).optional(),
   layers: z.enum(['zstd', 'gzip']),
   deviates: z.strictObject({ from: z.string(), reason: z.string() }).optional(),
   smoke: z.strictObject({ argv: z.array(z.string()), expect: z.string() }).optional(),

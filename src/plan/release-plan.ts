@@ -26,6 +26,8 @@ export interface ImagePlan {
   readonly files?: readonly ImageFile[]
   /** absent = the platform's base */
   readonly base?: 'scratch'
+  /** absent = no */
+  readonly charts?: true
   readonly layers: 'zstd' | 'gzip'
   readonly deviates?: { readonly from: string; readonly reason: string }
   readonly smoke?: { readonly argv: readonly string[]; readonly expect: string }

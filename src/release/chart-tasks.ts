@@ -1,35 +1,55 @@
-/** Charts as upstream publishes them, fetched by the digest that the lock pins. */
+/** Charts: fetched by the digest that the lock pins, then packed as RKE2 packs them, with the images that RFO rebuilds. */
 import { readFile } from 'node:fs/promises'
-import { pushBytes } from '../content/read.ts'
+import { pushBytes, readBytes } from '../content/read.ts'
+import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Task } from '../graph/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
+import { parseReference } from '../oci/reference.ts'
+import { repackChart } from '../pack/chart.ts'
+import { helmChartFile, helmChartManifest, isBootstrap } from '../pack/helm-chart.ts'
 import type { ChartPlan, ReleasePlan } from '../plan/release-plan.ts'
 import { download } from '../source/download.ts'
 import type { ReleasePorts } from './ports.ts'
 
 /** The largest chart of RKE2 is 105 KB; etcd, where charts end up, refuses 1.5 MiB. */
-const maxChartBytes = 8 * 1024 * 1024
+export const maxChartBytes = 8 * 1024 * 1024
 
-export function chartTasks(plan: ReleasePlan, ports: ReleasePorts): { readonly chart: ChartPlan; readonly task: Task }[] {
-  return plan.charts.map((chart) => ({ chart, task: chartTask(chart, ports) }))
+/** Where RKE2 installs all of its charts. */
+const namespace = 'kube-system'
+
+export interface ChartTask {
+  readonly chart: ChartPlan
+  /** gives the chart as RFO ships it */
+  readonly task: Task
+}
+
+export function chartTasks(plan: ReleasePlan, ports: ReleasePorts): ChartTask[] {
+  return plan.charts.map((chart) => ({ chart, task: repackTask(plan, chart, fetchTask(chart, ports), ports) }))
 }
 
 export function chartPath(chart: ChartPlan): string {
   return `charts/${chart.name}-${chart.version}.tgz`
 }
 
-function chartTask(chart: ChartPlan, ports: ReleasePorts): Task {
+/** `1.24.8` of `v1.24.8+rke2r1`: what the charts' kubeVersion is held against. */
+export function kubernetesOf(plan: ReleasePlan): string {
+  return plan.upstream.version.replace(/^v/, '').replace(/\+.*$/, '')
+}
+
+function fetchTask(chart: ChartPlan, ports: ReleasePorts): Task {
   const { locked } = chart
-  if (locked?.kind !== 'chart')
+  if (locked?.kind !== 'chart') {
     throw new RfoError('RFO_RELEASE_LOCK', `chart ${chart.name} is not pinned in images.lock`, {
       exit: 'lock',
       next: 'rfo-build lock <version>',
     })
+  }
   return {
-    id: `chart/${chart.name}`,
+    id: `fetch/${chart.name}`,
     needs: {},
-    key: { rule: 'chart@1', digest: locked.digest },
+    key: { rule: 'fetch@1', digest: locked.digest },
     lane: 'network',
     async run(_inputs, at) {
       const fetched = await download({
@@ -44,8 +64,55 @@ function chartTask(chart: ChartPlan, ports: ReleasePorts): Task {
       }
       if (fetched.size > maxChartBytes)
         throw new RfoError('RFO_RELEASE_CHART', `${fetched.size} bytes are no chart`, { exit: 'untrusted', where: locked.url })
-      const bytes = await readFile(fetched.file)
-      return await pushBytes(ports.store, mediaTypes.octets, bytes)
+      return await pushBytes(ports.store, mediaTypes.octets, await readFile(fetched.file))
     },
   }
+}
+
+function repackTask(plan: ReleasePlan, chart: ChartPlan, fetched: Task, ports: ReleasePorts): Task {
+  const images = renames(plan)
+  const kubernetes = kubernetesOf(plan)
+  return {
+    id: `chart/${chart.name}`,
+    needs: { fetched },
+    key: {
+      rule: 'chart@1',
+      name: chart.name,
+      version: chart.version,
+      kubernetes,
+      images,
+      epoch: plan.epoch,
+      encoder: `gzip ${process.versions.zlib}`,
+    },
+    lane: 'cpu',
+    async run({ fetched: upstream }) {
+      if (upstream === undefined) throw new Error('the engine gives every need')
+      const tgz = await readBytes(ports.store, upstream, maxChartBytes)
+      const packed = await repackChart({
+        name: chart.name,
+        version: chart.version,
+        tgz,
+        kubernetes,
+        images: new Map(images),
+        epoch: plan.epoch,
+      })
+      return await pushBytes(ports.store, mediaTypes.octets, packed.tgz)
+    },
+  }
+}
+
+/** Upstream's repository → RFO's, of the images that RFO rebuilds. */
+function renames(plan: ReleasePlan): [string, string][] {
+  return plan.images
+    .filter((image) => image.action === 'rebuild')
+    .map((image): [string, string] => [parseReference(image.upstream).repository, parseReference(image.reference).repository])
+    .filter(([from, to]) => from !== to)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+/** The file of the runtime image through which a node gets the chart. */
+export async function chartFile(chart: ChartPlan, packed: Descriptor, from: ContentReader): Promise<{ path: string; bytes: Buffer }> {
+  const tgz = Buffer.from(await readBytes(from, packed, maxChartBytes))
+  const text = helmChartManifest({ name: chart.name, namespace, bootstrap: isBootstrap(chart.name), url: chart.url, tgz })
+  return { path: helmChartFile(chart.name), bytes: Buffer.from(text) }
 }

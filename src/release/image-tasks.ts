@@ -19,6 +19,8 @@ import { parseReference } from '../oci/reference.ts'
 import type { ArchivePin, GitPin, GoModulePin, PinnedManifest } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { type OpenSource, openSource } from '../source/open.ts'
+import { type ChartTask, chartFile } from './chart-tasks.ts'
+import { given } from './given.ts'
 import { imageLabels } from './labels.ts'
 import type { ReleasePorts } from './ports.ts'
 
@@ -39,7 +41,7 @@ export interface SourceRecord {
 type SourcePin = GoModulePin | GitPin | ArchivePin
 
 /** All images of a plan. Base tasks are shared between components. */
-export function imageTasks(plan: ReleasePlan, ports: ReleasePorts): ImageTasks[] {
+export function imageTasks(plan: ReleasePlan, charts: readonly ChartTask[], ports: ReleasePorts): ImageTasks[] {
   const bases = new Map<PlatformName, Task>()
   const baseOf = (platform: PlatformName): Task => {
     const known = bases.get(platform)
@@ -54,7 +56,7 @@ export function imageTasks(plan: ReleasePlan, ports: ReleasePorts): ImageTasks[]
     const platforms = made.map((platform) => {
       if (source === undefined) return { platform, image: mirrorTask(image, platform, ports) }
       const base = image.base === 'scratch' ? undefined : baseOf(platform)
-      const programs = programsTask(plan, image, platform, source, ports)
+      const programs = programsTask(plan, image, platform, source, image.charts === true ? charts : [], ports)
       return { platform, ...(base === undefined ? {} : { base }), image: assembleTask(plan, image, platform, base, programs, ports) }
     })
     return { image, ...(source === undefined ? {} : { source }), platforms, index: indexTask(plan, image, platforms, ports) }
@@ -115,7 +117,14 @@ function sourceTask(image: ImagePlan, ports: ReleasePorts): Task {
   }
 }
 
-function programsTask(plan: ReleasePlan, image: ImagePlan, platform: PlatformName, source: Task, ports: ReleasePorts): Task {
+function programsTask(
+  plan: ReleasePlan,
+  image: ImagePlan,
+  platform: PlatformName,
+  source: Task,
+  charts: readonly ChartTask[],
+  ports: ReleasePorts,
+): Task {
   const pin = sourcePin(image)
   const prebuilt = pin.kind === 'go-module' ? undefined : pin.prebuilt
   const { build } = image
@@ -133,7 +142,7 @@ function programsTask(plan: ReleasePlan, image: ImagePlan, platform: PlatformNam
   }
   return {
     id: `programs/${image.component}/${platform}`,
-    needs: { source },
+    needs: { source, ...Object.fromEntries(charts.map(({ chart, task }) => [`chart/${chart.name}`, task])) },
     key: {
       rule: 'programs@1',
       pin: pin as unknown as Json,
@@ -143,9 +152,10 @@ function programsTask(plan: ReleasePlan, image: ImagePlan, platform: PlatformNam
       platform,
       epoch: plan.epoch,
       builder: prebuilt === undefined ? goBuilder : 'prebuilt@1',
+      charts: charts.map(({ chart }) => [chart.name, chart.version, chart.url]),
     },
     lane: 'cpu',
-    run: (_inputs, at) =>
+    run: (inputs, at) =>
       withSource(image, ports, at, async (opened) => {
         const programs =
           prebuilt !== undefined
@@ -164,7 +174,9 @@ function programsTask(plan: ReleasePlan, image: ImagePlan, platform: PlatformNam
                 ).programs
               : []
         const entries = programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
-        return await writeLayerTar([...entries, ...(await fileEntries(image, opened))], ports.store, plan.epoch)
+        const carried = await Promise.all(charts.map(({ chart }) => chartFile(chart, given(inputs[`chart/${chart.name}`]), ports.store)))
+        const files = [...(await fileEntries(image, opened)), ...carried.map((file): LayerEntry => ({ ...file, mode: 0o644 }))]
+        return await writeLayerTar([...entries, ...files], ports.store, plan.epoch)
       }),
   }
 }

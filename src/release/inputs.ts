@@ -99,13 +99,13 @@ async function recorded(project: string): Promise<string[]> {
   return names.filter((name) => name.endsWith('.yaml')).map((name) => name.slice(0, -'.yaml'.length))
 }
 
-async function required(project: string, file: string): Promise<FileText> {
+export async function required(project: string, file: string): Promise<FileText> {
   const text = await readText(project, file)
   if (text === undefined) throw notHere(project, file)
   return text
 }
 
-async function readText(project: string, file: string): Promise<FileText | undefined> {
+export async function readText(project: string, file: string): Promise<FileText | undefined> {
   try {
     const text = await readFile(join(project, file), 'utf8')
     if (text.length > maxTextBytes)

@@ -15,22 +15,35 @@ export interface ReleaseFileText {
   readonly text: string
 }
 
-/**
- * `rfo-images[-<group>].linux-<arch>.txt`, one reference a line in RKE2's order, and `rfo-images-all…` sorted and
- * unique. A group that has no image on a platform has no file there.
- */
-export function imageLists(plan: ReleasePlan): ReleaseFileText[] {
-  const files: ReleaseFileText[] = []
-  for (const platform of plan.platforms) {
+export interface GroupFile {
+  /** without an extension: `rfo-images-core.linux-arm64` */
+  readonly name: string
+  readonly platform: PlatformName
+  /** in the plan's order, each once, never empty */
+  readonly references: readonly string[]
+}
+
+/** What a list and an archive hold: RKE2's groups, and the legacy `rfo-images` that is core and canal. */
+export function groupFiles(plan: ReleasePlan): GroupFile[] {
+  return plan.platforms.flatMap((platform) => {
     const arch = platform.slice('linux/'.length)
     const made = plan.images.filter((image) => image.platforms[platform]?.status === 'made')
     const inGroup = (group: string): string[] => made.filter((image) => image.groups.includes(group)).map((image) => image.reference)
     const groups = [...new Set(made.flatMap((image) => image.groups))].sort()
-    for (const group of groups) files.push(list(`rfo-images-${group}.linux-${arch}.txt`, inGroup(group)))
-    files.push(list(`rfo-images.linux-${arch}.txt`, [...new Set(legacyGroups.flatMap(inGroup))]))
-    files.push(list(`rfo-images-all.linux-${arch}.txt`, [...new Set(made.map((image) => image.reference))].sort()))
-  }
-  return files.filter((file) => file.text !== '')
+    return [
+      ...groups.map((group) => ({ name: `rfo-images-${group}.linux-${arch}`, platform, references: inGroup(group) })),
+      { name: `rfo-images.linux-${arch}`, platform, references: [...new Set(legacyGroups.flatMap(inGroup))] },
+    ].filter((file) => file.references.length > 0)
+  })
+}
+
+/** A list for each group file, and `rfo-images-all…` sorted and unique. */
+export function imageLists(plan: ReleasePlan): ReleaseFileText[] {
+  const all = plan.platforms.map((platform) => {
+    const made = plan.images.filter((image) => image.platforms[platform]?.status === 'made')
+    return list(`rfo-images-all.linux-${platform.slice('linux/'.length)}.txt`, [...new Set(made.map((image) => image.reference))].sort())
+  })
+  return [...groupFiles(plan).map(({ name, references }) => list(`${name}.txt`, references)), ...all.filter((file) => file.text !== '')]
 }
 
 function list(path: string, references: readonly string[]): ReleaseFileText {

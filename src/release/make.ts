@@ -5,12 +5,14 @@ import { execute } from '../graph/execute.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
-import { chartTasks } from './chart-tasks.ts'
+import { archiveTasks } from './archive-tasks.ts'
+import { chartPath, chartTasks } from './chart-tasks.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
 import { imageTasks } from './image-tasks.ts'
 import { layOut } from './lay-out.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { releaseTasks } from './release-tasks.ts'
+import { supportTask } from './support-task.ts'
 
 export interface MadeRelease {
   readonly root: Digest
@@ -21,10 +23,12 @@ export interface MadeRelease {
 
 /** Throws the first cause when a task failed; the others stand in its details. */
 export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts): Promise<MadeRelease> {
-  const images = imageTasks(request.plan, ports)
-  const evidence = evidenceTasks(request, images, ports)
   const charts = chartTasks(request.plan, ports)
-  const { release, statement } = releaseTasks(request, evidence, charts, ports)
+  const images = imageTasks(request.plan, charts, ports)
+  const evidence = evidenceTasks(request, images, ports)
+  const archives = archiveTasks(request.plan, images, ports)
+  const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives]
+  const { release, statement } = releaseTasks(request, evidence, files, supportTask(request.plan, charts, ports), ports)
   const report = await execute([release, statement, ...evidence.map((made) => made.sign)], {
     results: results(ports.store),
     lanes: ports.lanes,

@@ -2,6 +2,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { standInsOf } from './labels.ts'
+import type { Support } from './support-task.ts'
 
 export type NotesLanguage = 'en' | 'zh'
 
@@ -13,6 +14,14 @@ interface Words {
   readonly deviations: string
   readonly missing: string
   readonly check: string
+  readonly support: string
+  readonly bootable: string
+  readonly partial: (count: number) => string
+  readonly choice: string
+  readonly unproven: string
+  readonly notProven: readonly string[]
+  readonly start: string
+  readonly steps: (arch: string) => readonly string[]
   readonly columns: readonly [string, string, string]
 }
 
@@ -26,6 +35,21 @@ const words: Record<NotesLanguage, Words> = {
     missing: 'Not provided',
     check: 'Check it, without a network: `rfo-build verify . --key <public key>`; or `sha256sum -c sha256sum-<arch>.txt`.',
     columns: ['image', 'made by', 'platforms'],
+    support: 'Support',
+    bootable: 'bootable',
+    partial: (count) => `partial: ${count} images missing`,
+    choice: 'configuration',
+    unproven: 'Not proven',
+    notProven: [
+      'No cluster was started with these images: bootable means that every image which charts and static pods name is there.',
+      'Vulnerabilities were not judged.',
+    ],
+    start: 'Quick start',
+    steps: (arch) => [
+      `1. Check this folder (see the end), then copy \`rfo-images.linux-${arch}.tar.zst\` to \`/var/lib/rancher/rfo/agent/images/\`.`,
+      '2. Configuration is `/etc/rancher/rfo/config.yaml`; the cluster’s kubeconfig appears as `/etc/rancher/rfo/rfo.yaml`.',
+      '   (The announcement of 2023 writes rfo.yml in one place; the file is rfo.yaml.)',
+    ],
   },
   zh: {
     made: (upstream) => `基于 ${upstream} 制作。`,
@@ -36,10 +60,22 @@ const words: Record<NotesLanguage, Words> = {
     missing: '未提供',
     check: '离线校验：`rfo-build verify . --key <公钥>`；或 `sha256sum -c sha256sum-<arch>.txt`。',
     columns: ['镜像', '方式', '平台'],
+    support: '支持情况',
+    bootable: '可启动',
+    partial: (count) => `不完整：缺少 ${count} 个镜像`,
+    choice: '配置',
+    unproven: '尚未证明',
+    notProven: ['没有用这些镜像启动过集群：“可启动”指 chart 与静态 Pod 所引用的镜像均在清单中。', '没有评估漏洞。'],
+    start: '快速开始',
+    steps: (arch) => [
+      `1. 校验本目录（见文末），再把 \`rfo-images.linux-${arch}.tar.zst\` 复制到 \`/var/lib/rancher/rfo/agent/images/\`。`,
+      '2. 配置文件为 `/etc/rancher/rfo/config.yaml`；集群的 kubeconfig 为 `/etc/rancher/rfo/rfo.yaml`。',
+      '   （2023 年的公告有一处写作 rfo.yml，实际文件名是 rfo.yaml。）',
+    ],
   },
 }
 
-export function releaseNotes(plan: ReleasePlan, digests: ReadonlyMap<string, Digest>, language: NotesLanguage): string {
+export function releaseNotes(plan: ReleasePlan, digests: ReadonlyMap<string, Digest>, support: Support, language: NotesLanguage): string {
   const say = words[language]
   const anyStandIn = plan.images.some((image) => plan.platforms.some((platform) => standInsOf(plan, image, platform).length > 0))
   const made = (image: (typeof plan.images)[number]): string[] =>
@@ -49,6 +85,26 @@ export function releaseNotes(plan: ReleasePlan, digests: ReadonlyMap<string, Dig
     '',
     say.made(`${plan.upstream.version} (${plan.upstream.commit})`),
     ...(anyStandIn ? ['', say.standIn] : []),
+    '',
+    `## ${say.start}`,
+    '',
+    ...say.steps(plan.platforms[0]?.slice('linux/'.length) ?? ''),
+    '',
+    `## ${say.support}`,
+    '',
+    `| ${say.choice} | ${plan.platforms.join(' | ')} |`,
+    `|---|${plan.platforms.map(() => '---|').join('')}`,
+    ...[{ kind: '', choice: '', platforms: support.platforms }, ...support.matrix].map(({ kind, choice, platforms }) => {
+      const cells = plan.platforms.map((platform) => {
+        const state = platforms[platform]
+        return state?.status === 'partial' ? say.partial(state.missing.length) : say.bootable
+      })
+      return `| ${kind === '' ? 'default' : `${kind}: ${choice}`} | ${cells.join(' | ')} |`
+    }),
+    '',
+    `## ${say.unproven}`,
+    '',
+    ...say.notProven.map((line) => `- ${line}`),
     '',
     `## ${say.bases}`,
     '',

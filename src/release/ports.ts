@@ -5,6 +5,7 @@ import type { ContentStore } from '../content/store.ts'
 import type { Listener } from '../graph/event.ts'
 import type { ExecuteOptions } from '../graph/execute.ts'
 import type { Lane } from '../graph/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Addresses } from '../plan/addresses.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
@@ -13,6 +14,8 @@ import type { SigningKey } from '../sign/key.ts'
 /** The working store: a content store whose blobs are files, so that laying out a release links instead of writing twice. */
 export interface WorkingStore extends ContentStore {
   blobPath(digest: Digest): string
+  /** Takes a stream whose digest nobody knows yet: whole or not at all. */
+  pushStream(mediaType: string, body: AsyncIterable<Uint8Array>, extra?: Partial<Descriptor>): Promise<Descriptor>
 }
 
 export interface ReleasePorts {

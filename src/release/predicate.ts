@@ -5,6 +5,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import type { Closure } from '../plan/closure.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { standInsOf } from './labels.ts'
 import { by } from './root.ts'
@@ -22,6 +23,7 @@ export interface PredicateFacts {
   readonly files: readonly FileRecord[]
   /** `index/<component>` and `image/<component>/<platform>` */
   readonly inputs: Readonly<Record<string, Descriptor>>
+  readonly support: Closure
   readonly keyFingerprint?: string
 }
 
@@ -69,6 +71,13 @@ export function releasePredicate(facts: PredicateFacts): ReleasePredicate {
       ...standInOf(plan, image),
     })),
     files: [...facts.files].sort(by((file) => file.path)),
+    support: Object.fromEntries(
+      plan.platforms.map((platform) => {
+        const state = facts.support[platform]
+        if (state === undefined) throw new Error(`no closure of ${platform}`)
+        return [platform, state.status === 'bootable' ? state : { status: 'partial' as const, missing: [...state.missing] }]
+      }),
+    ) as ReleasePredicate['support'],
     standIns: standIns(plan),
     ...(facts.keyFingerprint === undefined ? {} : { standInKey: facts.keyFingerprint }),
   }

@@ -10,16 +10,22 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
-import type { ChartPlan } from '../plan/release-plan.ts'
+import { platformsText } from '../pack/installer.ts'
 import { signBlob, signStatement } from '../sign/bundle.ts'
 import { keyFingerprint } from '../sign/key.ts'
-import { chartPath } from './chart-tasks.ts'
 import type { EvidenceTasks } from './evidence-tasks.ts'
 import { checksumLists, imageLists } from './lists.ts'
 import { releaseNotes } from './notes.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { type FileRecord, releasePredicate, releaseStatement } from './predicate.ts'
 import { rootBytes, rootIndex } from './root.ts'
+import { platformStates, readSupport } from './support-task.ts'
+
+/** A file of the release, by its path there, and the task that gives it. */
+export interface FileTask {
+  readonly path: string
+  readonly task: Task
+}
 
 export interface ReleaseTasks {
   readonly release: Task
@@ -29,11 +35,12 @@ export interface ReleaseTasks {
 export function releaseTasks(
   request: ReleaseRequest,
   evidence: readonly EvidenceTasks[],
-  charts: readonly { readonly chart: ChartPlan; readonly task: Task }[],
+  files: readonly FileTask[],
+  support: Task,
   ports: ReleasePorts,
 ): ReleaseTasks {
-  const release = rootTask(request, evidence, charts, ports)
-  return { release, statement: statementTask(request, evidence, release, ports) }
+  const release = rootTask(request, evidence, files, support, ports)
+  return { release, statement: statementTask(request, evidence, release, support, ports) }
 }
 
 export function sbomPath(component: string, platform: string): string {
@@ -43,22 +50,23 @@ export function sbomPath(component: string, platform: string): string {
 function rootTask(
   request: ReleaseRequest,
   evidence: readonly EvidenceTasks[],
-  charts: readonly { readonly chart: ChartPlan; readonly task: Task }[],
+  files: readonly FileTask[],
+  support: Task,
   ports: ReleasePorts,
 ): Task {
   const { plan } = request
-  const needs: Record<string, Task> = {}
+  const needs: Record<string, Task> = { support }
   for (const { images, platforms } of evidence) {
     needs[`index/${images.image.component}`] = images.index
     for (const made of platforms) needs[sbomPath(images.image.component, made.platform)] = made.sbom
   }
-  for (const { chart, task } of charts) needs[chartPath(chart)] = task
+  for (const { path, task } of files) needs[path] = task
   const planText = `${canonicalJson(plan as unknown as Json)}\n`
   return {
     id: 'release',
     needs,
     key: {
-      rule: 'release@1',
+      rule: 'release@2',
       plan: digestOf(planText),
       lock: digestOf(request.lockText),
       mark: request.mark === undefined ? null : { file: request.mark.file, text: request.mark.text },
@@ -66,13 +74,15 @@ function rootTask(
     lane: 'cpu',
     async run(inputs) {
       const images = evidence.map(({ images: { image } }) => ({ reference: image.reference, ...sized(inputs[`index/${image.component}`]) }))
+      const said = await readSupport(inputs['support'], ports.store)
       const digests = new Map(images.map((image) => [image.reference, image.digest]))
       const texts = [
         ...imageLists(plan),
         { path: 'images.lock', text: request.lockText },
         { path: 'plan.json', text: planText },
-        { path: 'RELEASE.md', text: releaseNotes(plan, digests, 'en') },
-        { path: 'RELEASE.zh.md', text: releaseNotes(plan, digests, 'zh') },
+        { path: 'RELEASE.md', text: releaseNotes(plan, digests, said, 'en') },
+        { path: 'RELEASE.zh.md', text: releaseNotes(plan, digests, said, 'zh') },
+        { path: 'platforms.txt', text: platformsText(plan.version, platformStates(said.platforms)) },
         ...(request.mark === undefined ? [] : [{ path: request.mark.file, text: request.mark.text }]),
       ]
       const files = [
@@ -80,7 +90,7 @@ function rootTask(
           texts.map(async ({ path, text }) => ({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) })),
         )),
         ...Object.entries(inputs).flatMap(([name, descriptor]) =>
-          name.startsWith('index/') ? [] : [{ path: name, ...sized(descriptor) }],
+          name.startsWith('index/') || name === 'support' ? [] : [{ path: name, ...sized(descriptor) }],
         ),
       ]
       const summed = await Promise.all(files.map(async (file) => ({ ...file, sm3: await sm3(ports.store, file) })))
@@ -92,9 +102,15 @@ function rootTask(
 }
 
 /** Gives an index whose entries are the files beside the root: statement, bundle, trust, signatures of the checksum lists. */
-function statementTask(request: ReleaseRequest, evidence: readonly EvidenceTasks[], release: Task, ports: ReleasePorts): Task {
+function statementTask(
+  request: ReleaseRequest,
+  evidence: readonly EvidenceTasks[],
+  release: Task,
+  support: Task,
+  ports: ReleasePorts,
+): Task {
   const { key, plan, mark } = request
-  const needs: Record<string, Task> = { release }
+  const needs: Record<string, Task> = { release, support }
   for (const { images, platforms } of evidence) {
     needs[`index/${images.image.component}`] = images.index
     for (const made of platforms) needs[`image/${images.image.component}/${made.platform}`] = made.image
@@ -125,6 +141,7 @@ function statementTask(request: ReleaseRequest, evidence: readonly EvidenceTasks
         root: { digest: root.digest, index: index as unknown as Json },
         files,
         inputs,
+        support: (await readSupport(inputs['support'], ports.store)).platforms,
         ...(mark === undefined ? {} : { keyFingerprint: mark.keyFingerprint }),
       })
       const text = releaseStatement(predicate)

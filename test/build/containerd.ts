@@ -10,9 +10,9 @@ const run = promisify(execFile)
 export interface Containerd {
   /** Imports an OCI layout under `name`, without a tag of its own. */
   importLayout(layout: string, name: string): Promise<string>
-  /** Runs an image with its own entrypoint, or with `argv` in its place; gives stdout. */
+  /** Runs an image with its own entrypoint, or with `argv` in its place; gives stdout and stderr. */
   run(image: string, id: string, argv?: readonly string[]): Promise<string>
-  /** Any other call of ctr; gives stdout. */
+  /** Any other call of ctr; gives stdout and stderr. */
   ctr(...argv: readonly string[]): Promise<string>
   stop(): Promise<void>
 }
@@ -38,8 +38,11 @@ export async function startContainerd(
     'error',
   ]
   const daemon: ChildProcess = spawn(tools.containerd.path, argv, { stdio: ['ignore', 'ignore', 'ignore'] })
-  const call = async (...args: string[]): Promise<string> =>
-    (await run(tools.ctr.path, ['--address', address, ...args], { timeout: 120_000 })).stdout
+  /** stdout, then stderr: flannel and the CNI plugins tell their version there. */
+  const call = async (...args: string[]): Promise<string> => {
+    const { stdout, stderr } = await run(tools.ctr.path, ['--address', address, ...args], { timeout: 120_000 })
+    return stdout + stderr
+  }
   for (let tries = 0; ; tries += 1) {
     const up = await access(address).then(
       () => true,

@@ -1,0 +1,65 @@
+/** Which platforms a release can bring up, computed from what its charts and static pods name. Said in files, notes and statement. */
+import { pushBytes, readBytes, readJson } from '../content/read.ts'
+import type { ContentReader } from '../content/store.ts'
+import type { Task } from '../graph/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { digestOf } from '../oci/digest.ts'
+import { canonicalJson, type Json } from '../oci/json.ts'
+import { mediaTypes } from '../oci/mediatype.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import { readChart } from '../pack/chart.ts'
+import type { PlatformState } from '../pack/installer.ts'
+import {
+  type Closure,
+  closure,
+  defaultChoices,
+  type NamedImage,
+  type PlatformStatus,
+  type SupportRow,
+  supportMatrix,
+} from '../plan/closure.ts'
+import type { ReleasePlan } from '../plan/release-plan.ts'
+import { type ChartTask, kubernetesOf, maxChartBytes } from './chart-tasks.ts'
+import { given } from './given.ts'
+import type { ReleasePorts } from './ports.ts'
+
+export interface Support {
+  /** the default configuration */
+  readonly platforms: Closure
+  /** the default configuration with one choice changed at a time */
+  readonly matrix: readonly SupportRow[]
+}
+
+export function supportTask(plan: ReleasePlan, charts: readonly ChartTask[], ports: ReleasePorts): Task {
+  return {
+    id: 'support',
+    needs: Object.fromEntries(charts.map(({ chart, task }) => [chart.name, task])),
+    key: { rule: 'support@1', plan: digestOf(canonicalJson(plan as unknown as Json)) },
+    lane: 'cpu',
+    async run(inputs) {
+      const named: Record<string, readonly NamedImage[]> = {}
+      for (const { chart } of charts) {
+        const tgz = await readBytes(ports.store, given(inputs[chart.name]), maxChartBytes)
+        named[chart.name] = (await readChart(tgz, chart.name, kubernetesOf(plan))).images
+      }
+      const support: Support = {
+        platforms: closure({ plan, chartImages: named, choices: defaultChoices }),
+        matrix: supportMatrix(plan, named),
+      }
+      return await pushBytes(ports.store, mediaTypes.json, canonicalJson(support as unknown as Json))
+    },
+  }
+}
+
+export async function readSupport(descriptor: Descriptor | undefined, from: ContentReader): Promise<Support> {
+  return (await readJson(from, given(descriptor))) as unknown as Support
+}
+
+/** As platforms.txt says it: what is missing, and who needs it. */
+export function platformStates(platforms: Closure): PlatformState[] {
+  return (Object.entries(platforms) as [PlatformName, PlatformStatus][]).map(([platform, state]) => ({
+    platform,
+    status: state.status,
+    missing: state.status === 'bootable' ? [] : state.missing.map((one) => `${one.reference} needed by ${one.neededBy}`),
+  }))
+}
