@@ -1,0 +1,166 @@
+/**
+ * RFO's own packages out of one platform's release tarball, laid out as https://github.com/rancher/rke2-packaging does:
+ * what server and agent share, and one unit each. SELinux's module is a package of its own and not among these.
+ */
+import { pushBytes, readBytes } from '../content/read.ts'
+import type { ContentStore } from '../content/store.ts'
+import { RfoError } from '../error.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { mediaTypes } from '../oci/mediatype.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import { spell, spellRpm, type Version } from '../plan/version.ts'
+import { type Edit, type PackageFile, type RpmArch, type RpmPackage, rpmArch, type ScriptName } from './package.ts'
+
+export interface RfoPackagesInput {
+  readonly version: Version
+  /** RPM's release: a plain number, 1 for the first packages of a version */
+  readonly release: string
+  readonly platform: PlatformName
+  /** Files of the release tarball by their path in it: `bin/rfo`, `lib/systemd/system/rfo-server.service`. */
+  readonly bundle: ReadonlyMap<string, { readonly content: Descriptor }>
+  /** Every platform whose release tarball ships, and the tarball's name: the spec is one text for all of them. */
+  readonly tarballs: Readonly<Partial<Record<PlatformName, string>>>
+  readonly vendor: string
+  readonly url: string
+  /** `Name <mail>` */
+  readonly packager: string
+  /** seconds; the day of the changelog's entry */
+  readonly epoch: number
+}
+
+/** What the tarball is made for, and what a package is: upstream's specs do the same with sed. */
+const fromTarball: readonly Edit[] = [
+  ['/usr/local/lib/systemd/system', '/usr/lib/systemd/system'],
+  ['/usr/local/bin', '/usr/bin'],
+]
+
+const kinds = ['server', 'agent'] as const
+type Kind = (typeof kinds)[number]
+
+/** rfo-common, rfo-server, rfo-agent. Edited files are pushed. Throws RFO_RPM_BUNDLE when the tarball lacks a file. */
+export async function rfoPackages(input: RfoPackagesInput, store: ContentStore): Promise<readonly RpmPackage[]> {
+  const found = (source: string): Descriptor => {
+    const file = input.bundle.get(source)
+    if (file !== undefined) return file.content
+    throw new RfoError('RFO_RPM_BUNDLE', `the release tarball of ${input.platform} has no ${source}`, { exit: 'build' })
+  }
+  const file = (path: string, source: string, mode: number): PackageFile => ({ kind: 'file', path, source, mode, content: found(source) })
+  const edited = async (path: string, source: string, mark?: 'config(noreplace)'): Promise<PackageFile> => ({
+    kind: 'file',
+    path,
+    source,
+    mode: 0o644,
+    content: await edit(found(source), store),
+    edits: fromTarball,
+    ...(mark === undefined ? {} : { mark }),
+  })
+  const packages = [common(input, file)]
+  for (const kind of kinds) {
+    packages.push(
+      unitPackage(input, kind, [
+        await edited(`/usr/lib/systemd/system/rfo-${kind}.service`, `lib/systemd/system/rfo-${kind}.service`),
+        await edited(`/etc/sysconfig/rfo-${kind}`, `lib/systemd/system/rfo-${kind}.env`, 'config(noreplace)'),
+      ]),
+    )
+  }
+  return packages
+}
+
+/** bytes; units and environment files are a few KiB */
+const longestText = 1024 * 1024
+
+async function edit(content: Descriptor, store: ContentStore): Promise<Descriptor> {
+  const before = Buffer.from(await readBytes(store, content, longestText)).toString('latin1')
+  const after = fromTarball.reduce((text, [from, to]) => text.replaceAll(from, to), before)
+  return after === before ? content : await pushBytes(store, mediaTypes.octets, Buffer.from(after, 'latin1'))
+}
+
+function common(input: RfoPackagesInput, file: (path: string, source: string, mode: number) => PackageFile): RpmPackage {
+  const shared = [...input.bundle.keys()].filter((path) => path.startsWith('share/rfo/'))
+  return {
+    ...shell(input, 'rfo-common'),
+    summary: "Programs and files that RFO's server and agent share",
+    description: [
+      "RFO is RKE2, Rancher's Kubernetes distribution, rebuilt on openEuler.",
+      'This package holds the program, and the scripts that stop and remove it.',
+    ].join('\n'),
+    files: [
+      file('/usr/bin/rfo', 'bin/rfo', 0o755),
+      file('/usr/bin/rfo-killall.sh', 'bin/rfo-killall.sh', 0o755),
+      file('/usr/bin/rfo-uninstall.sh', 'bin/rfo-uninstall.sh', 0o755),
+      { kind: 'directory', path: '/usr/share/rfo', mode: 0o755 },
+      ...shared.map((source): PackageFile => {
+        const each = file(`/usr/${source}`, source, 0o644)
+        return each.kind === 'file' && /\/LICENSE[^/]*$/.test(source) ? { ...each, mark: 'license' } : each
+      }),
+      { kind: 'directory', path: '/etc/rancher/rfo', mode: 0o755 },
+      { kind: 'directory', path: '/var/lib/rancher/rfo', mode: 0o755 },
+      // on a tmpfs: there while the program runs
+      { kind: 'directory', path: '/run/k3s', mode: 0o755, ghost: true },
+    ],
+    requires: [{ name: 'iptables' }],
+    // the same ports, the same /run/k3s, and each killall ends the other's containers
+    conflicts: [{ name: 'rke2-common' }],
+    scripts: {
+      preun: 'if [ "$1" -eq 0 ]; then\n    INSTALL_RFO_ROOT=/usr /usr/bin/rfo-killall.sh >/dev/null 2>&1 || :\nfi',
+    },
+  }
+}
+
+function unitPackage(input: RfoPackagesInput, kind: Kind, files: readonly PackageFile[]): RpmPackage {
+  const own = shell(input, `rfo-${kind}`)
+  const role = { server: 'a node with the control plane', agent: 'a node that only runs workloads' }[kind]
+  return {
+    ...own,
+    summary: `Unit that runs RFO's ${kind}`,
+    description: `RFO is RKE2, Rancher's Kubernetes distribution, rebuilt on openEuler.\nThis package makes ${role} of a host.`,
+    files,
+    requires: [{ name: 'rfo-common', is: { relation: '=', version: `${own.version}-${own.release}` } }],
+    scripts: unitScripts(`rfo-${kind}.service`),
+  }
+}
+
+/**
+ * What %systemd_post, %systemd_preun and %systemd_postun_with_restart mean, spelt out: they are nothing where rpm has no
+ * systemd macros, and call a program that older systemd lacks. https://github.com/systemd/systemd/blob/v249/src/rpm/macros.systemd.in
+ */
+function unitScripts(unit: string): Readonly<Partial<Record<ScriptName, string>>> {
+  const guarded = (condition: string, ...lines: readonly string[]): string =>
+    [`if [ "$1" -${condition} ] && [ -x /usr/bin/systemctl ]; then`, ...lines.map((line) => `    ${line}`), 'fi'].join('\n')
+  const systemctl = (words: string): string => `/usr/bin/systemctl ${words} >/dev/null 2>&1 || :`
+  const running = (words: string): string => `[ ! -d /run/systemd/system ] || ${systemctl(words)}`
+  return {
+    post: guarded('eq 1', systemctl(`--no-reload preset ${unit}`)),
+    preun: guarded('eq 0', systemctl(`--no-reload disable ${unit}`), running(`stop ${unit}`)),
+    postun: guarded('ge 1', running('daemon-reload'), running(`try-restart ${unit}`)),
+  }
+}
+
+type Shell = Omit<RpmPackage, 'summary' | 'description' | 'files' | 'scripts'>
+
+function shell(input: RfoPackagesInput, name: string): Shell {
+  const archives: Partial<Record<RpmArch, string>> = {}
+  for (const [platform, tarball] of Object.entries(input.tarballs)) archives[rpmArch(platform as PlatformName)] = tarball
+  return {
+    name,
+    version: spellRpm(input.version),
+    release: input.release,
+    arch: rpmArch(input.platform),
+    license: 'Apache-2.0',
+    url: input.url,
+    vendor: input.vendor,
+    packager: input.packager,
+    requires: [],
+    provides: [],
+    conflicts: [],
+    obsoletes: [],
+    changelog: [
+      {
+        date: new Date(input.epoch * 1000).toISOString().slice(0, 10),
+        author: input.packager,
+        changes: [`RFO ${spell(input.version)}`],
+      },
+    ],
+    archives,
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * An RPM of format 4: lead, signature header, main header, payload.
+ * https://rpm-software-management.github.io/rpm/manual/format_v4.html
+ */
+import { createHash } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import type { ContentStore } from '../content/store.ts'
+import { RfoError } from '../error.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { createDigester, type Digest } from '../oci/digest.ts'
+import { cpio, cpioSize } from './cpio.ts'
+import { type Entry, encodeHeader, numbers, signatureTags, tags, text } from './header.ts'
+import { checkPackage, type RpmArch, type RpmPackage, sortedFiles } from './package.ts'
+import { type Compression, type Payload, withPayload } from './payload.ts'
+import { headerEntries } from './tags.ts'
+
+/** https://www.iana.org/assignments/media-types knows no other name for it */
+export const rpmMediaType = 'application/x-rpm'
+
+export interface WriteRpmOptions {
+  /** seconds: of the build and of every file */
+  readonly epoch: number
+  readonly compression: Compression
+  /** Gets the main header with its magic; gives a binary OpenPGP signature packet of version 4 over it. */
+  readonly sign?: (header: Uint8Array) => Promise<Uint8Array>
+  /** for one temporary file of the payload's compressed size */
+  readonly workDir?: string
+  readonly signal?: AbortSignal
+}
+
+export interface WrittenRpm {
+  readonly rpm: Descriptor
+  /** SHA-256 of main header and payload: the same whoever signed */
+  readonly unsigned: Digest
+}
+
+/** The number of an architecture in a lead, which nobody reads any more: rpmrc.in, `arch_canon`. */
+const leadNumbers: Readonly<Record<RpmArch, number>> = { x86_64: 1, aarch64: 19, riscv64: 22, noarch: 1 }
+
+/** Pushes the RPM. The same package and epoch give the same bytes; memory does not grow with the files. */
+export async function writeRpm(pkg: RpmPackage, store: ContentStore, options: WriteRpmOptions): Promise<WrittenRpm> {
+  checkPackage(pkg)
+  const files = sortedFiles(pkg)
+  const archiveSize = cpioSize(files)
+  if (archiveSize > 0xffffffff) throw new RfoError('RFO_RPM_SIZE', `${pkg.name} has more than 4 GiB`, { exit: 'condition' })
+  const workDir = options.workDir ?? tmpdir()
+  const scratch = { workDir, ...(options.signal === undefined ? {} : { signal: options.signal }) }
+  return await withPayload(cpio(files, store, options.epoch, options.signal), options.compression, scratch, async (payload) => {
+    const header = encodeHeader(tags.headerImmutable, headerEntries(pkg, payload, options.compression, options.epoch))
+    const signature = await options.sign?.(header)
+    const { md5, unsigned } = await digests(header, payload)
+    const front = Buffer.concat([lead(pkg), signatureHeader({ header, md5, archiveSize, payload, signature }), header])
+    const whole = createDigester()
+    for await (const bytes of joined(front, payload)) whole.update(bytes)
+    const rpm: Descriptor = { mediaType: rpmMediaType, digest: whole.finish(), size: front.length + payload.size }
+    await store.push(rpm, joined(front, payload))
+    return { rpm, unsigned }
+  })
+}
+
+async function* joined(front: Buffer, payload: Payload): AsyncGenerator<Uint8Array, void, undefined> {
+  yield front
+  yield* payload.read()
+}
+
+async function digests(header: Buffer, payload: Payload): Promise<{ readonly md5: Buffer; readonly unsigned: Digest }> {
+  const md5 = createHash('md5')
+  const unsigned = createDigester()
+  for await (const bytes of joined(header, payload)) {
+    md5.update(bytes)
+    unsigned.update(bytes)
+  }
+  return { md5: md5.digest(), unsigned: unsigned.finish() }
+}
+
+function lead(pkg: RpmPackage): Buffer {
+  const bytes = Buffer.alloc(96)
+  bytes.writeUInt32BE(0xedabeedb, 0)
+  bytes[4] = 3
+  bytes.writeUInt16BE(leadNumbers[pkg.arch], 8)
+  bytes.write(`${pkg.name}-${pkg.version}-${pkg.release}`, 10, 65)
+  bytes.writeUInt16BE(1, 76)
+  bytes.writeUInt16BE(5, 78)
+  return bytes
+}
+
+function signatureHeader(of: {
+  readonly header: Buffer
+  readonly md5: Buffer
+  readonly archiveSize: number
+  readonly payload: Payload
+  readonly signature: Uint8Array | undefined
+}): Buffer {
+  const sum = (algorithm: string): string => createHash(algorithm).update(of.header).digest('hex')
+  const signed: readonly Entry[] = of.signature === undefined ? [] : [[signatureTag(of.signature), { type: 'bin', bytes: of.signature }]]
+  const bytes = encodeHeader(tags.headerSignatures, [
+    ...signed,
+    [signatureTags.sha1, text(sum('sha1'))],
+    [signatureTags.sha256, text(sum('sha256'))],
+    [signatureTags.size, numbers([of.header.length + of.payload.size])],
+    [signatureTags.md5, { type: 'bin', bytes: of.md5 }],
+    [signatureTags.payloadSize, numbers([of.archiveSize])],
+  ])
+  return Buffer.concat([bytes, Buffer.alloc((8 - (bytes.length % 8)) % 8)])
+}
+
+/** https://www.rfc-editor.org/rfc/rfc4880#section-5.2.3: the packet itself says which kind of key made it. */
+function signatureTag(packet: Uint8Array): number {
+  const [first = 0, length = 0] = packet
+  const newForm = (first & 0x40) !== 0
+  const lengthBytes = newForm ? (length < 192 ? 1 : length < 224 ? 2 : 5) : [1, 2, 4, 0][first & 3]
+  const kind = newForm ? first & 0x3f : (first >> 2) & 0xf
+  const body = packet.subarray(1 + (lengthBytes ?? 0))
+  if ((first & 0x80) !== 0 && kind === 2 && body[0] === 4) {
+    if (body[2] === 1) return signatureTags.rsa
+    // DSA, and EdDSA of RFC 4880bis
+    if (body[2] === 17 || body[2] === 22) return signatureTags.dsa
+  }
+  throw new RfoError('RFO_RPM_SIGNATURE', 'not an OpenPGP signature of version 4 by an RSA, DSA or EdDSA key', { exit: 'usage' })
+}

@@ -1,0 +1,62 @@
+import { spawnSync } from 'node:child_process'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { compareVersions, parseVersion, spellRpm } from '../../src/plan/version.ts'
+import { compareEvr, compareRpmVersions, parseEvr } from '../../src/rpm/vercmp.ts'
+
+/** The interpreter that has rpm's own module; Debian's python3, whatever stands first on the PATH. */
+const python = ['/usr/bin/python3', 'python3'].find((each) => spawnSync(each, ['-c', 'import rpm']).status === 0)
+if (python === undefined) process.stderr.write('the test of versions against rpm is skipped: no python3 with the module rpm\n')
+
+test('known orders', () => {
+  const rising = [
+    '0.9',
+    '1.0~~',
+    '1.0~rc1',
+    '1.0~rc1^git1',
+    '1.0',
+    '1.0^',
+    '1.0^git1',
+    '1.0^git2',
+    '1.0.a',
+    '1.0.0',
+    '1.0.1',
+    '1.0.10',
+    '1.1',
+  ]
+  for (const [n, a] of rising.entries()) {
+    for (const [m, b] of rising.entries()) expect(Math.sign(compareRpmVersions(a, b)), `${a} ${b}`).toBe(Math.sign(n - m))
+  }
+  expect(compareRpmVersions('1.0', '1_0')).toBe(0)
+  expect(compareRpmVersions('001', '1')).toBe(0)
+  expect(compareEvr('1:0.1-1', '2.0-1')).toBe(1)
+  expect(compareEvr('1.0-1', '1.0')).toBe(0)
+  expect(parseEvr('2:1.0~rc1-3')).toEqual({ epoch: 2, version: '1.0~rc1', release: '3' })
+})
+
+test('packages of RFO rise with its versions', () => {
+  const versions = fc
+    .record({ minor: fc.nat(30), patch: fc.nat(20), pre: fc.option(fc.nat(12)), revision: fc.integer({ min: 1, max: 12 }) })
+    .map(({ minor, patch, pre, revision }) => parseVersion(`v1.${minor}.${patch}${pre === null ? '' : `-rc${pre}`}+rfor${revision}`))
+  fc.assert(
+    fc.property(versions, versions, (a, b) => {
+      expect(Math.sign(compareRpmVersions(spellRpm(a), spellRpm(b)))).toBe(Math.sign(compareVersions(a, b)))
+    }),
+  )
+})
+
+test.skipIf(python === undefined)('the same order as rpm itself, for 3000 pairs', () => {
+  const piece = fc.constantFrom('0', '1', '2', '10', '01', 'a', 'b', 'rc', 'Z', '.', '-', '_', '+', '~', '^', '~~', '^^', '1.0')
+  const version = fc.array(piece, { minLength: 1, maxLength: 6 }).map((pieces) => pieces.join(''))
+  const pairs = fc.sample(fc.tuple(version, version), { numRuns: 3000, seed: 20221123 })
+  const script = [
+    'import json, rpm, sys',
+    'pairs = json.load(sys.stdin)',
+    "json.dump([rpm.labelCompare(('0', a, ''), ('0', b, '')) for a, b in pairs], sys.stdout)",
+  ].join('\n')
+  const judged = spawnSync(python!, ['-c', script], { input: JSON.stringify(pairs), encoding: 'utf8' })
+  expect(judged.stderr).toBe('')
+  const theirs: number[] = JSON.parse(judged.stdout)
+  const differing = pairs.filter(([a, b], n) => compareRpmVersions(a, b) !== theirs[n])
+  expect(differing).toEqual([])
+})
