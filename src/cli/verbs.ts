@@ -6,6 +6,7 @@ const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   verify: async () => (await import('./verify.ts')).verify,
   plan: async () => (await import('./plan.ts')).plan,
   lock: async () => (await import('./lock.ts')).lock,
+  track: async () => (await import('./track.ts')).track,
   keys: async () => (await import('./keys.ts')).keys,
   doctor: async () => (await import('./doctor.ts')).doctor,
   completion: async () => (await import('./completion.ts')).completion,
