@@ -1,0 +1,51 @@
+/** One architecture's repository, and the specs, as files of a release. */
+import { pushBytes } from '../content/read.ts'
+import type { ContentStore } from '../content/store.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import { mediaTypes } from '../oci/mediatype.ts'
+import { rpmExtent } from './extent.ts'
+import type { RpmPackage } from './package.ts'
+import { packagePath, type RepositoryPackage, type RepositoryPlace, repositoryFolder, repositoryMetadata } from './repository.ts'
+import { renderSpec } from './spec.ts'
+import { type WriteRpmOptions, writeRpm } from './write.ts'
+
+export interface RpmReleaseFile {
+  /** below the release's folder */
+  readonly path: string
+  readonly content: Descriptor
+  /** Of an RPM: SHA-256 and bytes of main header and payload, which the release's root lists instead of `content`. */
+  readonly unsigned?: { readonly digest: Digest; readonly size: number }
+}
+
+/** Packages of one architecture and the metadata over them; everything is pushed. */
+export async function writeRepository(
+  packages: readonly [RpmPackage, ...RpmPackage[]],
+  place: RepositoryPlace,
+  store: ContentStore,
+  options: WriteRpmOptions,
+): Promise<readonly RpmReleaseFile[]> {
+  const folder = repositoryFolder(place, packages[0].arch)
+  const files: RpmReleaseFile[] = []
+  const listed: RepositoryPackage[] = []
+  for (const pkg of packages) {
+    const { rpm } = await writeRpm(pkg, store, options)
+    const extent = await rpmExtent(rpm, store, options.signal)
+    listed.push({ pkg, rpm, extent, compression: options.compression })
+    files.push({
+      path: `${folder}/${packagePath(pkg)}`,
+      content: rpm,
+      unsigned: { digest: extent.unsigned, size: extent.unsignedSize },
+    })
+  }
+  for (const { path, bytes } of repositoryMetadata(listed, options)) {
+    files.push({ path: `${folder}/${path}`, content: await pushBytes(store, mediaTypes.octets, bytes) })
+  }
+  return files
+}
+
+/** One spec a name: it is the same text for every architecture. */
+export function specFiles(packages: readonly RpmPackage[]): readonly { readonly path: string; readonly text: string }[] {
+  const byName = new Map(packages.map((pkg) => [pkg.name, pkg]))
+  return [...byName.values()].map((pkg) => ({ path: `rpm/specs/${pkg.name}.spec`, text: renderSpec(pkg) }))
+}
