@@ -6,6 +6,7 @@ import { RfoError } from '../error.ts'
 import type { LockedRelease } from '../plan/lock.ts'
 import type { Moved, Resolvers } from '../release/lock.ts'
 import type { CliContext } from './context.ts'
+import { mirrorsOf } from './mirrors.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { word } from './words.ts'
 
@@ -74,7 +75,7 @@ async function asked(context: CliContext): Promise<Resolvers> {
   const workDir = join(context.storeDir, 'work')
   await mkdir(workDir, { recursive: true })
   const { env, signal } = context
-  return resolvers({ env, signal, workDir, addresses: {}, credentials: dockerCredentials(env), line: () => {} })
+  return resolvers({ env, signal, workDir, addresses: mirrorsOf(env), credentials: dockerCredentials(env), line: () => {} })
 }
 
 /** For `--check`: whatever would have to be asked is stale, and nobody is asked. */

@@ -14,6 +14,7 @@ import type { StandInMark } from '../release/ports.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
+import { mirrorsOf } from './mirrors.ts'
 import { ownDigest } from './own-digest.ts'
 import { releaseSummary } from './release-text.ts'
 import type { Outcome, Verb } from './verb.ts'
@@ -81,7 +82,13 @@ async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, lis
         next: 'give --sign-key, or make a key: rfo-build keys generate',
       })
     }
-    return { lock, addresses: {}, key: readSigningKey(keyText, context.keyPassword), env: context.env, close: async () => {} }
+    return {
+      lock,
+      addresses: mirrorsOf(context.env),
+      key: readSigningKey(keyText, context.keyPassword),
+      env: context.env,
+      close: async () => {},
+    }
   }
   const { startSandbox } = await import('../sandbox/start.ts')
   const everything = context.standIns === 'all'
@@ -97,7 +104,7 @@ async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, lis
   const what = everything ? 'every input' : `these kinds of input: ${(context.standIns as readonly string[]).join(', ')}`
   return {
     lock: sandbox.lock,
-    addresses: sandbox.addresses,
+    addresses: { ...mirrorsOf(context.env), ...sandbox.addresses },
     env: besideProxy(context.env),
     key: keyText === undefined ? own : readSigningKey(keyText, context.keyPassword),
     mark: {

@@ -10,6 +10,8 @@ export interface VerifyTold {
   readonly claims: readonly { readonly text: string; readonly test: string }[]
   readonly findings: readonly string[]
   readonly bases: readonly { readonly platform: string; readonly text: string }[]
+  /** what the default configuration can do on each platform */
+  readonly platforms: readonly { readonly platform: string; readonly text: string }[]
   readonly images: readonly {
     readonly reference: string
     readonly digest: string
@@ -24,11 +26,20 @@ const words = {
     claims: 'proved',
     findings: 'NOT AS SIGNED, OR NOT GOOD',
     bases: 'bases',
+    platforms: 'platforms',
     images: 'images',
     standIns: 'stand-ins',
     falsifiedBy: 'made false by',
   },
-  zh: { claims: '已证明', findings: '与签名不符或不合要求', bases: '基础镜像', images: '镜像', standIns: '替身', falsifiedBy: '反证测试' },
+  zh: {
+    claims: '已证明',
+    findings: '与签名不符或不合要求',
+    bases: '基础镜像',
+    platforms: '平台',
+    images: '镜像',
+    standIns: '替身',
+    falsifiedBy: '反证测试',
+  },
 } as const
 
 export function verifyText(told: VerifyTold, lang: Language): string {
@@ -43,6 +54,10 @@ export function verifyText(told: VerifyTold, lang: Language): string {
     ...branch(
       say.bases,
       told.bases.map((base) => `${base.platform}: ${base.text}`),
+    ),
+    ...branch(
+      say.platforms,
+      told.platforms.map((one) => `${one.platform}: ${one.text}`),
     ),
     ...branch(
       say.images,

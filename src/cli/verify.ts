@@ -79,6 +79,13 @@ function outcome(context: CliContext, report: VerifyReport): Outcome {
         .filter((part) => part !== undefined)
         .join('; '),
     })),
+    platforms: Object.entries(predicate.support).map(([platform, state]) => ({
+      platform,
+      text:
+        state.status === 'bootable'
+          ? 'bootable'
+          : `partial, missing ${state.missing.map((one) => `${one.reference} (${one.neededBy}: ${one.reason})`).join('; ')}`,
+    })),
     images: predicate.images.map((image) => ({
       reference: image.reference,
       digest: image.digest,
