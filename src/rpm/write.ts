@@ -14,7 +14,7 @@ import { checkPackage, type RpmArch, type RpmPackage, sortedFiles } from './pack
 import { type Compression, type Payload, withPayload } from './payload.ts'
 import { headerEntries } from './tags.ts'
 
-/** https://www.iana.org/assignments/media-types knows no other name for it */
+/** Not registered; what web servers and file(1) call it. */
 export const rpmMediaType = 'application/x-rpm'
 
 export interface WriteRpmOptions {
