@@ -12,7 +12,7 @@ import { annotationKeys } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { blockSize, headerBlocks, padding } from '../oci/tar-header.ts'
 import { type Contents, contentsOf, type GroupImage } from './contents.ts'
-import { frameEncoder, type Piece, zstdFrames } from './frames.ts'
+import { type FrameEntry, frameEncoder, zstdFrames } from './frames.ts'
 
 export interface GroupArchiveRequest {
   readonly platform: PlatformName
@@ -49,7 +49,7 @@ export async function writeGroupArchive(
     throw new RfoError('RFO_PACK_IMAGES', `no image for ${request.platform}: there is no archive of nothing`, { exit: 'usage' })
   }
   const contents = await contentsOf(request.platform, request.images, from, signal)
-  const body = zstdFrames(tarPieces(contents, request.epoch, from, signal))
+  const body = zstdFrames(tarEntries(contents, request.epoch, from, signal))
   return await to.pushStream(archiveMediaType, body, titled(request.file))
 }
 
@@ -57,26 +57,24 @@ function titled(file: string | undefined): Partial<Descriptor> {
   return file === undefined ? {} : { annotations: { [annotationKeys.title]: file } }
 }
 
-async function* tarPieces(
+async function* tarEntries(
   { files, blobs }: Contents,
   epoch: number,
   from: ContentReader,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Piece, void, undefined> {
-  const header = (name: string, size: number, packed: boolean): Piece => ({
-    bytes: headerBlocks({ name, type: 'file', mode: 0o644, size, mtime: epoch, link: '' }),
-    begins: { size, packed },
+): AsyncGenerator<FrameEntry, void, undefined> {
+  const header = (name: string, size: number): Buffer => headerBlocks({ name, type: 'file', mode: 0o644, size, mtime: epoch, link: '' })
+  const entry = (name: string, size: number, packed: boolean, body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): FrameEntry => ({
+    size: blockSize + size + padding(size),
+    packed,
+    chunks: (async function* () {
+      yield header(name, size)
+      yield* body
+      yield Buffer.alloc(padding(size))
+    })(),
   })
-  for (const { name, bytes } of files) {
-    yield header(name, bytes.length, false)
-    yield { bytes }
-    yield { bytes: Buffer.alloc(padding(bytes.length)) }
-  }
-  for (const { name, blob, packed } of blobs) {
-    yield header(name, blob.size, packed)
-    for await (const bytes of verified(blob, from.fetch(blob, signal))) yield { bytes }
-    yield { bytes: Buffer.alloc(padding(blob.size)) }
-  }
+  for (const { name, bytes } of files) yield entry(name, bytes.length, false, [bytes])
+  for (const { name, blob, packed } of blobs) yield entry(name, blob.size, packed, verified(blob, from.fetch(blob, signal)))
   // "two 512-octet blocks filled with binary zeros" end the archive
-  yield { bytes: Buffer.alloc(2 * blockSize) }
+  yield { size: 2 * blockSize, packed: false, chunks: [Buffer.alloc(2 * blockSize)] }
 }

@@ -36,19 +36,19 @@ export async function contentsOf(
   const manifests = new Map<Digest, Manifest>()
   for (const { reference, manifest } of named) {
     if (manifests.has(manifest.digest)) continue
-    if (!isManifestType(manifest.mediaType)) throw otherPlatform(reference, platform, `it is a ${manifest.mediaType}`)
+    if (!isManifestType(manifest.mediaType)) throw otherPlatform(reference, platform, `it is a ${manifest.mediaType}`, 'usage')
     const parsed = parseManifest(await readBytes(from, manifest, undefined, signal))
-    checkPlatform(reference, platform, await readBytes(from, parsed.config, undefined, signal))
+    checkPlatform(reference, platform, await readBytes(from, parsed.config, undefined, signal), 'usage')
     manifests.set(manifest.digest, parsed)
   }
   return contentsFrom(platform, named, manifests)
 }
 
 /** Throws RFO_PACK_PLATFORM when an image's config names another platform. */
-export function checkPlatform(image: string, platform: PlatformName, config: Uint8Array): void {
+export function checkPlatform(image: string, platform: PlatformName, config: Uint8Array, exit: 'usage' | 'untrusted'): void {
   const { os, architecture } = parseImageConfig(config)
   if (platformOf(platform).os === os && platformOf(platform).architecture === architecture) return
-  throw otherPlatform(image, platform, `its config says ${os}/${architecture}`)
+  throw otherPlatform(image, platform, `its config says ${os}/${architecture}`, exit)
 }
 
 /** `images` sorted; `manifests` has all of theirs. */
@@ -144,6 +144,6 @@ function isPacked(mediaType: string): boolean {
   return /[.+](gzip|zstd)$/.test(mediaType)
 }
 
-function otherPlatform(reference: string, platform: PlatformName, why: string): RfoError {
-  return new RfoError('RFO_PACK_PLATFORM', `${reference} is no image of ${platform}: ${why}`, { exit: 'usage' })
+function otherPlatform(reference: string, platform: PlatformName, why: string, exit: 'usage' | 'untrusted'): RfoError {
+  return new RfoError('RFO_PACK_PLATFORM', `${reference} is no image of ${platform}: ${why}`, { exit })
 }

@@ -1,29 +1,29 @@
-/** Reads what zstdFrames writes: frame by frame, each bounded before it is decoded, nothing accepted that was cut short. */
+/** Reads what zstdFrames writes: stored frames pass, others are bounded before they are decoded, nothing may be cut short. */
 import { promisify } from 'node:util'
 import { zstdDecompress } from 'node:zlib'
 import { RfoError } from '../error.ts'
+import { frameBytes } from './frames.ts'
+import { type Pull, pull } from './pull.ts'
 
 const decompress = promisify(zstdDecompress)
 
-/** bytes; a frame of more content is not ours, and RKE2's reader has no more than this either */
-const largestContent = 1 << 25
-/** bytes; what such a frame has at most when nothing in it can be compressed: three bytes a block of at most 128 KiB, and its ends */
-const largestFrame = largestContent + (largestContent >> 8)
+/** bytes; "Block_Maximum_Size": https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.2.4 */
+const largestBlock = 1 << 17
 /** bytes; a skippable frame is read over, but must not hold a reader for ever */
 const largestSkipped = 1 << 26
 
-/**
- * The content. Frames must say their content's size (https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1.4), as one-shot
- * encoders let them, so that no frame can grow beyond what it said. Throws RFO_PACK_ZSTD.
- */
-export async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
-  const input = window(source)
+const blockTypes = ['raw', 'rle', 'compressed', 'reserved'] as const
+
+/** The content. Throws RFO_PACK_ZSTD for a frame that we would not have written: none can grow beyond what it says, nor beyond 4 MiB. */
+export async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const input = pull(source, () => refused('it ends inside a frame'))
   try {
-    while (await input.has(1)) {
-      const magic = (await input.peek(4)).readUInt32LE(0)
+    while (!(await input.ended())) {
+      const start = await input.exactly(4)
+      const magic = start.readUInt32LE(0)
       // https://www.rfc-editor.org/rfc/rfc8878#section-3.1.2: 0x184D2A50 to 0x184D2A5F
       if (magic >>> 4 === 0x184d2a5) await skip(input)
-      else if (magic === 0xfd2fb528) yield await oneFrame(input)
+      else if (magic === 0xfd2fb528) yield* frame(start, input)
       else throw refused(`no frame begins with ${magic.toString(16).padStart(8, '0')}`)
     }
   } finally {
@@ -31,101 +31,75 @@ export async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGen
   }
 }
 
-async function skip(input: Window): Promise<void> {
-  const size = (await input.peek(8)).readUInt32LE(4)
+async function skip(input: Pull): Promise<void> {
+  const size = (await input.exactly(4)).readUInt32LE(0)
   if (size > largestSkipped) throw refused(`a skippable frame of ${size} bytes`)
-  await input.take(8)
-  for (let left = size; left > 0; left -= Math.min(left, 1 << 16)) await input.take(Math.min(left, 1 << 16))
-}
-
-async function oneFrame(input: Window): Promise<Buffer> {
-  const { headerSize, contentSize, checksum } = await frameHeader(input)
-  let size = headerSize
-  for (let last = false; !last; ) {
-    const header = (await input.peek(size + 3)).readUIntLE(size, 3)
-    last = (header & 1) === 1
-    const type = (header >>> 1) & 3
-    if (type === 3) throw refused('a block of a reserved type')
-    // an RLE block is one byte, whatever it says
-    size += 3 + (type === 1 ? 1 : header >>> 3)
-    if (size > largestFrame) throw refused(`a frame of more than ${largestFrame} bytes`)
-  }
-  const frame = await input.take(size + (checksum ? 4 : 0))
-  let content: Buffer
-  try {
-    content = (await decompress(frame, { maxOutputLength: Math.max(contentSize, 1), chunkSize: Math.max(contentSize, 64) })) as Buffer
-  } catch (cause) {
-    throw refused((cause as Error).message, cause)
-  }
-  if (content.length !== contentSize) throw refused(`a frame of ${content.length} bytes that said ${contentSize}`)
-  return content
+  for (let left = size; left > 0; ) left -= (await input.some(left)).length
 }
 
 /** https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1 */
-async function frameHeader(input: Window): Promise<{ headerSize: number; contentSize: number; checksum: boolean }> {
-  const descriptor = (await input.peek(5)).readUInt8(4)
+async function* frame(start: Buffer, input: Pull): AsyncGenerator<Uint8Array, void, undefined> {
+  const flags = await input.exactly(1)
+  const descriptor = flags.readUInt8(0)
+  if ((descriptor & 0b11_011) !== 0) throw refused('a frame with a dictionary, or a bit that is reserved or unused')
   const singleSegment = (descriptor & 0x20) !== 0
-  const sizeFlag = descriptor >>> 6
-  if ((descriptor & 0x08) !== 0) throw refused('a reserved bit is set')
-  if ((descriptor & 0x03) !== 0) throw refused('a frame that needs a dictionary')
-  const fieldSize = [singleSegment ? 1 : 0, 2, 4, 8][sizeFlag] as number
-  if (fieldSize === 0) throw refused('a frame that does not say how much it holds')
-  const at = 5 + (singleSegment ? 0 : 1)
-  const header = await input.peek(at + fieldSize)
-  const contentSize = fieldSize === 8 ? Number(header.readBigUInt64LE(at)) : header.readUIntLE(at, fieldSize) + (fieldSize === 2 ? 256 : 0)
-  if (contentSize > largestContent) throw refused(`a frame of ${contentSize} bytes; at most ${largestContent} are read`)
-  return { headerSize: at + fieldSize, contentSize, checksum: (descriptor & 0x04) !== 0 }
+  const window = await input.exactly(singleSegment ? 0 : 1)
+  const size = await input.exactly([singleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6] as number)
+  if (size.length === 0) throw refused('a frame that does not say how much it holds')
+  const content = size.length === 8 ? Number(size.readBigUInt64LE(0)) : size.readUIntLE(0, size.length) + (size.length === 2 ? 256 : 0)
+  if (content > frameBytes) throw refused(`a frame of ${content} bytes; at most ${frameBytes} are read`)
+  if ((descriptor & 0x04) === 0) yield* stored(content, input)
+  else yield await decoded(content, [start, flags, window, size], input)
 }
 
-interface Window {
-  has(size: number): Promise<boolean>
-  /** The next `size` bytes, which stay; throws when there are fewer. */
-  peek(size: number): Promise<Buffer>
-  take(size: number): Promise<Buffer>
-  close(): Promise<void>
-}
-
-/** A stream with its next bytes at hand: no more than one frame and one chunk of them. */
-function window(source: AsyncIterable<Uint8Array>): Window {
-  const chunks = source[Symbol.asyncIterator]()
-  let held = Buffer.alloc(0)
-  let begin = 0
-  let end = 0
-  const has = async (size: number): Promise<boolean> => {
-    while (end - begin < size) {
-      const next = await chunks.next()
-      if (next.done === true) return false
-      const bytes = next.value
-      if (end + bytes.length > held.length) {
-        const length = end - begin
-        // doubled, so that a frame which comes in small chunks is not copied for each of them
-        const larger = length + bytes.length > held.length / 2 ? Buffer.allocUnsafeSlow(2 * (length + bytes.length)) : held
-        held.copy(larger, 0, begin, end)
-        held = larger
-        begin = 0
-        end = length
-      }
-      held.set(bytes, end)
-      end += bytes.length
+/** A frame without a checksum must hold raw blocks alone. */
+async function* stored(content: number, input: Pull): AsyncGenerator<Uint8Array, void, undefined> {
+  let total = 0
+  for (let last = false; !last; ) {
+    const block = blockOf(await input.exactly(3))
+    last = block.last
+    total += block.size
+    if (block.type !== 'raw') throw refused('a compressed block without a checksum')
+    if (total > content) break
+    for (let left = block.size; left > 0; ) {
+      const bytes = await input.some(left)
+      left -= bytes.length
+      yield bytes
     }
-    return true
   }
-  const peek = async (size: number): Promise<Buffer> => {
-    if (!(await has(size))) throw refused('it ends inside a frame')
-    return held.subarray(begin, begin + size)
+  if (total !== content) throw refused(`a frame of ${total} bytes that said ${content}`)
+}
+
+async function decoded(content: number, header: readonly Buffer[], input: Pull): Promise<Buffer> {
+  const parts = [...header]
+  // an encoder never makes a frame larger than stored blocks would be
+  let left = content + 3 * (Math.ceil(content / largestBlock) + 1)
+  for (let last = false; !last; ) {
+    const head = await input.exactly(3)
+    const block = blockOf(head)
+    last = block.last
+    left -= 3 + block.size
+    if (left < 0) throw refused('a frame that is larger than what it holds')
+    parts.push(head, await input.exactly(block.size))
   }
-  return {
-    has,
-    peek,
-    async take(size) {
-      const bytes = await peek(size)
-      begin += size
-      return bytes
-    },
-    async close() {
-      await chunks.return?.()
-    },
+  parts.push(await input.exactly(4))
+  let bytes: Buffer
+  try {
+    bytes = (await decompress(Buffer.concat(parts), { maxOutputLength: Math.max(content, 1) })) as Buffer
+  } catch (cause) {
+    throw refused((cause as Error).message, cause)
   }
+  if (bytes.length !== content) throw refused(`a frame of ${bytes.length} bytes that said ${content}`)
+  return bytes
+}
+
+/** https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.2; an RLE block is one byte, whatever it says. */
+function blockOf(head: Buffer): { readonly last: boolean; readonly type: (typeof blockTypes)[number]; readonly size: number } {
+  const bits = head.readUIntLE(0, 3)
+  const type = blockTypes[(bits >>> 1) & 3] ?? 'reserved'
+  const size = bits >>> 3
+  if (type === 'reserved' || size > largestBlock) throw refused(`a ${type} block of ${size} bytes`)
+  return { last: (bits & 1) === 1, type, size: type === 'rle' ? 1 : size }
 }
 
 function refused(why: string, cause?: unknown): RfoError {

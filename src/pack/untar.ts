@@ -1,6 +1,7 @@
 /** Tars of our own, read strictly: files alone, headers exactly as oci/tar-header.ts writes them, so that no two readers see two things. */
 import { RfoError } from '../error.ts'
 import { blockSize, headerBlocks, padding } from '../oci/tar-header.ts'
+import { pull } from './pull.ts'
 
 export interface TarFile {
   readonly name: string
@@ -14,7 +15,7 @@ export interface TarFile {
 
 /** Throws RFO_PACK_TAR, also for a tar that ends early and for anything behind its end. */
 export async function* readTarFiles(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarFile, void, undefined> {
-  const input = reader(source)
+  const input = pull(source, () => refused('it ends too early'))
   try {
     for (;;) {
       const block = await input.exactly(blockSize)
@@ -53,40 +54,6 @@ function parseHeader(block: Buffer): { name: string; size: number; mtime: number
 
 function isZero(block: Uint8Array): boolean {
   return block.every((byte) => byte === 0)
-}
-
-function reader(source: AsyncIterable<Uint8Array>) {
-  const chunks = source[Symbol.asyncIterator]()
-  let rest: Uint8Array = Buffer.alloc(0)
-  const more = async (): Promise<boolean> => {
-    while (rest.length === 0) {
-      const next = await chunks.next()
-      if (next.done === true) return false
-      rest = next.value
-    }
-    return true
-  }
-  /** At least one byte, at most `most`. */
-  const some = async (most: number): Promise<Uint8Array> => {
-    if (!(await more())) throw refused('it ends too early')
-    const bytes = rest.subarray(0, most)
-    rest = rest.subarray(bytes.length)
-    return bytes
-  }
-  return {
-    some,
-    async exactly(size: number): Promise<Buffer> {
-      const parts: Uint8Array[] = []
-      for (let left = size; left > 0; left -= (parts.at(-1) as Uint8Array).length) parts.push(await some(left))
-      return Buffer.concat(parts)
-    },
-    async ended(): Promise<boolean> {
-      return !(await more())
-    },
-    async close(): Promise<void> {
-      await chunks.return?.()
-    },
-  }
 }
 
 function refused(why: string): RfoError {

@@ -1,6 +1,4 @@
 /** A group of three images for a platform: two with zstd layers, rfo-runtime with gzip ones, all on one base. */
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { ContentStore } from '../../src/content/store.ts'
 import type { PlatformName } from '../../src/oci/platform.ts'
 import type { GroupImage } from '../../src/pack/contents.ts'
@@ -14,15 +12,6 @@ export async function smallGroup(store: ContentStore, platform: PlatformName, ba
   return [
     { reference: 'rfolabs/rfo-coredns:v1.9.3', manifest: await printingImage(store, platform, 'coredns\n', 'zstd', ballast) },
     { reference: 'docker.io/rfolabs/rfo-etcd:v3.5.4', manifest: await printingImage(store, platform, 'etcd\n', 'zstd') },
-    { reference: runtimeReference, manifest: await gzipImage(store, platform) },
+    { reference: runtimeReference, manifest: await printingImage(store, platform, 'runtime\n', 'gzip') },
   ]
-}
-
-async function gzipImage(store: ContentStore, platform: PlatformName) {
-  return await printingImage(store, platform, 'runtime\n', 'gzip')
-}
-
-/** Everything that a working store's folder holds besides blobs. */
-export async function leftIn(dir: string): Promise<string[]> {
-  return await readdir(join(dir, 'tmp'))
 }
