@@ -3,51 +3,53 @@
  * (https://pkg.go.dev/text/template) it reads what stands around an image: if, else, with, range, define, include. What it
  * can't decide counts as made, so that an image is named once too often rather than once too few.
  */
-import { isRecord } from './chart-yaml.ts'
-
-/** undefined = can't be told */
-type Truth = boolean | undefined
+import { and, evaluate, not, or, type Truth } from './chart-conditions.ts'
 
 export interface TemplateFile {
   readonly path: string
   readonly text: string
 }
 
-/** A place in a template and what must hold for it to be made. */
+/** A stretch of a template, from an action that opens or closes something to the next one. */
 interface Place {
   readonly from: number
-  readonly to: number
-  readonly guards: readonly { readonly text: string; readonly truth: Truth }[]
+  /** the outermost guard that is false */
+  readonly off: string | undefined
   /** the template that is defined around it, which someone must include */
   readonly define: string | undefined
 }
 
-export interface Guarded {
+interface Guarded {
   readonly file: TemplateFile
+  /** by `from`, which begins at 0 */
   readonly places: readonly Place[]
   /** a hook of `helm test`: https://helm.sh/docs/topics/chart_tests/ */
   readonly test: boolean
 }
 
-const maxDepth = 8
+export interface Guards {
+  readonly files: readonly Guarded[]
+  /** why a defined template is included nowhere; asked once, and one that is being asked about counts as made */
+  readonly defines: Map<string, string | undefined>
+}
 
-export function guardsOf(file: TemplateFile, values: unknown): Guarded {
-  return { file, places: placesOf(file.text, values), test: isTest(file) }
+export function guardsOf(files: readonly TemplateFile[], values: unknown): Guards {
+  return { files: files.map((file) => ({ file, places: placesOf(file.text, values), test: isTest(file) })), defines: new Map() }
 }
 
 function isTest(file: TemplateFile): boolean {
-  return /(^|\/)templates\/tests\//.test(file.path) || /["']?helm\.sh\/hook["']?:\s*["']?test/.test(file.text)
+  return /(^|\/)templates\/tests\//.test(file.path) || /helm\.sh\/hook["']?:[ \t]*["']?test/.test(file.text)
 }
 
 /**
  * Why `pattern` is made nowhere: the first guard that is false. undefined = it is made somewhere, or stands nowhere.
  * `pattern` needs the flag g.
  */
-export function whyOff(files: readonly Guarded[], pattern: RegExp, depth = 0): string | undefined {
+export function whyOff(guards: Guards, pattern: RegExp): string | undefined {
   let off: string | undefined
-  for (const guarded of files) {
-    for (const match of guarded.file.text.matchAll(pattern)) {
-      const reason = whyPlaceOff(files, guarded, match.index, depth)
+  for (const { file, ...guarded } of guards.files) {
+    for (const match of file.text.matchAll(pattern)) {
+      const reason = whyPlaceOff(guards, { file, ...guarded }, match.index)
       if (reason === undefined) return undefined
       off ??= reason
     }
@@ -55,150 +57,87 @@ export function whyOff(files: readonly Guarded[], pattern: RegExp, depth = 0): s
   return off
 }
 
-export function whyPlaceOff(files: readonly Guarded[], guarded: Guarded, offset: number, depth = 0): string | undefined {
+export function whyPlaceOff(guards: Guards, guarded: Guarded, offset: number): string | undefined {
   if (guarded.test) return `${guarded.file.path} is a test`
-  const place = guarded.places.find((each) => offset >= each.from && offset < each.to)
-  const guard = place?.guards.find((each) => each.truth === false)
-  if (guard !== undefined) return `${guarded.file.path}: ${guard.text}`
-  if (place?.define === undefined || depth >= maxDepth) return undefined
-  return whyOff(files, new RegExp(`\\b(?:include|template)\\s+${escaped(JSON.stringify(place.define))}`, 'g'), depth + 1)
+  const place = placeAt(guarded.places, offset)
+  if (place?.off !== undefined) return `${guarded.file.path}: ${place.off}`
+  const define = place?.define
+  if (define === undefined) return undefined
+  if (!guards.defines.has(define)) {
+    guards.defines.set(define, undefined)
+    guards.defines.set(define, whyOff(guards, new RegExp(`\\b(?:include|template)[ \\t]+"${escaped(define)}"`, 'g')))
+  }
+  return guards.defines.get(define)
 }
 
 export function escaped(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
+function placeAt(places: readonly Place[], offset: number): Place | undefined {
+  let low = 0
+  let high = places.length - 1
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if ((places[middle]?.from ?? 0) <= offset) low = middle
+    else high = middle - 1
+  }
+  return places[low]
+}
+
+interface Frame {
+  readonly text: string
+  readonly truth: Truth
+  /** a branch of the same `if` was taken, this one or an earlier one */
+  readonly taken: Truth
+  readonly define: string | undefined
+  /** the outermost guard around it that is false */
+  readonly outside: string | undefined
+}
+
+const longestGuard = 200
+
 function placesOf(text: string, values: unknown): Place[] {
-  interface Frame {
-    text: string
-    truth: Truth
-    /** an earlier branch of the same `if` was taken */
-    taken: Truth
-    readonly define?: string
-  }
-  const places: Place[] = []
+  const places: Place[] = [{ from: 0, off: undefined, define: undefined }]
   const stack: Frame[] = []
-  let from = 0
-  const close = (to: number): void => {
-    places.push({
-      from,
-      to,
-      guards: stack.map(({ text: guard, truth }) => ({ text: guard, truth })),
-      define: stack.findLast((frame) => frame.define !== undefined)?.define,
-    })
-    from = to
+  const offOf = (frame: Frame | undefined): string | undefined => frame?.outside ?? (frame?.truth === false ? frame.text : undefined)
+  for (const { at, source } of actions(text)) {
+    const [, word = '', rest = ''] = /^(\w+)\s*([\s\S]*)$/.exec(source) ?? []
+    const top = stack.at(-1)
+    if (word === 'if' || word === 'with' || word === 'range' || word === 'block' || word === 'define') {
+      const truth = word === 'block' || word === 'define' ? true : evaluate(rest, values)
+      const define = word === 'define' ? /^"([^"\\]*)"/.exec(rest)?.[1] : top?.define
+      stack.push({ text: `${word} ${rest}`.slice(0, longestGuard), truth, taken: truth, define, outside: offOf(top) })
+    } else if (word === 'else' && top !== undefined) {
+      const [, condition] = /^(?:if|with)\s+([\s\S]*)$/.exec(rest) ?? []
+      const own = condition === undefined ? true : evaluate(condition, values)
+      const described = `${`else ${rest}`.trimEnd()} after ${top.text}`.slice(0, longestGuard)
+      stack[stack.length - 1] = { ...top, text: described, truth: and(not(top.taken), own), taken: or(top.taken, own) }
+    } else if (word === 'end') stack.pop()
+    else continue
+    const now = stack.at(-1)
+    places.push({ from: at, off: offOf(now), define: now?.define })
   }
-  for (const action of text.matchAll(/\{\{-?\s*(\/\*[\s\S]*?\*\/|(?:"(?:[^"\\]|\\.)*"|`[^`]*`|[^}]|\}(?!\}))*?)\s*-?\}\}/g)) {
-    const [word, ...rest] = (action[1] ?? '').split(/\s+/)
-    const source = rest.join(' ')
-    if (word === 'if' || word === 'with' || word === 'range' || word === 'define' || word === 'block') {
-      close(action.index)
-      const named = word === 'define' || word === 'block'
-      const truth = named ? true : evaluate(source, values)
-      stack.push({ text: `${word} ${source}`, truth, taken: truth, ...(word === 'define' ? { define: source.replace(/^"|"$/g, '') } : {}) })
-    } else if (word === 'else') {
-      close(action.index)
-      const frame = stack.at(-1)
-      if (frame === undefined) continue
-      const before = frame.taken
-      const own = rest[0] === 'if' || rest[0] === 'with' ? evaluate(rest.slice(1).join(' '), values) : true
-      frame.text = `${word} ${source} after ${frame.text}`.slice(0, 200)
-      frame.truth = and(not(before), own)
-      frame.taken = or(before, own)
-    } else if (word === 'end') {
-      close(action.index)
-      stack.pop()
-    }
-  }
-  close(text.length)
   return places
 }
 
-function and(a: Truth, b: Truth): Truth {
-  return a === false || b === false ? false : a === true && b === true ? true : undefined
-}
-
-function or(a: Truth, b: Truth): Truth {
-  return a === true || b === true ? true : a === false && b === false ? false : undefined
-}
-
-function not(a: Truth): Truth {
-  return a === undefined ? undefined : !a
-}
-
-/** A known value, or not. */
-type Known = { readonly value: unknown } | undefined
-
-function evaluate(source: string, values: unknown): Truth {
-  const tokens = source.match(/"(?:[^"\\]|\\.)*"|[()|]|[^\s()|"]+/g) ?? []
-  if (tokens.length > 100) return undefined
-  let at = 0
-  const command = (): Known => {
-    const operands: Known[] = []
-    let name: string | undefined
-    for (; at < tokens.length && tokens[at] !== ')'; at++) {
-      const token = tokens[at] ?? ''
-      if (token === '(') {
-        at++
-        operands.push(command())
-      } else if (name === undefined && operands.length === 0 && /^[a-z]\w*$/i.test(token) && !['true', 'false', 'nil'].includes(token))
-        name = token
-      else if (token === '|') return skip()
-      else operands.push(operand(token, values))
+/** What stands between `{{` and `}}`, without comments; a bracket in a string ends nothing. Each character is read once. */
+function* actions(text: string): Generator<{ readonly at: number; readonly source: string }> {
+  for (let at = text.indexOf('{{'); at !== -1; at = text.indexOf('{{', at)) {
+    const from = at + 2
+    const comment = /^-?\s?\/\*/.test(text.slice(from, from + 4))
+    let end = comment ? text.indexOf('*/', from) : from
+    let quote = ''
+    for (; end !== -1 && end < text.length; end++) {
+      const character = text[end]
+      if (quote !== '') {
+        if (character === '\\' && quote === '"') end++
+        else if (character === quote) quote = ''
+      } else if (!comment && (character === '"' || character === '`')) quote = character
+      else if (character === '}' && text[end + 1] === '}') break
     }
-    return name === undefined ? (operands.length === 1 ? operands[0] : undefined) : apply(name, operands)
+    if (end === -1 || end >= text.length) return
+    if (!comment) yield { at, source: text.slice(from, end).replace(/^-\s/, '').replace(/\s-$/, '').trim() }
+    at = end + 2
   }
-  /** A pipeline hands its value on to functions that are not followed here. */
-  const skip = (): undefined => {
-    for (let depth = 0; at < tokens.length; at++) {
-      if (tokens[at] === '(') depth++
-      else if (tokens[at] === ')' && depth-- === 0) break
-    }
-    return undefined
-  }
-  const result = command()
-  return result === undefined ? undefined : truthy(result.value)
-}
-
-function operand(token: string, values: unknown): Known {
-  if (token === 'true' || token === 'false') return { value: token === 'true' }
-  if (/^"[^"\\]*"$/.test(token)) return { value: token.slice(1, -1) }
-  if (/^\d+$/.test(token)) return { value: Number(token) }
-  if (!/^\$?\.Values(\.\w+)*$/.test(token)) return undefined
-  let value = values
-  for (const key of token.split('.').slice(token.startsWith('$') ? 2 : 2)) {
-    if (!isRecord(value)) return { value: undefined }
-    value = Object.hasOwn(value, key) ? value[key] : undefined
-  }
-  return { value }
-}
-
-/** https://pkg.go.dev/text/template#hdr-Functions */
-function apply(name: string, operands: readonly Known[]): Known {
-  const truths = operands.map((each) => (each === undefined ? undefined : truthy(each.value)))
-  const decided = (truth: Truth): Known => (truth === undefined ? undefined : { value: truth })
-  const [a, b] = operands
-  switch (name) {
-    case 'and':
-      return decided(truths.reduce(and, true))
-    case 'or':
-      return decided(truths.reduce(or, false))
-    case 'not':
-      return operands.length === 1 ? decided(not(truths[0])) : undefined
-    case 'eq':
-    case 'ne':
-      if (a === undefined || b === undefined || operands.length !== 2 || typeof a.value !== typeof b.value) return undefined
-      return { value: (a.value === b.value) === (name === 'eq') }
-    case 'empty':
-      return operands.length === 1 ? decided(not(truths[0])) : undefined
-    default:
-      return undefined
-  }
-}
-
-/** "The empty values are false, 0, any nil pointer or interface value, and any array, slice, map, or string of length zero." */
-function truthy(value: unknown): boolean {
-  if (Array.isArray(value)) return value.length > 0
-  if (isRecord(value)) return Object.keys(value).length > 0
-  return Boolean(value)
 }

@@ -6,7 +6,7 @@ import { satisfies } from 'semver'
 import { RfoError } from '../error.ts'
 import { formatReference, parseReference } from '../oci/reference.ts'
 import { type ChartFiles, noChart } from './chart-archive.ts'
-import { escaped, type Guarded, guardsOf, whyOff, whyPlaceOff } from './chart-guards.ts'
+import { escaped, type Guards, guardsOf, whyOff, whyPlaceOff } from './chart-guards.ts'
 import { type ChartMetadata, isRecord, metadataOf, valuesOf } from './chart-yaml.ts'
 
 export interface ChartImage {
@@ -18,9 +18,10 @@ export interface ChartImage {
   readonly off?: string
 }
 
-const maxImages = 2000
-/** templates of cilium: 470 KB */
-const maxTemplateBytes = 8 * 1024 * 1024
+/** cilium names 12 */
+const maxImages = 500
+/** cilium's have 470 KB */
+const maxTemplateBytes = 2 * 1024 * 1024
 
 interface Scan {
   readonly chart: string
@@ -28,7 +29,7 @@ interface Scan {
   readonly folder: string
   readonly metadata: ChartMetadata
   readonly values: Readonly<Record<string, unknown>>
-  readonly templates: readonly Guarded[]
+  readonly templates: Guards
   /** the chart around it leaves this one out */
   readonly off: string | undefined
   readonly found: ChartImage[]
@@ -60,7 +61,10 @@ function scanChart(files: ChartFiles, at: At, depth: number): void {
   const values = withOverrides(merged, kubernetes)
   const texts = [...files].filter(([path]) => path.startsWith(`${folder}templates/`))
   if (texts.reduce((sum, [, bytes]) => sum + bytes.length, 0) > maxTemplateBytes) throw noChart(chart, 'its templates are too large')
-  const templates = texts.map(([path, bytes]) => guardsOf({ path, text: bytes.toString('utf8') }, values))
+  const templates = guardsOf(
+    texts.map(([path, bytes]) => ({ path, text: bytes.toString('utf8') })),
+    values,
+  )
   const scan: Scan = { chart, folder, metadata, values, templates, off: at.off, found }
   walk(scan, values, [])
   operatorImages(scan)
@@ -144,9 +148,11 @@ function operatorImages(scan: Scan): void {
 }
 
 function literalImages(scan: Scan): void {
-  for (const guarded of scan.templates) {
+  for (const guarded of scan.templates.files) {
+    let line = 1
+    let counted = 0
     for (const match of guarded.file.text.matchAll(/^[ \t]*(?:-[ \t]+)?image:[ \t]*(["']?)([^\s"'{}#]+)\1[ \t]*(?:#.*)?$/gm)) {
-      const line = guarded.file.text.slice(0, match.index).split('\n').length
+      for (; counted < match.index; counted++) if (guarded.file.text[counted] === '\n') line++
       add(scan, match[2] ?? '', `${guarded.file.path}:${line}`, scan.off ?? whyPlaceOff(scan.templates, guarded, match.index))
     }
   }

@@ -3,6 +3,7 @@ import { RfoError } from '../error.ts'
 import { parseReference } from '../oci/reference.ts'
 import { type ChartFiles, noChart, quoted, readChartArchive, writeChartArchive } from './chart-archive.ts'
 import { type ChartImage, chartImages } from './chart-images.ts'
+import { type PinnedArchitecture, pinnedArchitectures } from './chart-selectors.ts'
 import { type ChartMetadata, metadataOf, withRepositories, withRequirement } from './chart-yaml.ts'
 
 export interface RepackRequest {
@@ -24,6 +25,8 @@ export interface RepackedChart {
   /** Chart.yaml as it is in there */
   readonly chart: ChartMetadata
   readonly images: readonly ChartImage[]
+  /** architectures that its values pin; empty = it runs on any */
+  readonly pinned: readonly PinnedArchitecture[]
 }
 
 /** docs/decisions/0006-charts-are-repacked.md */
@@ -51,7 +54,12 @@ export async function repackChart(request: RepackRequest): Promise<RepackedChart
   files.set('Chart.yaml', withRequirement(chartFile, name, required, bundle))
   const images = chartImages(files, name, release)
   refusePinned(name, images, new Set(renames.values()))
-  return { tgz: writeChartArchive(name, files, request.epoch), chart: metadataOf(files.get('Chart.yaml') ?? chartFile, name), images }
+  return {
+    tgz: writeChartArchive(name, files, request.epoch),
+    chart: metadataOf(files.get('Chart.yaml') ?? chartFile, name),
+    images,
+    pinned: pinnedArchitectures(files, name),
+  }
 }
 
 /** The images and Chart.yaml of a chart as upstream has it. Throws RFO_PACK_CHART. */
@@ -59,7 +67,7 @@ export async function readChart(tgz: Uint8Array, name: string, kubernetes: strin
   const files: ChartFiles = await readChartArchive(tgz, name)
   const chartFile = files.get('Chart.yaml')
   if (chartFile === undefined) throw noChart(name, 'no Chart.yaml')
-  return { chart: metadataOf(chartFile, name), images: chartImages(files, name, kubernetes) }
+  return { chart: metadataOf(chartFile, name), images: chartImages(files, name, kubernetes), pinned: pinnedArchitectures(files, name) }
 }
 
 /** values.yaml of the chart and of those inside it. */

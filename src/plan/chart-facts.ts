@@ -20,22 +20,28 @@ export function kubernetesOf(version: string): string {
 /** What upstream itself got wrong, for people: nothing here changes what a platform is. */
 export type UpstreamDefect =
   | { readonly kind: 'image'; readonly chart: string; readonly reference: string; readonly where: string }
+  | { readonly kind: 'architecture'; readonly chart: string; readonly architecture: string; readonly where: string }
   | { readonly kind: 'kubernetes'; readonly chart: string; readonly range: string; readonly kubernetes: string }
 
 export interface ChartFacts {
   readonly images: readonly NamedImage[]
   /** Chart.yaml's annotation catalog.cattle.io/kube-version, a range; Rancher offers the chart within it alone */
   readonly kubeVersion?: string
+  /** architectures that its values pin: on another one its pods wait for ever */
+  readonly pinned?: readonly { readonly architecture: string; readonly where: string }[]
 }
 
-/** An image that a chart needs and no list holds for any platform; a chart that says it is not for this Kubernetes. */
+/** An image that a chart needs and no list holds for any platform; a chart that says it is not for this Kubernetes, or runs on one architecture alone. */
 export function upstreamDefects(plan: ReleasePlan, charts: Readonly<Record<string, ChartFacts>>): readonly UpstreamDefect[] {
   const held = new Set(plan.images.map((image) => image.reference))
   const kubernetes = kubernetesOf(plan.version)
-  return Object.entries(charts).flatMap(([chart, { images, kubeVersion: range }]): readonly UpstreamDefect[] => [
+  return Object.entries(charts).flatMap(([chart, { images, kubeVersion: range, pinned = [] }]): readonly UpstreamDefect[] => [
     ...images
       .filter((image) => image.off === undefined && !held.has(image.reference))
       .map(({ reference, where }) => ({ kind: 'image' as const, chart, reference, where })),
+    ...pinned
+      .filter(({ architecture }) => plan.platforms.some((platform) => platform !== `linux/${architecture}`))
+      .map(({ architecture, where }) => ({ kind: 'architecture' as const, chart, architecture, where })),
     ...(range === undefined || satisfies(kubernetes, range.replaceAll(',', ' '), { includePrerelease: true })
       ? []
       : [{ kind: 'kubernetes' as const, chart, range, kubernetes }]),

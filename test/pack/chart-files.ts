@@ -1,12 +1,12 @@
 /** Charts of the tests' own, in the shapes that RKE2's charts have; and hostile ones. */
 import { gzipSync } from 'node:zlib'
-import { type Headers, pack } from 'tar-stream'
+import { type Header, pack } from 'tar-stream'
 import type { RepackRequest } from '../../src/pack/chart.ts'
 
 export interface ChartEntry {
   readonly name: string
   readonly body?: string
-  readonly header?: Partial<Headers>
+  readonly header?: Partial<Header>
 }
 
 export const renames: ReadonlyMap<string, string> = new Map([
@@ -94,7 +94,7 @@ export const demo: readonly ChartEntry[] = [
 /** Entries as they come: owners, times and order are whatever the test says. */
 export async function tarOf(entries: readonly ChartEntry[]): Promise<Buffer> {
   const packer = pack()
-  for (const { name, body, header } of entries) packer.entry({ name, mtime: new Date(1e12), uid: 1000, ...header } as Headers, body ?? '')
+  for (const { name, body, header } of entries) packer.entry({ name, mtime: new Date(1e12), uid: 1000, ...header } as Header, body ?? '')
   packer.finalize()
   const chunks: Buffer[] = []
   for await (const chunk of packer as AsyncIterable<Buffer>) chunks.push(chunk)

@@ -105,6 +105,53 @@ describe('what a chart names', () => {
     expect(await values(text)).toEqual(expected)
   })
 
+  test.each([
+    ['made', '{{ if .Values.on }}@{{ end }}', true],
+    ['not made', '{{- if .Values.off -}}@{{- end }}', false],
+    ['else', '{{ if .Values.on }}{{ else }}@{{ end }}', false],
+    ['else if', '{{ if .Values.off }}{{ else if eq .Values.word "w" }}@{{ else }}{{ end }}', true],
+    ['after an else if that is taken', '{{ if .Values.off }}{{ else if .Values.on }}{{ else }}@{{ end }}', false],
+    ['after the end', '{{ if .Values.off }}{{ end }}@', true],
+    ['unknown conditions count as made', '{{ if and .Values.on (.Capabilities.APIVersions.Has "x") (gt 1 2) }}@{{ end }}', true],
+    ['unknown and false', '{{ if and (.Capabilities.APIVersions.Has "x") .Values.off }}@{{ end }}', false],
+    ['or, not, ne', '{{ if or .Values.off (not .Values.on) (ne .Values.word "w") }}@{{ end }}', false],
+    ['a pipeline', '{{ if .Values.off | default true }}@{{ end }}', true],
+    ['an empty list', '{{ range .Values.list }}@{{ end }}', false],
+    ['brackets in strings and comments', '{{ if .Values.on }}{{ "}}" }}{{/* {{ if .Values.off }} */}}@{{ end }}', true],
+    ['inside both', '{{ if .Values.off }}{{ if .Values.on }}@{{ end }}{{ end }}', false],
+    [
+      'a definition that nobody includes where it is made',
+      '{{ define "p" }}@{{ end }}{{ if .Values.off }}{{ include "p" . }}{{ end }}',
+      false,
+    ],
+    [
+      'definitions that include each other',
+      '{{ define "p" }}{{ include "q" . }}@{{ end }}{{ define "q" }}{{ include "p" . }}{{ end }}',
+      true,
+    ],
+    ['more ends than beginnings', '{{ end }}{{ end }}{{ else }}@', true],
+    ['an action that never ends', '@{{ if .Values.off "', true],
+  ])('guards: %s', async (_what, template, made) => {
+    const images = await imagesIn(
+      { name: 'demo/values.yaml', body: 'on: true\noff: false\nword: w\nlist: []\n' },
+      { name: 'demo/templates/literal.yaml', body: template.replace('@', '\nimage: rancher/x:1\n') },
+    )
+    expect(images.filter(({ reference }) => reference.includes('rancher/x')).map(({ off }) => off === undefined)).toEqual([made])
+  })
+
+  test('templates made to take long do not', async () => {
+    const bodies = [
+      '{{ "a" '.repeat(100_000),
+      `{{ if ${'"a" '.repeat(100_000)}`,
+      '{{ if .Values.off }}'.repeat(50_000),
+      Array.from(
+        { length: 400 },
+        (_, at) => `{{ define "d${at}" }}${[1, 2, 3].map((next) => `{{ include "d${at + next}" . }}`).join('')}\n image: x/y:1\n{{ end }}`,
+      ).join(''),
+    ]
+    for (const body of bodies) await imagesIn({ name: 'demo/templates/literal.yaml', body })
+  }, 10_000)
+
   test('a chart inside that its condition leaves out, and one that it does not', async () => {
     const sub = (name: string): ChartEntry[] => [
       { name: `demo/charts/${name}/Chart.yaml`, body: `apiVersion: v2\nname: ${name}\nversion: 1.0.0\nappVersion: v9\n` },

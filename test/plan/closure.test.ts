@@ -89,8 +89,9 @@ linux/riscv64 partial docker.io/rancher/mirrored-ingress-nginx-kube-webhook-cert
 })
 
 describe("upstream's known defects", () => {
-  test.each(cases)('$version: charts of Harvester', (each) => {
+  test.each(cases)('$version: Multus runs on amd64 alone; charts of Harvester', (each) => {
     expect(upstreamDefects(each.plan, each.facts)).toEqual([
+      { kind: 'architecture', chart: 'rke2-multus', architecture: 'amd64', where: 'values.yaml: labels.nodeSelector' },
       { kind: 'kubernetes', chart: 'harvester-cloud-provider', range: '>= 1.18.0-0 < 1.24.0-0', kubernetes: each.version.slice(1) },
       ...['attacher:v3.2.1', 'node-driver-registrar:v2.3.0', 'provisioner:v2.1.2', 'resizer:v1.2.0'].map((name) => ({
         kind: 'image',
