@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ZodType } from 'zod'
+import { RfoError } from '../error.ts'
 import { UpstreamRelease } from '../plan/component.ts'
 import { parseLock } from '../plan/lock-text.ts'
 import { counts, type LineState, type Made, madeFrom, Released, TrackPolicy, trackLines } from '../plan/policy.ts'
@@ -23,7 +24,7 @@ const folder = 'pipelines/track'
 
 /**
  * Reads pipelines/track/, pipelines/upstream/ and images.lock of `project`. `at` is in milliseconds since 1970: tags that are
- * younger are not seen, but RFO's releases are those of now. Throws RFO_RELEASE_PROJECT, RFO_PLAN_*, and what the source throws.
+ * younger are not seen, but RFO's releases are those of now. Throws RFO_RELEASE_PROJECT, RFO_RELEASE_TRACK, RFO_PLAN_*, and what the source throws.
  */
 export async function trackUpstream(request: {
   readonly project: string
@@ -42,6 +43,13 @@ export async function trackUpstream(request: {
     return version !== undefined && isOwed(version)
   }
   const { versions, odd } = readTags(await state.tags(needsDate, signal))
+  // a clone without its tags would say that nothing is due
+  if (versions.length === 0)
+    throw new RfoError('RFO_RELEASE_TRACK', 'no tag there is a version of RKE2', {
+      exit: 'usage',
+      where: state.source,
+      next: 'fetch the tags of the clone, or correct the repository in pipelines/track/policy.yaml',
+    })
   return {
     source: state.source,
     at: new Date(at).toISOString(),

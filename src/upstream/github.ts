@@ -41,6 +41,12 @@ const maxRedirects = 3
 export async function connectGitHub(options: GitHubOptions): Promise<GitHub> {
   const base = baseOf(options.url)
   const second = options.second ?? 1000
+  if (options.token !== undefined && !/^[!-~]+$/.test(options.token))
+    throw new RfoError('RFO_UPSTREAM_GITHUB', 'a token has no space, line break or other such character', {
+      exit: 'usage',
+      where: 'GITHUB_TOKEN',
+      next: 'set it anew',
+    })
   const { Octokit } = await import('octokit')
   const wait = (kind: string) => (seconds: number, _: object, __: object, tries: number) => {
     const again = tries < maxTries && seconds <= longestWait
@@ -72,7 +78,7 @@ export async function connectGitHub(options: GitHubOptions): Promise<GitHub> {
         return await abortable(work(octokit), options.signal)
       } catch (thrown) {
         options.signal?.throwIfAborted()
-        throw explained(thrown, `${base.host}: ${what}`, options.token !== undefined)
+        throw explained(thrown, `${base.host}: ${what}`, options.token)
       }
     },
   }
@@ -98,7 +104,7 @@ function fetchWith(base: URL, { env, signal, cache }: GitHubOptions): typeof fet
     const method = init?.method === 'POST' ? 'POST' : 'GET'
     const body = typeof init?.body === 'string' ? Buffer.from(init.body) : undefined
     const kept = method === 'GET' ? await cache?.read(address) : undefined
-    const answer = await followed(agents, base, {
+    const { answer, text } = await read(agents, base, {
       method,
       url: new URL(address),
       headers: {
@@ -109,7 +115,6 @@ function fetchWith(base: URL, { env, signal, cache }: GitHubOptions): typeof fet
       ...(body === undefined ? {} : { body }),
       signal,
     })
-    const text = (await readResponse(answer, maxAnswer)).toString('utf8')
     const status = answer.statusCode ?? 0
     if (status === 304 && kept !== undefined) return new Response(kept.text, { status: 200, headers: kept.headers })
     const headers = Object.fromEntries(Object.entries(answer.headers).map(([name, value]) => [name, String(value)]))
@@ -118,6 +123,20 @@ function fetchWith(base: URL, { env, signal, cache }: GitHubOptions): typeof fet
       await cache?.write({ url: address, etag, headers: { 'content-type': type, ...(link === undefined ? {} : { link }) }, text })
     }
     return new Response(status === 204 || status === 304 ? null : text, { status, headers })
+  }
+}
+
+/** octokit tries again whatever fetch throws, except what has this name: a host that does not exist, an answer without end. */
+class Final extends Error {
+  override readonly name = 'AbortError'
+}
+
+async function read(agents: Agents, base: URL, ask: Exchange): Promise<{ readonly answer: IncomingMessage; readonly text: string }> {
+  try {
+    const answer = await followed(agents, base, ask)
+    return { answer, text: (await readResponse(answer, maxAnswer)).toString('utf8') }
+  } catch (thrown) {
+    throw thrown instanceof RfoError ? new Final(thrown.message, { cause: thrown }) : thrown
   }
 }
 
@@ -148,14 +167,15 @@ function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promis
 }
 
 /** octokit's errors carry the request with its headers: nothing of them but status and message is passed on. */
-function explained(thrown: unknown, where: string, withToken: boolean): unknown {
+function explained(thrown: unknown, where: string, token: string | undefined): unknown {
   const inner = thrown instanceof Error && thrown.cause instanceof RfoError ? thrown.cause : thrown
   if (inner instanceof RfoError) return inner
   const { status, message, response } = thrown as { status?: unknown; message?: unknown; response?: unknown }
   if (typeof status !== 'number') return thrown
-  const said = String(message).slice(0, 300)
+  // a server may say what it was told
+  const said = (token === undefined ? String(message) : String(message).replaceAll(token, '***')).slice(0, 300)
   const what = response === undefined ? `no answer: ${said}` : `status ${status}: ${said}`
-  return new RfoError('RFO_UPSTREAM_GITHUB', what, { exit: 'outside', where, next: nextFor(status, withToken) })
+  return new RfoError('RFO_UPSTREAM_GITHUB', what, { exit: 'outside', where, next: nextFor(status, token !== undefined) })
 }
 
 function nextFor(status: number, withToken: boolean): string {

@@ -99,6 +99,15 @@ describe('tags', () => {
     expect(stand.asked).toHaveLength(1)
   })
 
+  test('a server that repeats the token in its answer is not repeated; a token with a line break is refused unseen', async () => {
+    stand.faults.push(once(/tags/, 404, {}, { message: `who is ${token}?` }))
+    const tags = gitHubState(await connect(), 'rancher/rke2').tags(() => false)
+    await expect(tags).rejects.toMatchObject({ message: expect.stringMatching(/who is \*\*\*\?/) })
+    const refusal = await connect({ token: `${token}\n` }).catch((thrown) => thrown)
+    expect(refusal).toMatchObject({ code: 'RFO_UPSTREAM_GITHUB', exit: 'usage', where: 'GITHUB_TOKEN' })
+    expect(refusal.line()).not.toContain(token)
+  })
+
   test('a next page at another host gets neither question nor token', async () => {
     const other = await standIn()
     stand.faults.push((_, response) => {
@@ -131,6 +140,20 @@ describe('tags', () => {
       stand.faults.push(once(/tags/, 200, {}, body))
       await expect(gitHubState(await connect(), 'rancher/rke2').tags(() => false)).rejects.toMatchObject({ exit: 'outside' })
     }
+  })
+
+  test('an answer without end is cut off, and not asked for again', async () => {
+    const started = Date.now()
+    stand.faults.push((_, response) => {
+      const block = 'x'.repeat(1024 * 1024)
+      const more = (): void => void (response.destroyed || response.write(block, () => setImmediate(more)))
+      response.writeHead(200, { 'content-type': 'application/json' })
+      more()
+      return true
+    })
+    const large = gitHubState(await connect({ second: 60_000 }), 'rancher/rke2').tags(() => false)
+    await expect(large).rejects.toMatchObject({ message: expect.stringMatching(/more than \d+ bytes/) })
+    expect(Date.now() - started).toBeLessThan(5000)
   })
 
   test('nobody there: exit 8 after retries; an interruption does not wait for them', async () => {

@@ -214,6 +214,12 @@ describe('the command', () => {
     expect(await ask(['--from', fixture, '--at', 'yesterday'])).toMatchObject({ exit: 2 })
     expect(await ask(['--from', 'https://github.com/rancher/rke2'])).toMatchObject({ exit: 2 })
     expect(await ask(['--from', 'nowhere'])).toMatchObject({ exit: 2 })
+    writeFileSync(
+      join(folder, 'none.json'),
+      '{"schema":"rfo-build.upstream-tags/1","repository":"rancher/rke2","tags":[["v1.0",null,null]]}',
+    )
+    const none = await ask(['--from', 'none.json', '--exit-code'])
+    expect(none).toMatchObject({ exit: 2, lastLine: expect.stringContaining('RFO_RELEASE_TRACK: no tag there is a version of RKE2') })
     expect(await ask(['--from', fixture], { cwd: tmpdir() })).toMatchObject({ exit: 2 })
   })
 })
