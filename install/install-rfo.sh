@@ -284,6 +284,7 @@ is_writable() {
 # What is half done lies under these names, and goes when the installer ends, however it ends.
 setup_tmp() {
   TMP_DIR=
+  STAGE=
   PARTIAL=
   trap cleanup EXIT
   trap 'exit 129' HUP
@@ -295,6 +296,7 @@ setup_tmp() {
 # shellcheck disable=SC2317,SC2329 # called by the trap
 cleanup() {
   [ -z "$TMP_DIR" ] || rm -rf "$TMP_DIR"
+  [ -z "$STAGE" ] || rm -rf "$STAGE"
   [ -z "$PARTIAL" ] || rm -f "$PARTIAL"
 }
 
@@ -452,15 +454,17 @@ is_contained() {
   ! grep -Fxvq -f "$TMP_DIR/lists/$whole.txt" "$own"
 }
 
+# Every archive lies verified beside its place before the first one takes it.
 stage_images() {
   stage_lists
   wanted_archives >"$TMP_DIR/archives" || exit 1
   tell_strangers
+  : >"$TMP_DIR/staged"
   while IFS= read -r name; do
     if is_contained "$name"; then
       info "leaving out $name: rfo-images.$SUFFIX.tar.zst holds its images"
     else
-      install_images "$name"
+      stage_image_file "$name"
     fi
   done <"$TMP_DIR/archives"
   [ "${INSTALL_RFO_IMAGE_LISTS:-}" = 1 ] || return 0
@@ -468,26 +472,37 @@ stage_images() {
     [ -f "$file" ] || continue
     name=${file##*/}
     [ "$name" != "rfo-images-all.$SUFFIX.txt" ] || continue
-    grep -Fxq -- "${name%.txt}.tar.zst" "$TMP_DIR/archives" || install_images "$name"
+    grep -Fxq -- "${name%.txt}.tar.zst" "$TMP_DIR/archives" || stage_image_file "$name"
   done
 }
 
-# Copied under a dot name, which RFO does not read, and renamed when it is right: a node never imports half an archive.
-install_images() {
+# Copied on the same file system under dot names, which RFO does not read: a node never imports half an archive.
+stage_image_file() {
   target=$IMAGES/$1
   [ ! -d "$target" ] || fatal "$(plain "$target") is a directory"
   if [ -f "$target" ] && [ ! -L "$target" ] && [ "$(sha256sum <"$target")" = "$(sum_of "$1")  -" ]; then
     info "$1 is installed already"
     return 0
   fi
-  info "installing $1 to $(plain "$IMAGES")"
-  mkdir -p "$IMAGES"
-  PARTIAL=$(mktemp "$IMAGES/.rfo-install.XXXXXXXX") || fatal "can't write to $(plain "$IMAGES")"
-  fetch "$1" "$PARTIAL"
-  verify "$1" "$PARTIAL"
-  chmod 0644 "$PARTIAL"
-  mv -f "$PARTIAL" "$target"
-  PARTIAL=
+  info "verifying $1"
+  if [ -z "$STAGE" ]; then
+    mkdir -p "$IMAGES"
+    STAGE=$(mktemp -d "$IMAGES/.rfo-install.XXXXXXXX") || fatal "can't write to $(plain "$IMAGES")"
+  fi
+  fetch "$1" "$STAGE/.$1"
+  verify "$1" "$STAGE/.$1"
+  chmod 0644 "$STAGE/.$1"
+  printf '%s\n' "$1" >>"$TMP_DIR/staged"
+}
+
+install_images() {
+  [ -s "$TMP_DIR/staged" ] || return 0
+  info "installing images to $(plain "$IMAGES")"
+  while IFS= read -r name; do
+    mv -f "$STAGE/.$name" "$IMAGES/$name"
+  done <"$TMP_DIR/staged"
+  rmdir "$STAGE"
+  STAGE=
 }
 
 tell_strangers() {
@@ -569,6 +584,7 @@ do_install() {
   check_release
   stage_tarball
   stage_images
+  install_images
   unpack_tarball
   reload_systemd
 }
