@@ -62,12 +62,17 @@ export async function repackChart(request: RepackRequest): Promise<RepackedChart
   }
 }
 
-/** The images and Chart.yaml of a chart as upstream has it. Throws RFO_PACK_CHART. */
+/** What a chart is and names, repacked or not. `kubernetes` as in a RepackRequest. Throws RFO_PACK_CHART. */
 export async function readChart(tgz: Uint8Array, name: string, kubernetes: string): Promise<Omit<RepackedChart, 'tgz'>> {
+  if (tgz.length > maxTgzBytes) throw noChart(name, `${tgz.length} bytes`)
   const files: ChartFiles = await readChartArchive(tgz, name)
   const chartFile = files.get('Chart.yaml')
   if (chartFile === undefined) throw noChart(name, 'no Chart.yaml')
-  return { chart: metadataOf(chartFile, name), images: chartImages(files, name, kubernetes), pinned: pinnedArchitectures(files, name) }
+  return {
+    chart: metadataOf(chartFile, name),
+    images: chartImages(files, name, kubernetes.replace(/-.*$/, '')),
+    pinned: pinnedArchitectures(files, name),
+  }
 }
 
 /** values.yaml of the chart and of those inside it. */

@@ -34,7 +34,7 @@ const needed = (images: readonly ChartImage[]): string[] => [
 ]
 
 async function imagesIn(...entries: readonly ChartEntry[]): Promise<readonly ChartImage[]> {
-  return (await readChart(await tgzOf(demoWith(...entries)), 'demo', '1.24.8')).images
+  return (await readChart(await tgzOf(demoWith(...entries)), 'demo', '1.24.8-rc1')).images
 }
 const values = async (text: string): Promise<string[]> =>
   needed(await imagesIn({ name: 'demo/values.yaml', body: text }, { name: 'demo/templates/literal.yaml', body: '' }))
