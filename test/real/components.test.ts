@@ -49,6 +49,7 @@ describe.skipIf(!real)('compiled from the module proxy', () => {
   let workDir: string
   let layout: LayoutStore
   let daemon: Containerd | undefined
+  let daemonDir: string | undefined
 
   beforeAll(async () => {
     // RFO_REAL_DIR keeps the caches between runs; without it every run is cold
@@ -57,10 +58,13 @@ describe.skipIf(!real)('compiled from the module proxy', () => {
     layout = await openLayout(join(workDir, 'oci'), { create: true })
     const tools = { containerd: tool('containerd'), ctr: tool('ctr'), runc: tool('runc') }
     const runs = !arm && process.getuid?.() === 0 && Object.values(tools).every(({ skip }) => !skip)
-    if (runs) daemon = await startContainerd(await mkdtemp(join(tmpdir(), 'rfo-ctr-')), tools)
+    if (!runs) return
+    daemonDir = await mkdtemp(join(tmpdir(), 'rfo-ctr-'))
+    daemon = await startContainerd(daemonDir, tools)
   })
   afterAll(async () => {
     await daemon?.stop()
+    if (daemonDir !== undefined) await rm(daemonDir, { recursive: true, force: true })
     if (env.RFO_REAL_DIR === undefined) await rm(workDir, { recursive: true, force: true })
   })
 
