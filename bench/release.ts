@@ -49,5 +49,7 @@ for (let round = 0; round < rounds; round += 1) {
 const bare = { wall: median(rows.bare.map((one) => one.wall)), cpu: Math.max(0.01, median(rows.bare.map((one) => one.cpu))) }
 for (const name of ['cold', 'noop', 'verify'] as const) {
   const [wall, cpu] = [median(rows[name].map((one) => one.wall)), median(rows[name].map((one) => one.cpu))]
-  console.log(`sandbox ${name}: ${wall.toFixed(2)} s wall (${(wall / bare.wall).toFixed(0)} bare nodes), ${cpu.toFixed(2)} s CPU (${(cpu / bare.cpu).toFixed(0)} bare nodes), ${rounds} rounds`)
+  console.log(
+    `sandbox ${name}: ${wall.toFixed(2)} s wall (${(wall / bare.wall).toFixed(0)} bare nodes), ${cpu.toFixed(2)} s CPU (${(cpu / bare.cpu).toFixed(0)} bare nodes), ${rounds} rounds`,
+  )
 }

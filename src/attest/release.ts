@@ -66,6 +66,10 @@ export const ReleaseFileEntry = z.strictObject({
   digest: DigestText,
   size: Count,
   sm3: z.string().regex(/^[0-9a-f]{64}$/),
+  unsigned: z
+    .strictObject({ digest: DigestText, size: Count })
+    .optional()
+    .describe('of an RPM: its main header and payload, which the root lists'),
 })
 
 export const ReleasePredicate = z

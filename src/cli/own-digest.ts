@@ -17,6 +17,7 @@ export function ownDigest(): Digest {
     }
   }
   walk('src')
+  walk('install')
   hash.update(readFileSync(join(root, 'package-lock.json')))
   return parseDigest(`sha256:${hash.digest('hex')}`)
 }

@@ -10,6 +10,7 @@ import type { Addresses } from '../plan/addresses.ts'
 import { listDigest } from '../plan/fingerprint.ts'
 import type { Lock } from '../plan/lock.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
+import type { ReleaseInputs } from '../release/inputs.ts'
 import type { StandInMark } from '../release/ports.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
@@ -48,7 +49,14 @@ export const release: Verb = {
     const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream), keyText)
     try {
       const plan = planOf(inputs, world.lock)
-      const made = await make(context, plan, world, (flags.text('fail') ?? 'finish') as FailureMode, await touched(stampFile, folder))
+      const made = await make(
+        context,
+        plan,
+        inputs,
+        world,
+        (flags.text('fail') ?? 'finish') as FailureMode,
+        await touched(stampFile, folder),
+      )
       await writeStamp(stampFile, folder, { inputs: asked, root: made.root, key: world.key.publicKey.fingerprint })
       return outcome(context, plan, {
         root: made.root,
@@ -126,7 +134,14 @@ function isReal(context: CliContext): boolean {
   return context.standIns !== 'all' && context.standIns.length === 0
 }
 
-async function make(context: CliContext, plan: ReleasePlan, world: World, failureMode: FailureMode, changed: readonly string[]) {
+async function make(
+  context: CliContext,
+  plan: ReleasePlan,
+  inputs: ReleaseInputs,
+  world: World,
+  failureMode: FailureMode,
+  changed: readonly string[],
+) {
   const { preflight } = await import('../release/preflight.ts')
   const { makeRelease } = await import('../release/make.ts')
   const { dropChangedBlobs } = await import('../release/repair.ts')
@@ -156,6 +171,8 @@ async function make(context: CliContext, plan: ReleasePlan, world: World, failur
       {
         plan,
         lockText: renderLock({ ...world.lock, releases: locked === undefined ? {} : { [plan.version]: locked } }),
+        bundle: inputs.bundle,
+        installer: inputs.installer,
         key: world.key,
         ...(world.mark === undefined ? {} : { mark: world.mark }),
         failureMode,

@@ -154,16 +154,3 @@ export function supportMatrix(plan: ReleasePlan, chartImages: ChartImages): read
     ...names(cloudChoices).map((name) => row('cloud', name, { cloud: name })),
   ]
 }
-
-/**
- * `platforms.txt`, one line a platform: `linux/amd64 bootable`, or `linux/riscv64 partial <reference> <needed by>; …`.
- * Neither a reference nor a needer holds a blank or a semicolon.
- */
-export function platformsText(platforms: Closure): string {
-  return (Object.entries(platforms) as [PlatformName, PlatformStatus][])
-    .map(([platform, status]) => {
-      if (status.status === 'bootable') return `${platform} bootable\n`
-      return `${platform} partial ${status.missing.map(({ reference, neededBy }) => `${reference} ${neededBy}`).join('; ')}\n`
-    })
-    .join('')
-}

@@ -6,12 +6,13 @@ import { RfoError } from '../error.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
-import { parseReference } from '../oci/reference.ts'
 import { repackChart } from '../pack/chart.ts'
 import { helmChartFile, helmChartManifest, isBootstrap } from '../pack/helm-chart.ts'
+import { imageRenames, kubernetesOf } from '../plan/chart-facts.ts'
 import type { ChartPlan, ReleasePlan } from '../plan/release-plan.ts'
 import { download } from '../source/download.ts'
 import type { ReleasePorts } from './ports.ts'
+import { by } from './root.ts'
 
 /** The largest chart of RKE2 is 105 KB; etcd, where charts end up, refuses 1.5 MiB. */
 export const maxChartBytes = 8 * 1024 * 1024
@@ -31,11 +32,6 @@ export function chartTasks(plan: ReleasePlan, ports: ReleasePorts): ChartTask[] 
 
 export function chartPath(chart: ChartPlan): string {
   return `charts/${chart.name}-${chart.version}.tgz`
-}
-
-/** `1.24.8` of `v1.24.8+rke2r1`: what the charts' kubeVersion is held against. */
-export function kubernetesOf(plan: ReleasePlan): string {
-  return plan.upstream.version.replace(/^v/, '').replace(/\+.*$/, '')
 }
 
 function fetchTask(chart: ChartPlan, ports: ReleasePorts): Task {
@@ -70,8 +66,8 @@ function fetchTask(chart: ChartPlan, ports: ReleasePorts): Task {
 }
 
 function repackTask(plan: ReleasePlan, chart: ChartPlan, fetched: Task, ports: ReleasePorts): Task {
-  const images = renames(plan)
-  const kubernetes = kubernetesOf(plan)
+  const images = [...imageRenames(plan)].sort(by(([from]) => from))
+  const kubernetes = kubernetesOf(plan.version)
   return {
     id: `chart/${chart.name}`,
     needs: { fetched },
@@ -80,7 +76,7 @@ function repackTask(plan: ReleasePlan, chart: ChartPlan, fetched: Task, ports: R
       name: chart.name,
       version: chart.version,
       kubernetes,
-      images,
+      images: images.map(([from, to]) => [from, to]),
       epoch: plan.epoch,
       encoder: `gzip ${process.versions.zlib}`,
     },
@@ -99,15 +95,6 @@ function repackTask(plan: ReleasePlan, chart: ChartPlan, fetched: Task, ports: R
       return await pushBytes(ports.store, mediaTypes.octets, packed.tgz)
     },
   }
-}
-
-/** Upstream's repository → RFO's, of the images that RFO rebuilds. */
-function renames(plan: ReleasePlan): [string, string][] {
-  return plan.images
-    .filter((image) => image.action === 'rebuild')
-    .map((image): [string, string] => [parseReference(image.upstream).repository, parseReference(image.reference).repository])
-    .filter(([from, to]) => from !== to)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
 /** The file of the runtime image through which a node gets the chart. */

@@ -103,7 +103,7 @@ async function copyManifest(
 }
 
 function sourceTask(image: ImagePlan, ports: ReleasePorts): Task {
-  const pin = sourcePin(image)
+  const pin = pinnedSource(image)
   return {
     id: `source/${image.component}`,
     needs: {},
@@ -125,7 +125,7 @@ function programsTask(
   charts: readonly ChartTask[],
   ports: ReleasePorts,
 ): Task {
-  const pin = sourcePin(image)
+  const pin = pinnedSource(image)
   const prebuilt = pin.kind === 'go-module' ? undefined : pin.prebuilt
   const { build } = image
   if (build === undefined) throw unpinned(`build of ${image.component}`)
@@ -257,8 +257,9 @@ function indexTask(plan: ReleasePlan, image: ImagePlan, platforms: ImageTasks['p
   }
 }
 
-async function withSource<T>(image: ImagePlan, ports: ReleasePorts, at: TaskRun, use: (source: OpenSource) => Promise<T>): Promise<T> {
-  const source = await openSource(sourcePin(image), {
+/** Opens a component's pinned source; the caller removes its folder. */
+export async function openPinned(image: ImagePlan, ports: ReleasePorts, at: TaskRun): Promise<OpenSource> {
+  return await openSource(pinnedSource(image), {
     env: ports.env,
     addresses: ports.addresses,
     workDir: ports.workDir,
@@ -266,6 +267,10 @@ async function withSource<T>(image: ImagePlan, ports: ReleasePorts, at: TaskRun,
     line: at.log,
     ...(image.source?.kind === 'go-module' && image.source.edit !== undefined ? { edit: image.source.edit } : {}),
   })
+}
+
+async function withSource<T>(image: ImagePlan, ports: ReleasePorts, at: TaskRun, use: (source: OpenSource) => Promise<T>): Promise<T> {
+  const source = await openPinned(image, ports, at)
   try {
     return await use(source)
   } finally {
@@ -277,7 +282,7 @@ function editOf(image: ImagePlan): Json {
   return image.source?.kind === 'go-module' && image.source.edit !== undefined ? (image.source.edit as unknown as Json) : null
 }
 
-function sourcePin(image: ImagePlan): SourcePin {
+export function pinnedSource(image: ImagePlan): SourcePin {
   const pin = image.locked?.pin
   if (pin === undefined || pin.kind === 'unresolved' || pin.kind === 'image') throw unpinned(`source of ${image.component}`)
   return pin

@@ -7,6 +7,7 @@ import { RfoError } from '../error.ts'
 import type { Digest } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import { type Bundle, parseBundle } from '../plan/bundle.ts'
 import type { Lock } from '../plan/lock.ts'
 import { emptyLock, parseLock } from '../plan/lock-text.ts'
 import { assemblePipelines, type FileText, type Pipelines } from '../plan/pipelines.ts'
@@ -19,6 +20,9 @@ export interface ReleaseInputs {
   readonly version: string
   readonly pipelines: Pipelines
   readonly lock: Lock
+  readonly bundle: Bundle
+  /** install/install-rfo.sh of this rfo-build */
+  readonly installer: string
   /** of all texts that were read; the no-op compares it */
   readonly digest: Digest
 }
@@ -44,6 +48,8 @@ export async function readInputs(
     .sort()
   if (names === undefined) throw notHere(project, 'pipelines/')
   const release = await required(project, 'pipelines/release.yaml')
+  const bundle = await required(project, 'pipelines/rfo.yaml')
+  const installer = await required(join(import.meta.dirname, '..', '..'), 'install/install-rfo.sh')
   const list = await readText(project, `pipelines/upstream/${upstream}.yaml`)
   if (list === undefined) {
     throw new RfoError('RFO_RELEASE_UPSTREAM', `nothing is recorded of ${upstream}`, {
@@ -62,8 +68,12 @@ export async function readInputs(
         ? pipelines
         : { ...pipelines, release: { ...pipelines.release, platforms: only(pipelines.release.platforms, platforms) } },
     lock,
+    bundle: parseBundle(bundle),
+    installer: installer.text,
     digest: digestOfTexts([
       release,
+      bundle,
+      installer,
       ...components,
       list,
       ...(lockText === undefined ? [] : [lockText]),

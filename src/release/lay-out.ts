@@ -20,8 +20,8 @@ import type { WorkingStore } from './ports.ts'
 export interface LayOutInput {
   readonly version: string
   readonly outDir: string
-  /** the root index: files by title */
-  readonly root: Descriptor
+  /** an index of files by title */
+  readonly files: Descriptor
   /** files beside the root: statement, bundle, signatures, by title */
   readonly beside: Descriptor
   readonly images: readonly { readonly reference: string; readonly index: Descriptor; readonly attached: Descriptor }[]
@@ -46,11 +46,11 @@ export async function layOut(input: LayOutInput, store: WorkingStore): Promise<s
 }
 
 async function writeFiles(folder: string, input: LayOutInput, store: WorkingStore): Promise<void> {
-  for (const list of [input.root, input.beside]) {
+  for (const list of [input.files, input.beside]) {
     const index = parseIndex(await readBytes(store, list))
     for (const entry of index.manifests) {
       const path = entry.annotations?.[annotationKeys.title]
-      if (path !== undefined) await copyOut(store, entry.digest, join(folder, path))
+      if (path !== undefined) await placeFile(store, entry, join(folder, path))
     }
   }
 }
@@ -73,6 +73,15 @@ async function writeLayout(folder: string, input: LayOutInput, store: WorkingSto
 async function openFolders(folder: string): Promise<void> {
   await chmod(folder, 0o755)
   for (const entry of await readdir(folder, { withFileTypes: true })) if (entry.isDirectory()) await openFolders(join(folder, entry.name))
+}
+
+/** Bytes from which on a file is linked: an archive is never written twice, a text may be. */
+const linkedFrom = 1 << 20
+
+async function placeFile(store: WorkingStore, entry: { readonly digest: Digest; readonly size: number }, path: string): Promise<void> {
+  if (entry.size >= linkedFrom) await linkOut(store, entry.digest, path)
+  else await copyOut(store, entry.digest, path)
+  if (/(^|\/)(rfo\.linux-[a-z0-9]+|[^/]+\.sh)$/.test(path)) await chmod(path, 0o755)
 }
 
 /** Small texts are copied: people edit them, and an edit must not reach the store. */

@@ -3,7 +3,7 @@
 import { RfoError } from '../error.ts'
 import type { Digest } from '../oci/digest.ts'
 import { hex } from '../oci/digest.ts'
-import { type Architecture, architectures, type PlatformName } from '../oci/platform.ts'
+import { type Architecture, architectures, type PlatformName, platformNames, platformOf } from '../oci/platform.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { by } from './root.ts'
 
@@ -59,6 +59,8 @@ export interface SummedFile {
 
 /** The platform whose file this is, by RKE2's `.linux-<arch>` in its name; undefined = of no platform. */
 export function platformOfFile(path: string): PlatformName | undefined {
+  const rpm = /^rpm\/(?:[^/]+\/)+(\w+)\/(?:Packages|repodata)\//.exec(path)?.[1]
+  if (rpm !== undefined) return platformNames.find((name) => architectures[platformOf(name).architecture].rpm === rpm)
   const found = /\.linux-([a-z0-9]+)(?:\.|$)/.exec(path)?.[1]
   return found !== undefined && found in architectures ? `linux/${found as Architecture}` : undefined
 }
@@ -82,6 +84,8 @@ export function checksumLists(platforms: readonly PlatformName[], files: readonl
 function refuseContained(paths: readonly string[]): void {
   const all = paths.join('\n')
   for (const path of paths) {
+    // the bare program's name begins the tarball's, as in RKE2's lists: whoever looks for it anchors the end
+    if (/^rfo\.linux-[a-z0-9]+$/.test(path)) continue
     if (all.indexOf(path) !== all.lastIndexOf(path)) {
       throw new RfoError('RFO_RELEASE_NAME', `file name ${path} is contained in another one of the same checksum list`, { exit: 'bug' })
     }

@@ -6,12 +6,13 @@ import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { archiveTasks } from './archive-tasks.ts'
+import { bundleTasks } from './bundle-tasks.ts'
 import { chartPath, chartTasks } from './chart-tasks.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
 import { imageTasks } from './image-tasks.ts'
 import { layOut } from './lay-out.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
-import { releaseTasks } from './release-tasks.ts'
+import { readListing, releaseTasks } from './release-tasks.ts'
 import { supportTask } from './support-task.ts'
 
 export interface MadeRelease {
@@ -28,7 +29,11 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   const evidence = evidenceTasks(request, images, ports)
   const archives = archiveTasks(request.plan, images, ports)
   const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives]
-  const { release, statement } = releaseTasks(request, evidence, files, supportTask(request.plan, charts, ports), ports)
+  const { release, statement } = releaseTasks(
+    request,
+    { evidence, files, titled: bundleTasks(request, images, ports), support: supportTask(request.plan, charts, ports) },
+    ports,
+  )
   const report = await execute([release, statement, ...evidence.map((made) => made.sign)], {
     results: results(ports.store),
     lanes: ports.lanes,
@@ -44,12 +49,12 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
     if (descriptor === undefined) throw new Error(`no result of ${task.id}`)
     return descriptor
   }
-  const root = result(release)
+  const { root } = await readListing(result(release), ports.store)
   const folder = await layOut(
     {
       version: request.plan.version,
       outDir: request.outDir,
-      root,
+      files: result(release),
       beside: result(statement),
       images: evidence.map(({ images: made, sign }) => ({
         reference: made.image.reference,

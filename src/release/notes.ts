@@ -1,5 +1,6 @@
 /** RELEASE.md and RELEASE.zh.md: what a person reads first who opens the folder. Pure text from plan and digests. */
 import type { Digest } from '../oci/digest.ts'
+import type { UpstreamDefect } from '../plan/chart-facts.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { standInsOf } from './labels.ts'
 import type { Support } from './support-task.ts'
@@ -18,6 +19,8 @@ interface Words {
   readonly bootable: string
   readonly partial: (count: number) => string
   readonly choice: string
+  readonly defects: string
+  readonly defect: (defect: UpstreamDefect) => string
   readonly unproven: string
   readonly notProven: readonly string[]
   readonly start: string
@@ -39,6 +42,13 @@ const words: Record<NotesLanguage, Words> = {
     bootable: 'bootable',
     partial: (count) => `partial: ${count} images missing`,
     choice: 'configuration',
+    defects: 'Known defects of upstream’s charts',
+    defect: (one) =>
+      one.kind === 'image'
+        ? `${one.chart} needs ${one.reference}, which no list holds (${one.where})`
+        : one.kind === 'architecture'
+          ? `${one.chart} runs on ${one.architecture} alone by its own values (${one.where})`
+          : `${one.chart} says it is for Kubernetes ${one.range}; this is ${one.kubernetes}`,
     unproven: 'Not proven',
     notProven: [
       'No cluster was started with these images: bootable means that every image which charts and static pods name is there.',
@@ -64,6 +74,13 @@ const words: Record<NotesLanguage, Words> = {
     bootable: '可启动',
     partial: (count) => `不完整：缺少 ${count} 个镜像`,
     choice: '配置',
+    defects: '上游 chart 的已知缺陷',
+    defect: (one) =>
+      one.kind === 'image'
+        ? `${one.chart} 需要 ${one.reference}，但没有任何清单包含它（${one.where}）`
+        : one.kind === 'architecture'
+          ? `${one.chart} 按其默认值只能运行在 ${one.architecture}（${one.where}）`
+          : `${one.chart} 声明只适用于 Kubernetes ${one.range}；这里是 ${one.kubernetes}`,
     unproven: '尚未证明',
     notProven: ['没有用这些镜像启动过集群：“可启动”指 chart 与静态 Pod 所引用的镜像均在清单中。', '没有评估漏洞。'],
     start: '快速开始',
@@ -102,6 +119,11 @@ export function releaseNotes(plan: ReleasePlan, digests: ReadonlyMap<string, Dig
       return `| ${kind === '' ? 'default' : `${kind}: ${choice}`} | ${cells.join(' | ')} |`
     }),
     '',
+    ...section(
+      say.defects,
+      support.defects.map((defect) => `- ${say.defect(defect)}`),
+    ).slice(1),
+    ...(support.defects.length === 0 ? [] : ['']),
     `## ${say.unproven}`,
     '',
     ...say.notProven.map((line) => `- ${line}`),

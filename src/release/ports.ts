@@ -8,6 +8,7 @@ import type { Lane } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Addresses } from '../plan/addresses.ts'
+import type { Bundle } from '../plan/bundle.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { SigningKey } from '../sign/key.ts'
 
@@ -15,6 +16,7 @@ import type { SigningKey } from '../sign/key.ts'
 export interface WorkingStore extends ContentStore {
   blobPath(digest: Digest): string
   /** Takes a stream whose digest nobody knows yet: whole or not at all. */
+  pushFile(mediaType: string, path: string, extra?: Partial<Descriptor>): Promise<Descriptor>
   pushStream(mediaType: string, body: AsyncIterable<Uint8Array>, extra?: Partial<Descriptor>): Promise<Descriptor>
 }
 
@@ -48,6 +50,10 @@ export interface ReleaseRequest {
   readonly plan: ReleasePlan
   /** images.lock of this release alone, as shipped. */
   readonly lockText: string
+  /** pipelines/rfo.yaml */
+  readonly bundle: Bundle
+  /** install/install-rfo.sh, before the version is written into it */
+  readonly installer: string
   readonly key: SigningKey
   readonly mark?: StandInMark
   readonly failureMode: 'finish' | 'stop' | 'kill'

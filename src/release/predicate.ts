@@ -15,6 +15,7 @@ export interface FileRecord {
   readonly digest: Digest
   readonly size: number
   readonly sm3: string
+  readonly unsigned?: { readonly digest: Digest; readonly size: number }
 }
 
 export interface PredicateFacts {

@@ -3,22 +3,25 @@
  * signed, what the release consists of. Edges, not list order, keep checksums behind what they sum.
  */
 import { createHash } from 'node:crypto'
-import { pushBytes, readBytes } from '../content/read.ts'
+import { pushBytes, readBytes, readJson } from '../content/read.ts'
 import type { ContentReader } from '../content/store.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { type Digest, digestOf } from '../oci/digest.ts'
+import { type Digest, digestOf, parseDigest } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
+import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
-import { platformsText } from '../pack/installer.ts'
+import { installerText, platformsText } from '../pack/installer.ts'
 import { signBlob, signStatement } from '../sign/bundle.ts'
 import { keyFingerprint } from '../sign/key.ts'
+import { bundlePrefix, unsignedDigest, unsignedSize } from './bundle-tasks.ts'
 import type { EvidenceTasks } from './evidence-tasks.ts'
+import { given } from './given.ts'
 import { checksumLists, imageLists } from './lists.ts'
 import { releaseNotes } from './notes.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { type FileRecord, releasePredicate, releaseStatement } from './predicate.ts'
-import { rootBytes, rootIndex } from './root.ts'
+import { type RootedFile, rootBytes, rootIndex } from './root.ts'
 import { platformStates, readSupport } from './support-task.ts'
 
 /** A file of the release, by its path there, and the task that gives it. */
@@ -32,28 +35,25 @@ export interface ReleaseTasks {
   readonly statement: Task
 }
 
-export function releaseTasks(
-  request: ReleaseRequest,
-  evidence: readonly EvidenceTasks[],
-  files: readonly FileTask[],
-  support: Task,
-  ports: ReleasePorts,
-): ReleaseTasks {
-  const release = rootTask(request, evidence, files, support, ports)
-  return { release, statement: statementTask(request, evidence, release, support, ports) }
+/** What a release is made of, as tasks. */
+export interface Parts {
+  readonly evidence: readonly EvidenceTasks[]
+  readonly files: readonly FileTask[]
+  /** each gives an index of titled files */
+  readonly titled: readonly Task[]
+  readonly support: Task
+}
+
+export function releaseTasks(request: ReleaseRequest, parts: Parts, ports: ReleasePorts): ReleaseTasks {
+  const release = rootTask(request, parts, ports)
+  return { release, statement: statementTask(request, parts, release, ports) }
 }
 
 export function sbomPath(component: string, platform: string): string {
   return `sbom/${component}.${platform.replace('/', '-')}.cdx.json`
 }
 
-function rootTask(
-  request: ReleaseRequest,
-  evidence: readonly EvidenceTasks[],
-  files: readonly FileTask[],
-  support: Task,
-  ports: ReleasePorts,
-): Task {
+function rootTask(request: ReleaseRequest, { evidence, files, titled, support }: Parts, ports: ReleasePorts): Task {
   const { plan } = request
   const needs: Record<string, Task> = { support }
   for (const { images, platforms } of evidence) {
@@ -61,12 +61,14 @@ function rootTask(
     for (const made of platforms) needs[sbomPath(images.image.component, made.platform)] = made.sbom
   }
   for (const { path, task } of files) needs[path] = task
+  for (const task of titled) needs[task.id] = task
   const planText = `${canonicalJson(plan as unknown as Json)}\n`
   return {
     id: 'release',
     needs,
     key: {
-      rule: 'release@2',
+      rule: 'release@3',
+      installer: digestOf(request.installer),
       plan: digestOf(planText),
       lock: digestOf(request.lockText),
       mark: request.mark === undefined ? null : { file: request.mark.file, text: request.mark.text },
@@ -82,33 +84,63 @@ function rootTask(
         { path: 'plan.json', text: planText },
         { path: 'RELEASE.md', text: releaseNotes(plan, digests, said, 'en') },
         { path: 'RELEASE.zh.md', text: releaseNotes(plan, digests, said, 'zh') },
+        { path: 'install-rfo.sh', text: installerText(request.installer, plan.version) },
         { path: 'platforms.txt', text: platformsText(plan.version, platformStates(said.platforms)) },
         ...(request.mark === undefined ? [] : [{ path: request.mark.file, text: request.mark.text }]),
       ]
-      const files = [
-        ...(await Promise.all(
-          texts.map(async ({ path, text }) => ({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) })),
-        )),
-        ...Object.entries(inputs).flatMap(([name, descriptor]) =>
-          name.startsWith('index/') || name === 'support' ? [] : [{ path: name, ...sized(descriptor) }],
-        ),
-      ]
-      const summed = await Promise.all(files.map(async (file) => ({ ...file, sm3: await sm3(ports.store, file) })))
-      const sums = checksumLists(plan.platforms, summed)
-      for (const { path, text } of sums) files.push({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) })
-      return await pushBytes(ports.store, mediaTypes.index, rootBytes(rootIndex(plan.version, images, files)))
+      const files: ListedFile[] = []
+      for (const { path, text } of texts) files.push({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) })
+      for (const [name, descriptor] of Object.entries(inputs)) {
+        if (name.startsWith('index/') || name === 'support') continue
+        if (titled.some((task) => task.id === name)) files.push(...(await titledFiles(descriptor, ports.store)))
+        else files.push({ path: name, ...sized(descriptor) })
+      }
+      const each = [...new Map(files.map((file) => [file.path, file])).values()] // specs come once a platform
+      const summed = await Promise.all(each.map(async (file) => ({ ...file, sm3: await sm3(ports.store, file) })))
+      for (const { path, text } of checksumLists(plan.platforms, summed))
+        each.push({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) })
+      const root = await pushBytes(ports.store, mediaTypes.index, rootBytes(rootIndex(plan.version, images, each)))
+      const listed = each.map(({ path, digest, size, unsigned }) => ({
+        mediaType: mediaTypes.octets,
+        digest,
+        size,
+        annotations: {
+          [annotationKeys.title]: path,
+          ...(unsigned === undefined ? {} : { [unsignedDigest]: unsigned.digest, [unsignedSize]: String(unsigned.size) }),
+        },
+      }))
+      const manifests = [{ mediaType: root.mediaType, digest: root.digest, size: root.size }, ...listed]
+      return await pushBytes(ports.store, mediaTypes.index, canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests }))
     },
   }
 }
 
+/** A file as it lies. */
+export interface ListedFile extends RootedFile {
+  readonly unsigned?: { readonly digest: Digest; readonly size: number }
+}
+
+/** What the `release` task lists: the root index, and every file of the release but for signatures and trust. */
+export async function readListing(
+  listing: Descriptor,
+  from: ContentReader,
+): Promise<{ readonly root: Descriptor; readonly files: readonly ListedFile[] }> {
+  const [root] = parseIndex(await readBytes(from, listing)).manifests
+  if (root === undefined) throw new Error('a listing begins with its root')
+  return { root, files: await titledFiles(listing, from) }
+}
+
+async function titledFiles(index: Descriptor, from: ContentReader): Promise<ListedFile[]> {
+  return parseIndex(await readBytes(from, index)).manifests.flatMap(({ digest, size, annotations }) => {
+    const path = annotations?.[annotationKeys.title]
+    if (path === undefined || path.startsWith(bundlePrefix)) return []
+    const [unsigned, bytes] = [annotations?.[unsignedDigest], annotations?.[unsignedSize]]
+    return [{ path, digest, size, ...(unsigned === undefined ? {} : { unsigned: { digest: parseDigest(unsigned), size: Number(bytes) } }) }]
+  })
+}
+
 /** Gives an index whose entries are the files beside the root: statement, bundle, trust, signatures of the checksum lists. */
-function statementTask(
-  request: ReleaseRequest,
-  evidence: readonly EvidenceTasks[],
-  release: Task,
-  support: Task,
-  ports: ReleasePorts,
-): Task {
+function statementTask(request: ReleaseRequest, { evidence, support }: Parts, release: Task, ports: ReleasePorts): Task {
   const { key, plan, mark } = request
   const needs: Record<string, Task> = { release, support }
   for (const { images, platforms } of evidence) {
@@ -119,18 +151,13 @@ function statementTask(
   return {
     id: 'statement',
     needs,
-    key: { rule: 'statement@1', key: fingerprint, mark: mark === undefined ? null : mark.keyFingerprint },
+    key: { rule: 'statement@2', key: fingerprint, mark: mark === undefined ? null : mark.keyFingerprint },
     lane: 'cpu',
     async run(inputs) {
-      const root = inputs['release']
-      if (root === undefined) throw new Error('the engine gives every need')
-      const index = JSON.parse(Buffer.from(await readBytes(ports.store, root)).toString('utf8')) as RootIndex
+      const { root, files: listed } = await readListing(given(inputs['release']), ports.store)
+      const index = await readJson(ports.store, root)
       const files: FileRecord[] = []
-      for (const entry of index.manifests) {
-        const path = entry.annotations?.[annotationKeys.title]
-        if (path === undefined) continue
-        files.push({ path, digest: entry.digest, size: entry.size, sm3: await sm3(ports.store, entry) })
-      }
+      for (const file of listed) files.push({ ...file, sm3: await sm3(ports.store, file) })
       const beside: { path: string; text: string | Uint8Array }[] = [{ path: 'trust/cosign.pub', text: key.publicKey.pem }]
       for (const { path, text } of beside) {
         const descriptor = await pushBytes(ports.store, mediaTypes.octets, text)
@@ -138,7 +165,7 @@ function statementTask(
       }
       const predicate = releasePredicate({
         plan,
-        root: { digest: root.digest, index: index as unknown as Json },
+        root: { digest: root.digest, index: index as Json },
         files,
         inputs,
         support: (await readSupport(inputs['support'], ports.store)).platforms,
@@ -164,18 +191,9 @@ function statementTask(
   }
 }
 
-interface RootIndex {
-  readonly manifests: readonly {
-    readonly digest: Digest
-    readonly size: number
-    readonly mediaType: string
-    readonly annotations?: Readonly<Record<string, string>>
-  }[]
-}
-
 function sized(descriptor: Descriptor | undefined): { digest: Digest; size: number } {
-  if (descriptor === undefined) throw new Error('the engine gives every need')
-  return { digest: descriptor.digest, size: descriptor.size }
+  const { digest, size } = given(descriptor)
+  return { digest, size }
 }
 
 /** SM3 (GB/T 32905) of a blob, streamed. */

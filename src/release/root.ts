@@ -18,6 +18,8 @@ export interface RootedFile {
   readonly path: string
   readonly digest: Digest
   readonly size: number
+  /** of a file with a signature inside: what of it no signature changes stands in the root instead */
+  readonly unsigned?: { readonly digest: Digest; readonly size: number } | undefined
 }
 
 export const releaseArtifactType = 'application/vnd.rfo.release.v1'
@@ -37,8 +39,8 @@ export function rootIndex(version: string, images: readonly RootedImage[], files
       })),
       ...[...files].sort(by((file) => file.path)).map((file) => ({
         mediaType: mediaTypes.octets,
-        digest: file.digest,
-        size: file.size,
+        digest: file.unsigned?.digest ?? file.digest,
+        size: file.unsigned?.size ?? file.size,
         annotations: { [annotationKeys.title]: file.path },
       })),
     ],

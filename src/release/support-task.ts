@@ -9,17 +9,10 @@ import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { readChart } from '../pack/chart.ts'
 import type { PlatformState } from '../pack/installer.ts'
-import {
-  type Closure,
-  closure,
-  defaultChoices,
-  type NamedImage,
-  type PlatformStatus,
-  type SupportRow,
-  supportMatrix,
-} from '../plan/closure.ts'
+import { type ChartFacts, kubernetesOf, type UpstreamDefect, upstreamDefects } from '../plan/chart-facts.ts'
+import { type Closure, closure, defaultChoices, type PlatformStatus, type SupportRow, supportMatrix } from '../plan/closure.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
-import { type ChartTask, kubernetesOf, maxChartBytes } from './chart-tasks.ts'
+import { type ChartTask, maxChartBytes } from './chart-tasks.ts'
 import { given } from './given.ts'
 import type { ReleasePorts } from './ports.ts'
 
@@ -28,21 +21,27 @@ export interface Support {
   readonly platforms: Closure
   /** the default configuration with one choice changed at a time */
   readonly matrix: readonly SupportRow[]
+  /** what upstream's charts get wrong */
+  readonly defects: readonly UpstreamDefect[]
 }
 
 export function supportTask(plan: ReleasePlan, charts: readonly ChartTask[], ports: ReleasePorts): Task {
   return {
     id: 'support',
     needs: Object.fromEntries(charts.map(({ chart, task }) => [chart.name, task])),
-    key: { rule: 'support@1', plan: digestOf(canonicalJson(plan as unknown as Json)) },
+    key: { rule: 'support@2', plan: digestOf(canonicalJson(plan as unknown as Json)) },
     lane: 'cpu',
     async run(inputs) {
-      const named: Record<string, readonly NamedImage[]> = {}
+      const facts: Record<string, ChartFacts> = {}
       for (const { chart } of charts) {
         const tgz = await readBytes(ports.store, given(inputs[chart.name]), maxChartBytes)
-        named[chart.name] = (await readChart(tgz, chart.name, kubernetesOf(plan))).images
+        const { chart: about, images, pinned } = await readChart(tgz, chart.name, kubernetesOf(plan.version))
+        const kubeVersion = about.annotations?.['catalog.cattle.io/kube-version']
+        facts[chart.name] = { images, pinned, ...(kubeVersion === undefined ? {} : { kubeVersion }) }
       }
+      const named = Object.fromEntries(Object.entries(facts).map(([name, { images }]) => [name, images]))
       const support: Support = {
+        defects: upstreamDefects(plan, facts),
         platforms: closure({ plan, chartImages: named, choices: defaultChoices }),
         matrix: supportMatrix(plan, named),
       }

@@ -43,6 +43,9 @@ export async function extractTar(file: string, into: string, limits: ExtractLimi
     throw new RfoError(system ? 'RFO_SOURCE_WRITE' : 'RFO_SOURCE_ARCHIVE', `can't unpack ${file}: ${(thrown as Error).message}`, {
       exit: system ? 'machine' : 'untrusted',
       cause: thrown,
+      next: system
+        ? 'free some room or fix the permission, then run the same command again'
+        : 'do not use this source; compare it with where it was published',
     })
   }
 }

@@ -25,6 +25,10 @@ const release = {
     },
   ],
   files: [{ path: 'rfo-images.linux-amd64.tar.zst', digest, size: 1, sm3: '0'.repeat(64) }],
+  support: {
+    'linux/amd64': { status: 'bootable' },
+    'linux/riscv64': { status: 'partial', missing: [{ reference: 'docker.io/x/y:v1', neededBy: 'rke2-canal', reason: 'nobody makes it' }] },
+  },
   standIns: [{ what: 'base linux/amd64', standsFor: 'docker.io/openeuler/openeuler' }],
 }
 const image = release.images[0]
@@ -45,6 +49,7 @@ describe('the release predicate', () => {
       'unsupported without a reason',
       { ...release, images: [{ ...image, platforms: { ...image?.platforms, 'linux/riscv64': { status: 'unsupported' } } }] },
     ],
+    ['silence about what a platform supports', { ...release, support: { 'linux/amd64': { status: 'bootable' } } }],
     ['an image twice', { ...release, images: [image, image] }],
     ['a file twice', { ...release, files: [release.files[0], release.files[0]] }],
     ...['../x', '/etc/x', 'a//b', 'a/./b', 'a\\b', 'a\nb', '', 'a/'].map(

@@ -52,7 +52,17 @@ describe('checksum lists', () => {
   })
 
   test('a name that contains another is refused: installers grep', () => {
-    expect(() => checksumLists(['linux/amd64'], [file('rfo.linux-amd64'), file('rfo.linux-amd64.tar.gz')])).toThrow(/contained/)
+    expect(() => checksumLists(['linux/amd64'], [file('images.lock'), file('old/images.lock')])).toThrow(/contained/)
+  })
+
+  test('the bare program alone begins another name, as in RKE2’s lists, whose own greps still find one line each', () => {
+    const [list] = checksumLists(
+      ['linux/amd64'],
+      ['rfo.linux-amd64', 'rfo.linux-amd64.tar.gz', 'rfo-images.linux-amd64.tar.zst', 'rfo-images-core.linux-amd64.tar.zst'].map(file),
+    )
+    const grep = (pattern: RegExp): number => (list?.text ?? '').split('\n').filter((line) => pattern.test(line)).length
+    // install.sh greps "rke2.${SUFFIX}.tar.gz" and "rke2-images.${SUFFIX}.tar.zst", unanchored; rke2-upgrade "rke2.linux-$ARCH$"
+    expect([grep(/rfo.linux-amd64.tar.gz/), grep(/rfo-images.linux-amd64.tar.zst/), grep(/rfo.linux-amd64$/)]).toEqual([1, 1, 1])
   })
 
   test('the platform is read from RKE2’s form alone', () => {

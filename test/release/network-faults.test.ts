@@ -45,6 +45,8 @@ async function make(name: string, addresses: Sandbox['addresses']): Promise<Made
       plan,
       lockText: renderLock(sandbox.lock),
       key: readSigningKey(sandbox.key.privatePem),
+      bundle: inputs.bundle,
+      installer: inputs.installer,
       failureMode: 'finish',
       outDir: join(folder, 'dist'),
       toolVersion: '0',

@@ -25,7 +25,7 @@ export interface Project {
 export async function smallProject(): Promise<Project> {
   const folder = await mkdtemp(join(tmpdir(), 'rfo-project-'))
   await mkdir(join(folder, 'pipelines', 'upstream'), { recursive: true })
-  await cp(join(root, 'pipelines', 'release.yaml'), join(folder, 'pipelines', 'release.yaml'))
+  for (const name of ['release.yaml', 'rfo.yaml']) await cp(join(root, 'pipelines', name), join(folder, 'pipelines', name))
   const list = 'pipelines/upstream/v1.24.8+rke2r1.yaml'
   const upstream = parse(await readFile(join(root, list), 'utf8')) as { groups: Record<string, string[]>; charts: { name: string }[] }
   for (const [group, references] of Object.entries(upstream.groups)) {

@@ -1,7 +1,11 @@
 /** Every file that the statement lists, hashed once; everything else must be a file that no list can cover. */
+import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import type { ReleaseFileEntry, ReleasePredicate } from '../../attest/release.ts'
-import type { RfoError } from '../../error.ts'
+import type { ContentReader } from '../../content/store.ts'
+import { type RfoError, toRfoError } from '../../error.ts'
+import { mediaTypes } from '../../oci/mediatype.ts'
+import { rpmExtent } from '../../rpm/extent.ts'
 import { checksumLists } from '../lists.ts'
 import { isRooted } from '../root.ts'
 import { untrusted } from './finding.ts'
@@ -21,6 +25,7 @@ export async function verifyFiles(folder: string, predicate: ReleasePredicate, p
       continue
     }
     const found = await hashFile(join(folder, file.path), true)
+    findings.push(...(await unsignedFindings(folder, file)))
     if (found.size !== file.size)
       findings.push(untrusted('RFO_VERIFY_FILE', `${found.size} bytes, the statement says ${file.size}`, file.path))
     else if (found.digest !== file.digest)
@@ -29,6 +34,31 @@ export async function verifyFiles(folder: string, predicate: ReleasePredicate, p
       findings.push(untrusted('RFO_VERIFY_FILE', `its SM3 is ${found.sm3}, the statement says ${file.sm3}`, file.path))
   }
   return findings
+}
+
+/** What of an RPM no signature changes is what the root lists: it is read out of the file, not believed. */
+async function unsignedFindings(folder: string, file: ReleaseFileEntry): Promise<RfoError[]> {
+  if (file.unsigned === undefined) return []
+  try {
+    const { unsigned, unsignedSize } = await rpmExtent(
+      { mediaType: mediaTypes.octets, digest: file.digest, size: file.size },
+      fileReader(join(folder, file.path)),
+    )
+    if (unsigned === file.unsigned.digest && unsignedSize === file.unsigned.size) return []
+    return [untrusted('RFO_VERIFY_RPM', `its header and payload are ${unsigned}, the statement says ${file.unsigned.digest}`, file.path)]
+  } catch (thrown) {
+    return [toRfoError(thrown).at(file.path)]
+  }
+}
+
+/** One file as a reader of content; its digest has been checked by whoever hashed it. */
+function fileReader(path: string): ContentReader {
+  return {
+    fetch: () => createReadStream(path, { highWaterMark: 1 << 20 }),
+    exists: () => Promise.resolve(true),
+    resolve: () => Promise.resolve(undefined),
+    referrers: () => Promise.resolve([]),
+  }
 }
 
 export function checksumPaths(predicate: ReleasePredicate): string[] {

@@ -1,0 +1,184 @@
+/** What installs RFO on a host: the program, the release tarball around it, and the packages made of the tarball's files. */
+import { rm } from 'node:fs/promises'
+import { prebuiltPrograms } from '../build/prebuilt.ts'
+import { pushBytes, readBytes } from '../content/read.ts'
+import { RfoError } from '../error.ts'
+import type { Task } from '../graph/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { canonicalJson, type Json } from '../oci/json.ts'
+import { parseIndex } from '../oci/manifest.ts'
+import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import { bundleTexts, releaseTarball, tarballEncoder, tarballName } from '../pack/tarball.ts'
+import type { ImagePlan } from '../plan/release-plan.ts'
+import { minorLine, parseVersion } from '../plan/version.ts'
+import { specFiles, writeRepository } from '../rpm/make.ts'
+import { payloadEncoder } from '../rpm/payload.ts'
+import { rfoPackages } from '../rpm/rfo.ts'
+import { given } from './given.ts'
+import { type ImageTasks, openPinned, pinnedSource } from './image-tasks.ts'
+import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+
+/** Where packages of a finished release go; a candidate's go to `testing`, as RKE2's do. */
+const channel = 'stable'
+/** RPM's release of the first packages of a version. */
+const rpmRelease = '1'
+
+/** Tasks that give an index of titled files each: all of them are files of the release. */
+export function bundleTasks(request: ReleaseRequest, made: readonly ImageTasks[], ports: ReleasePorts): Task[] {
+  const images = made.find(({ image }) => image.component === request.bundle.sourceOf)
+  if (images?.source === undefined) {
+    throw new RfoError('RFO_RELEASE_BUNDLE', `no component ${request.bundle.sourceOf} with a source`, {
+      exit: 'usage',
+      where: 'pipelines/rfo.yaml',
+      next: 'name the component whose source holds the scripts and units',
+    })
+  }
+  const { image, source } = images
+  return images.platforms.flatMap(({ platform }) => {
+    const tarball = tarballTask(request, image, platform, source, ports)
+    return [tarball, packagesTask(request, platform, tarball, ports)]
+  })
+}
+
+/** Gives the program and the tarball; the tarball's own files come behind them, titled `bundle:<path>`. */
+function tarballTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformName, source: Task, ports: ReleasePorts): Task {
+  const { bundle, plan } = request
+  const pin = pinnedSource(image)
+  const prebuilt = pin.kind === 'go-module' ? undefined : pin.prebuilt
+  const names = tarballName(platform)
+  return {
+    id: `tarball/${platform}`,
+    needs: { source },
+    key: {
+      rule: 'tarball@1',
+      bundle: bundle as unknown as Json,
+      pin: pin as unknown as Json,
+      platform,
+      epoch: plan.epoch,
+      encoder: tarballEncoder,
+    },
+    lane: 'cpu',
+    async run(_inputs, at) {
+      if (prebuilt === undefined) {
+        throw new RfoError(
+          'RFO_RELEASE_RECIPE',
+          `${bundle.program.path} is compiled out of ${image.component}'s source, which no builder here can`,
+          {
+            exit: 'build',
+            next: 'add --stand-in git',
+          },
+        )
+      }
+      const opened = await openPinned(image, ports, at)
+      try {
+        const [program] = await prebuiltPrograms({ source: opened, prebuilt, outputs: [`/${bundle.program.path}`], platform })
+        if (program === undefined) throw new Error('one output, one program')
+        const binary = await ports.store.pushFile(mediaTypes.octets, program.file)
+        const { tarball, files } = await releaseTarball(
+          { platform, program: binary, source: opened, bundle, epoch: plan.epoch },
+          ports.store,
+          at.signal,
+        )
+        const texts = await bundleTexts(bundle, opened)
+        for (const text of texts) await pushBytes(ports.store, mediaTypes.octets, text.bytes)
+        return await pushTitled(ports, [
+          [names.program, binary],
+          [names.tarball, tarball],
+          ...files.map((file): [string, Descriptor] => [
+            `${bundlePrefix}${file.path}`,
+            { mediaType: mediaTypes.octets, digest: file.digest, size: file.size },
+          ]),
+        ])
+      } finally {
+        await rm(opened.dir, { recursive: true, force: true })
+      }
+    },
+  }
+}
+
+function packagesTask(request: ReleaseRequest, platform: PlatformName, tarball: Task, ports: ReleasePorts): Task {
+  const { plan } = request
+  const version = parseVersion(plan.version)
+  const place = { channel, minor: minorLine(version).replace(/^v/, ''), os: osOf(request, platform) }
+  const tarballs = Object.fromEntries(plan.platforms.map((each) => [each, tarballName(each).tarball]))
+  const packager = `${plan.vendor} <${plan.url}>`
+  return {
+    id: `rpm/${platform}`,
+    needs: { tarball },
+    key: {
+      rule: 'rpm@1',
+      place,
+      tarballs,
+      packager,
+      platform,
+      version: plan.version,
+      url: plan.url,
+      vendor: plan.vendor,
+      epoch: plan.epoch,
+      encoder: payloadEncoder,
+    },
+    lane: 'cpu',
+    async run(inputs, at) {
+      const entries = parseIndex(await readBytes(ports.store, given(inputs['tarball']))).manifests
+      const bundle = new Map<string, { readonly content: Descriptor }>()
+      for (const { annotations, ...content } of entries) {
+        const title = annotations?.[annotationKeys.title] ?? ''
+        if (title.startsWith(bundlePrefix)) bundle.set(title.slice(bundlePrefix.length), { content })
+      }
+      const input = {
+        version,
+        release: rpmRelease,
+        platform,
+        bundle,
+        tarballs,
+        vendor: plan.vendor,
+        url: plan.url,
+        packager,
+        epoch: plan.epoch,
+      }
+      const packages = await rfoPackages(input, ports.store)
+      const [first, ...others] = packages
+      if (first === undefined) throw new Error('three packages')
+      const written = await writeRepository([first, ...others], place, ports.store, {
+        epoch: plan.epoch,
+        compression: 'gzip',
+        workDir: ports.workDir,
+        signal: at.signal,
+      })
+      const files: [string, Descriptor][] = written.map(({ path, content, unsigned }) => [
+        path,
+        unsigned === undefined
+          ? content
+          : { ...content, annotations: { [unsignedDigest]: unsigned.digest, [unsignedSize]: String(unsigned.size) } },
+      ])
+      for (const { path, text } of specFiles(packages)) files.push([path, await pushBytes(ports.store, mediaTypes.octets, text)])
+      return await pushTitled(ports, files)
+    },
+  }
+}
+
+/** `22.03-LTS` of `openEuler 22.03-LTS`. */
+function osOf(request: ReleaseRequest, platform: PlatformName): string {
+  return (request.plan.bases[platform]?.name ?? '').replace(/^openEuler /, '')
+}
+
+/** A file of a bundle, for packages; no file of the release. */
+export const bundlePrefix = 'bundle:'
+/** Annotations of an RPM: what of it no signature changes. */
+export const unsignedDigest = 'io.rfolabs.rpm.unsigned.digest'
+export const unsignedSize = 'io.rfolabs.rpm.unsigned.size'
+
+async function pushTitled(ports: ReleasePorts, files: readonly (readonly [title: string, descriptor: Descriptor])[]): Promise<Descriptor> {
+  const manifests = files.map(([title, { mediaType, digest, size, annotations }]) => ({
+    mediaType,
+    digest,
+    size,
+    annotations: { ...annotations, [annotationKeys.title]: title },
+  }))
+  return await pushBytes(
+    ports.store,
+    mediaTypes.index,
+    canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: manifests as unknown as Json }),
+  )
+}
