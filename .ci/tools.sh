@@ -6,7 +6,7 @@ set -euo pipefail
 tools="${RFO_TOOLS:-$HOME/.cache/rfo-build/tools}"
 mkdir -p "$tools"
 
-apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm zstd openssl shellcheck umoci)
+apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm dnf createrepo-c python3-rpm gnupg zstd pigz openssl shellcheck umoci)
 missing=()
 for package in "${apt_packages[@]}"; do
   dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
@@ -23,6 +23,7 @@ crane    github.com/google/go-containerregistry/cmd/crane      v0.22.1
 oras     oras.land/oras/cmd/oras                               v1.3.6
 cosign3  github.com/sigstore/cosign/v3/cmd/cosign              v3.1.3
 cosign2  github.com/sigstore/cosign/v2/cmd/cosign              v2.6.5
+helm     helm.sh/helm/v3/cmd/helm                              v3.22.0
 act      github.com/nektos/act                                 v0.2.89
 '
 while read -r name path version; do

@@ -1,0 +1,165 @@
+/** What a release packs, taken out of its folder by those who will: the installer on a host, containerd, rpm, dnf, helm, tar, zstd. */
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ReleasePredicate } from '../../src/attest/release.ts'
+import { type Containerd, startContainerd } from '../build/containerd.ts'
+import { hostTool, onHost } from '../pack/host.ts'
+import { tool } from '../tools.ts'
+import { type Project, type Ran, run, smallProject, version } from './project.ts'
+
+let project: Project
+let made: string
+let scratch: string
+let predicate: ReleasePredicate
+
+beforeAll(async () => {
+  project = await smallProject()
+  expect((await run(project.folder, ['release', version, '--sandbox', '--progress', 'none'])).code).toBe(0)
+  made = join(project.folder, 'dist', version)
+  scratch = await mkdtemp(join(tmpdir(), 'rfo-packed-'))
+  predicate = (JSON.parse(await readFile(join(made, 'evidence/release.json'), 'utf8')) as { predicate: ReleasePredicate }).predicate
+})
+afterAll(async () => {
+  await project.remove()
+  await rm(scratch, { recursive: true, force: true })
+})
+
+function call(program: string, argv: readonly string[], cwd = made): Promise<Ran> {
+  return new Promise((resolve) => {
+    const env = { PATH: process.env.PATH ?? '', HOME: scratch }
+    const child = execFile(program, argv, { cwd, env, maxBuffer: 1 << 26 }, (_error, stdout, stderr) =>
+      resolve({ code: child.exitCode, stdout, stderr }),
+    )
+  })
+}
+
+const filesBelow = async (folder: string, end: string): Promise<string[]> =>
+  (await readdir(join(made, folder), { recursive: true })).filter((path) => path.endsWith(end)).map((path) => join(folder, path))
+
+describe('the tarball', () => {
+  const tar = tool('tar')
+  test.skipIf(tar.skip)('holds RKE2’s nine files under RFO’s names, and the program is the one beside it', async () => {
+    for (const arch of ['amd64', 'arm64', 'riscv64']) {
+      const listed = await call(tar.path, ['-tzf', `rfo.linux-${arch}.tar.gz`])
+      expect(listed.stdout.trim().split('\n')).toEqual([
+        'bin/rfo',
+        'bin/rfo-killall.sh',
+        'bin/rfo-uninstall.sh',
+        'lib/systemd/system/rfo-agent.env',
+        'lib/systemd/system/rfo-agent.service',
+        'lib/systemd/system/rfo-server.env',
+        'lib/systemd/system/rfo-server.service',
+        'share/rfo/LICENSE.txt',
+        'share/rfo/rfo-cis-sysctl.conf',
+      ])
+    }
+    await mkdir(join(scratch, 'tar'))
+    expect((await call(tar.path, ['-xzf', 'rfo.linux-amd64.tar.gz', '-C', join(scratch, 'tar')])).code).toBe(0)
+    expect((await readFile(join(scratch, 'tar/bin/rfo'))).equals(await readFile(join(made, 'rfo.linux-amd64')))).toBe(true)
+  })
+})
+
+const host = await hostTool()
+describe.skipIf(host.skip)('the installer', () => {
+  test('installs this very release from its folder once its sandbox is allowed by name, and refuses it otherwise', async () => {
+    const env = { INSTALL_RFO_ARTIFACT_PATH: '/mnt/release', INSTALL_RFO_KEY: '/mnt/release/trust/cosign.pub' }
+    const refused = await onHost({ release: made, env, command: '$SHELL /mnt/release/install-rfo.sh' })
+    expect(refused.status).not.toBe(0)
+    expect(refused.stderr).toMatch(/sandbox/i)
+    const allowed = { ...env, INSTALL_RFO_ALLOW_SANDBOX: version, INSTALL_RFO_ALLOW_PARTIAL: 'linux/amd64' }
+    const done = await onHost({
+      release: made,
+      env: allowed,
+      command: '$SHELL /mnt/release/install-rfo.sh',
+      after: '/usr/local/bin/rfo; ls /var/lib/rancher/rfo/agent/images',
+    })
+    expect([done.status, done.stderr]).toEqual([0, expect.any(String)])
+    expect(done.stdout).toContain('[INFO]  verifying tarball')
+    expect(done.after).toContain('rfo ') // the program that was installed says who it is
+    expect(done.after).toContain('rfo-images.linux-amd64.tar.zst')
+  })
+})
+
+const [containerd, ctr, runc, zstd] = [tool('containerd'), tool('ctr'), tool('runc'), tool('zstd')]
+const root = process.getuid?.() === 0
+describe.skipIf(containerd.skip || ctr.skip || runc.skip || zstd.skip || !root)('the archives', () => {
+  let daemon: Containerd
+  beforeAll(async () => {
+    daemon = await startContainerd(join(scratch, 'containerd'), { containerd, ctr, runc })
+  })
+  afterAll(() => daemon.stop())
+
+  test('containerd imports them, and the digests on the node are the signed ones', async () => {
+    const archive = join(scratch, 'images.tar')
+    expect((await call(zstd.path, ['-d', '-q', '-o', archive, 'rfo-images.linux-amd64.tar.zst'])).code).toBe(0)
+    await daemon.ctr('images', 'import', '--no-unpack', archive)
+    const listed = (await daemon.ctr('images', 'ls')).split('\n')
+    const names = (await readFile(join(made, 'rfo-images.linux-amd64.txt'), 'utf8')).trim().split('\n')
+    for (const name of names) {
+      const image = predicate.images.find((one) => one.reference === name)
+      const signed = image?.platforms['linux/amd64']
+      expect(listed.find((line) => line.startsWith(`${name} `))).toContain(signed?.status === 'made' ? signed.digest : 'nothing')
+    }
+  })
+})
+
+describe('the packages', () => {
+  const rpm = tool('rpm')
+  test.skipIf(rpm.skip)('rpm finds their digests right, for three architectures', async () => {
+    const packages = await filesBelow('rpm', '.rpm')
+    expect(packages.length).toBe(9)
+    const ran = await call(rpm.path, ['-K', '--nosignature', ...packages])
+    expect([
+      ran.code,
+      ran.stdout
+        .trim()
+        .split('\n')
+        .every((line) => line.endsWith('digests OK')),
+    ]).toEqual([0, true])
+  })
+
+  const dnf = tool('dnf')
+  test.skipIf(dnf.skip)('dnf reads the repository of each architecture', async () => {
+    for (const [arch, os] of [
+      ['x86_64', '22.03-LTS'],
+      ['aarch64', '22.03-LTS'],
+      ['riscv64', '24.03-LTS'],
+    ] as const) {
+      const url = `file://${join(made, 'rpm/stable/1.24/openeuler', os, arch)}`
+      const ran = await call(dnf.path, [
+        '--repofrompath',
+        `rfo,${url}`,
+        '--repoid',
+        'rfo',
+        '--forcearch',
+        arch,
+        '--releasever',
+        '1',
+        '--setopt',
+        `cachedir=${join(scratch, 'dnf', arch)}`,
+        '-q',
+        'repoquery',
+        '--qf',
+        '%{name}-%{version}-%{release}.%{arch}',
+      ])
+      expect(ran.stdout.trim().split('\n').sort()).toEqual(
+        ['agent', 'common', 'server'].map((name) => `rfo-${name}-1.24.8~rfor1-1.${arch}`),
+      )
+    }
+  })
+})
+
+describe('the charts', () => {
+  const helm = tool('helm')
+  test.skipIf(helm.skip)('helm reads them; the images that RFO rebuilds have its names', async () => {
+    const [chart = ''] = await filesBelow('charts', '.tgz')
+    const shown = await call(helm.path, ['show', 'all', chart])
+    expect([shown.code, shown.stderr]).toEqual([0, ''])
+    expect(shown.stdout).toContain('>= v1.24.8')
+    expect(shown.stdout).toContain('rfolabs/hardened-coredns')
+    expect(shown.stdout).not.toContain('rancher/hardened-coredns')
+  })
+})
