@@ -113,7 +113,7 @@ async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, lis
   return {
     lock: sandbox.lock,
     addresses: { ...mirrorsOf(context.env), ...sandbox.addresses },
-    env: besideProxy(context.env),
+    env: besideProxy(forChildren(context.env)),
     key: keyText === undefined ? own : readSigningKey(keyText, context.keyPassword),
     mark: {
       file: 'SANDBOX',
@@ -122,6 +122,13 @@ async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, lis
     },
     close: () => sandbox.close(),
   }
+}
+
+/** What no compiler and no git needs to know: it leaves the environment before the first child starts. */
+const secretNames: readonly string[] = ['RFO_SIGN_KEY', 'RFO_KEY_PASSWORD', 'COSIGN_PASSWORD', 'GITHUB_TOKEN', 'GH_TOKEN']
+
+function forChildren(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !secretNames.includes(name)))
 }
 
 /** A proxy doesn't reach this machine's loopback. */

@@ -157,28 +157,36 @@ function programsTask(
     lane: 'cpu',
     run: (inputs, at) =>
       withSource(image, ports, at, async (opened) => {
-        const programs =
-          prebuilt !== undefined
-            ? await prebuiltPrograms({ source: opened, prebuilt, outputs: outputsOf(image), platform })
-            : build.kind === 'go'
-              ? (
-                  await compileGo({
-                    source: opened,
-                    build,
-                    platform,
-                    env: ports.env,
-                    workDir: ports.workDir,
-                    signal: at.signal,
-                    line: at.log,
-                  })
-                ).programs
-              : []
-        const entries = programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
-        const carried = await Promise.all(charts.map(({ chart }) => chartFile(chart, given(inputs[`chart/${chart.name}`]), ports.store)))
-        const files = [...(await fileEntries(image, opened)), ...carried.map((file): LayerEntry => ({ ...file, mode: 0o644 }))]
-        return await writeLayerTar([...entries, ...files], ports.store, plan.epoch)
+        const made = await programsOf(image, platform, opened, prebuilt, ports, at)
+        try {
+          const entries = made.programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
+          const carried = await Promise.all(charts.map(({ chart }) => chartFile(chart, given(inputs[`chart/${chart.name}`]), ports.store)))
+          const files = [...(await fileEntries(image, opened)), ...carried.map((file): LayerEntry => ({ ...file, mode: 0o644 }))]
+          return await writeLayerTar([...entries, ...files], ports.store, plan.epoch)
+        } finally {
+          if (made.dir !== undefined) await rm(made.dir, { recursive: true, force: true })
+        }
       }),
   }
+}
+
+interface MadePrograms {
+  readonly programs: readonly { readonly path: string; readonly file: string }[]
+  /** to be removed; absent = they lie in the source */
+  readonly dir?: string
+}
+
+async function programsOf(
+  image: ImagePlan,
+  platform: PlatformName,
+  source: OpenSource,
+  prebuilt: string | undefined,
+  ports: ReleasePorts,
+  at: TaskRun,
+): Promise<MadePrograms> {
+  if (prebuilt !== undefined) return { programs: await prebuiltPrograms({ source, prebuilt, outputs: outputsOf(image), platform }) }
+  if (image.build?.kind !== 'go') return { programs: [] }
+  return await compileGo({ source, build: image.build, platform, env: ports.env, workDir: ports.workDir, signal: at.signal, line: at.log })
 }
 
 /** Files that nothing compiles: written in the pipeline, or taken from the source as they lie there. */

@@ -4,10 +4,13 @@ import { run } from './ports.ts'
 test('the plan of v1.24.8+rfor1 names each image for each platform, and why one is not made', async () => {
   const { exit, stdout } = await run(['plan', 'v1.24.8+rfor1'])
   expect(exit).toBe(0)
-  expect(stdout).toMatch(/^hardened-coredns +rebuilt +rebuilt +rebuilt$/m)
-  expect(stdout).toMatch(/^klipper-lb +mirrored +mirrored +unsupported$/m)
-  expect(stdout).toContain('51 images;')
-  expect(stdout).toContain('    klipper-lb linux/riscv64')
+  expect(stdout).toMatch(/^rfolabs\/hardened-coredns:\S+ +rebuilt +rebuilt +rebuilt$/m)
+  expect(stdout).toMatch(/^rancher\/klipper-lb:\S+ +mirrored, unresolved +mirrored, unresolved +unsupported$/m)
+})
+
+test('--dot is a graph', async () => {
+  const { exit, stdout } = await run(['plan', 'v1.24.8+rfor1', '--dot'])
+  expect([exit, stdout.startsWith('digraph "v1.24.8+rfor1" {')]).toEqual([0, true])
 })
 
 test('the same as one JSON document, for one platform', async () => {
