@@ -103,6 +103,8 @@ function packagesTask(request: ReleaseRequest, platform: PlatformName, tarball: 
   const place = { channel, minor: minorLine(version).replace(/^v/, ''), os: osOf(request, platform) }
   const tarballs = Object.fromEntries(plan.platforms.map((each) => [each, tarballName(each).tarball]))
   const packager = `${plan.vendor} <${plan.url}>`
+  // a package is carried alone, and `rpm -qi` is where people look
+  const vendor = request.mark === undefined ? plan.vendor : `${plan.vendor}. ${request.mark.text.split('\n').join(' ').trim()}`
   return {
     id: `rpm/${platform}`,
     needs: { tarball },
@@ -114,7 +116,7 @@ function packagesTask(request: ReleaseRequest, platform: PlatformName, tarball: 
       platform,
       version: plan.version,
       url: plan.url,
-      vendor: plan.vendor,
+      vendor,
       epoch: plan.epoch,
       encoder: payloadEncoder,
     },
@@ -132,7 +134,7 @@ function packagesTask(request: ReleaseRequest, platform: PlatformName, tarball: 
         platform,
         bundle,
         tarballs,
-        vendor: plan.vendor,
+        vendor,
         url: plan.url,
         packager,
         epoch: plan.epoch,

@@ -25,6 +25,8 @@ export interface PredicateFacts {
   /** `index/<component>` and `image/<component>/<platform>` */
   readonly inputs: Readonly<Record<string, Descriptor>>
   readonly support: Closure
+  /** component whose source the program, the tarball and the packages are made of */
+  readonly sourceOf: string
   readonly keyFingerprint?: string
 }
 
@@ -79,7 +81,7 @@ export function releasePredicate(facts: PredicateFacts): ReleasePredicate {
         return [platform, state.status === 'bootable' ? state : { status: 'partial' as const, missing: [...state.missing] }]
       }),
     ) as ReleasePredicate['support'],
-    standIns: standIns(plan),
+    standIns: standIns(plan, facts.sourceOf),
     ...(facts.keyFingerprint === undefined ? {} : { standInKey: facts.keyFingerprint }),
   }
 }
@@ -100,8 +102,8 @@ function standInOf(plan: ReleasePlan, image: ImagePlan): { standIn?: string } {
   return said.length === 0 ? {} : { standIn: said.join('; ') }
 }
 
-/** Every stand-in of the release: images by component, charts by name. */
-function standIns(plan: ReleasePlan): { what: string; standsFor: string }[] {
+/** Every stand-in of the release: images by component, charts by name, and what installs it. */
+function standIns(plan: ReleasePlan, sourceOf: string): { what: string; standsFor: string }[] {
   const images = plan.images.flatMap((image) => {
     const said = standInOf(plan, image).standIn
     return said === undefined ? [] : [{ what: `image ${image.component}`, standsFor: said }]
@@ -111,7 +113,9 @@ function standIns(plan: ReleasePlan): { what: string; standsFor: string }[] {
       ? [{ what: `chart ${chart.name}`, standsFor: chart.locked.standIn }]
       : [],
   )
-  return [...images, ...charts]
+  const source = plan.images.find((image) => image.component === sourceOf)?.locked?.standIn
+  const bundle = source === undefined ? [] : [{ what: 'program, tarball and packages', standsFor: source }]
+  return [...images, ...charts, ...bundle]
 }
 
 /** The statement whose subjects are the root, every file as it lies and every image index. */

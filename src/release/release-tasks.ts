@@ -151,7 +151,7 @@ function statementTask(request: ReleaseRequest, { evidence, support }: Parts, re
   return {
     id: 'statement',
     needs,
-    key: { rule: 'statement@2', key: fingerprint, mark: mark === undefined ? null : mark.keyFingerprint },
+    key: { rule: 'statement@3', key: fingerprint, mark: mark === undefined ? null : mark.keyFingerprint },
     lane: 'cpu',
     async run(inputs) {
       const { root, files: listed } = await readListing(given(inputs['release']), ports.store)
@@ -168,6 +168,7 @@ function statementTask(request: ReleaseRequest, { evidence, support }: Parts, re
         root: { digest: root.digest, index: index as Json },
         files,
         inputs,
+        sourceOf: request.bundle.sourceOf,
         support: (await readSupport(inputs['support'], ports.store)).platforms,
         ...(mark === undefined ? {} : { keyFingerprint: mark.keyFingerprint }),
       })

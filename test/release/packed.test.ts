@@ -121,6 +121,11 @@ describe('the packages', () => {
     ]).toEqual([0, true])
   })
 
+  test.skipIf(rpm.skip)('a package says that it was made with stand-ins', async () => {
+    const [one = ''] = await filesBelow('rpm', '.rpm')
+    expect((await call(rpm.path, ['-qp', '--nosignature', '--qf', '%{VENDOR}', one])).stdout).toContain('not for use')
+  })
+
   const dnf = tool('dnf')
   test.skipIf(dnf.skip)('dnf reads the repository of each architecture', async () => {
     for (const [arch, os] of [
