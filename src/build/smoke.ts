@@ -5,7 +5,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
-import { type Extract, extract } from 'tar-stream'
+import { extract } from 'tar-stream'
 import { readBytes } from '../content/read.ts'
 import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
@@ -14,6 +14,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { parseImageConfig, parseManifest } from '../oci/manifest.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { type Architecture, architectures, type PlatformName, platformOf } from '../oci/platform.ts'
+import { feedTar } from '../oci/tar-feed.ts'
 
 export interface SmokeRequest {
   /** platform manifest */
@@ -113,7 +114,7 @@ async function takeOut(request: SmokeRequest, path: string, file: string, store:
         : layer.mediaType === mediaTypes.layerGzip
           ? createGunzip()
           : undefined
-    const onward = (source: AsyncIterable<Uint8Array>): Promise<void> => feed(source, parser)
+    const onward = (source: AsyncIterable<Uint8Array>): Promise<void> => feedTar(source, parser)
     const bytes = store.fetch(layer, request.signal)
     const fed = unpack === undefined ? pipeline(bytes, onward) : pipeline(bytes, unpack, onward)
     fed.catch((cause: Error) => parser.destroy(cause))
@@ -133,25 +134,4 @@ async function takeOut(request: SmokeRequest, path: string, file: string, store:
 /** tar-stream's streams are not Node's: Node's pipeline takes them for its own and then misses how they fail. */
 async function* plainly(entry: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   yield* entry
-}
-
-async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<void> {
-  for await (const chunk of source) {
-    if (parser.destroyed) return
-    if (!parser.write(chunk)) await drained(parser)
-  }
-  parser.end(undefined)
-}
-
-function drained(parser: Extract): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      parser.off('drain', done)
-      parser.off('close', done)
-      resolve()
-    }
-    parser.on('drain', done)
-    parser.on('close', done)
-    if (parser.destroyed) done()
-  })
 }

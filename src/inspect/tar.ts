@@ -3,8 +3,9 @@
  * tar-stream knows pax (https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_03) and GNU's
  * long names and bounds both at 4 MiB; what it does not know (sparse files) is refused here.
  */
-import { type Extract, extract } from 'tar-stream'
+import { extract } from 'tar-stream'
 import { RfoError } from '../error.ts'
+import { feedTar } from '../oci/tar-feed.ts'
 
 export interface TarEntry {
   /** Components below the root, none of them empty, `.` or `..`; [] is the root itself. */
@@ -41,7 +42,7 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
   const parser = extract(options)
   let failed: { readonly cause: unknown } | undefined
   // the reader of the entries sees a failure through the parser; here it is only remembered, to be thrown as it was
-  feed(source, parser).catch((cause: unknown) => {
+  feedTar(source, parser).catch((cause: unknown) => {
     failed = { cause }
     parser.destroy(cause instanceof Error ? cause : new Error(String(cause)))
   })
@@ -105,27 +106,6 @@ async function* bodyOf(entry: AsyncIterable<Uint8Array>, translate: (cause: unkn
     if (next.done === true) return
     yield next.value
   }
-}
-
-async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<void> {
-  for await (const chunk of source) {
-    if (parser.destroyed) return
-    if (!parser.write(chunk)) await drained(parser)
-  }
-  parser.end(undefined)
-}
-
-function drained(parser: Extract): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      parser.off('drain', done)
-      parser.off('close', done)
-      resolve()
-    }
-    parser.on('drain', done)
-    parser.on('close', done)
-    if (parser.destroyed) done()
-  })
 }
 
 function broken(what: string, cause?: unknown): RfoError {

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { type Extract, type Header, extract as tarExtract } from 'tar-stream'
 import { RfoError } from '../error.ts'
+import { feedTar } from '../oci/tar-feed.ts'
 import { linkTarget, pathIn } from './path.ts'
 
 export interface ExtractLimits {
@@ -21,7 +22,7 @@ export async function extractTar(file: string, into: string, limits: ExtractLimi
   const parser = tarExtract()
   const input = createReadStream(file, { highWaterMark: 1 << 20 })
   const options = signal === undefined ? {} : { signal }
-  const onward = (source: AsyncIterable<Uint8Array>): Promise<void> => feed(source, parser)
+  const onward = (source: AsyncIterable<Uint8Array>): Promise<void> => feedTar(source, parser)
   const fed = (await isGzip(file))
     ? pipeline(input, createGunzip({ chunkSize: 1 << 18 }), onward, options)
     : pipeline(input, onward, options)
@@ -48,28 +49,6 @@ export async function extractTar(file: string, into: string, limits: ExtractLimi
         : 'do not use this source; compare it with where it was published',
     })
   }
-}
-
-async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<void> {
-  for await (const chunk of source) {
-    if (parser.destroyed) return
-    if (!parser.write(chunk)) await drained(parser)
-  }
-  parser.end(undefined)
-}
-
-/** A parser that nobody reads any more never drains: its end counts too. */
-function drained(parser: Extract): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      parser.off('drain', done)
-      parser.off('close', done)
-      resolve()
-    }
-    parser.on('drain', done)
-    parser.on('close', done)
-    if (parser.destroyed) done()
-  })
 }
 
 async function walk(parser: Extract, into: string, limits: ExtractLimits): Promise<void> {
