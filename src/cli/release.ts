@@ -11,6 +11,7 @@ import { listDigest } from '../plan/fingerprint.ts'
 import type { Lock } from '../plan/lock.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { ReleaseInputs } from '../release/inputs.ts'
+import type { MadeRelease } from '../release/make.ts'
 import type { StandInMark } from '../release/ports.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
@@ -57,6 +58,7 @@ export const release: Verb = {
         (flags.text('fail') ?? 'finish') as FailureMode,
         await touched(stampFile, folder),
       )
+      if (made.missing.length > 0) return candidate(context, made)
       await writeStamp(stampFile, folder, { inputs: asked, root: made.root, key: world.key.publicKey.fingerprint })
       return outcome(context, plan, {
         root: made.root,
@@ -68,6 +70,22 @@ export const release: Verb = {
       await world.close()
     }
   },
+}
+
+/** Made, and no release: demanded evidence is missing. */
+function candidate(context: CliContext, made: MadeRelease): Outcome {
+  const folder = relative(context.cwd, made.folder)
+  const next = made.missing.map((platform) => `rfo-build test ${folder} --platform ${platform} --results <tarball>`).join('; ')
+  const failure = new RfoError(
+    'RFO_RELEASE_CANDIDATE',
+    `no passed conformance of ${made.missing.join(', ')}: what was made is a candidate`,
+    {
+      exit: 'undecided',
+      where: folder,
+      next: `${next}; then this command again`,
+    },
+  )
+  return { text: made.root, json: { root: made.root, folder: made.folder, missing: [...made.missing] }, failures: [failure] }
 }
 
 /** Where inputs come from and who signs: the real world, or the sandbox in place of some or all of it. */

@@ -113,6 +113,10 @@ export const ReleaseFile = z.strictObject({
   registry: z.string().describe('where RFO’s images live, e.g. docker.io'),
   repository: z.string().describe('prefix of rebuilt images, e.g. rfolabs'),
   platforms: z.array(z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64'])).min(1),
+  demands: z
+    .strictObject({ conformance: z.array(z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64'])).default([]) })
+    .default({ conformance: [] })
+    .describe('evidence without which what is made is a candidate and no release'),
   bases: z.record(
     z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64']),
     z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional() }),

@@ -52,6 +52,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
     vendor: input.release.vendor,
     url: input.release.url,
     platforms: input.release.platforms,
+    ...(input.release.demands.conformance.length === 0 ? {} : { demands: input.release.demands }),
     bases: basesOf(input.release, locked),
     images,
     charts: input.upstream.charts.map(({ name, version: chartVersion, url }) => {

@@ -44,6 +44,7 @@ export const ReleasePlanSchema = z.strictObject({
   vendor: z.string(),
   url: z.string(),
   platforms: z.array(PlatformKey),
+  demands: z.strictObject({ conformance: z.array(PlatformKey) }).optional(),
   bases: z.partialRecord(
     PlatformKey,
     z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional(), locked: LockedBase.optional() }),

@@ -51,6 +51,8 @@ export interface ReleasePlan {
   readonly vendor: string
   readonly url: string
   readonly platforms: readonly PlatformName[]
+  /** absent = none: evidence without which what is made is a candidate */
+  readonly demands?: { readonly conformance: readonly PlatformName[] }
   readonly bases: Readonly<
     Partial<
       Record<PlatformName, { readonly name: string; readonly reference: string; readonly reason?: string; readonly locked?: LockedBase }>

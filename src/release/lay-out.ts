@@ -18,7 +18,12 @@ import { layoutEntries, reachable } from './oci-entries.ts'
 import type { WorkingStore } from './ports.ts'
 
 export interface LayOutInput {
+  /** the folder's name in `outDir`: the version, or the candidate's name */
   readonly version: string
+  /** a candidate carries no signature of the release: it can't be taken for one */
+  readonly candidate: boolean
+  /** more files, by path in the release and on disk: evidence that came later */
+  readonly carried: readonly { readonly path: string; readonly from: string }[]
   readonly outDir: string
   /** an index of files by title */
   readonly files: Descriptor
@@ -50,9 +55,20 @@ async function writeFiles(folder: string, input: LayOutInput, store: WorkingStor
     const index = parseIndex(await readBytes(store, list))
     for (const entry of index.manifests) {
       const path = entry.annotations?.[annotationKeys.title]
-      if (path !== undefined) await placeFile(store, entry, join(folder, path))
+      if (path === undefined || (input.candidate && isReleaseSignature(path))) continue
+      await placeFile(store, entry, join(folder, path))
     }
   }
+  for (const { path, from } of input.carried) {
+    await mkdir(dirname(join(folder, path)), { recursive: true })
+    await copyFile(from, join(folder, path))
+    await chmod(join(folder, path), 0o644)
+  }
+}
+
+/** What says that a release is one: its statement's bundle, and the signatures of its lists. */
+function isReleaseSignature(path: string): boolean {
+  return path.endsWith('.sigstore.json') || path.endsWith('.sig')
 }
 
 async function writeLayout(folder: string, input: LayOutInput, store: WorkingStore): Promise<void> {

@@ -48,6 +48,11 @@ export const claims = {
     zh: '{count} 份校验和清单与声明一致',
     test: 'test/release/verify.test.ts: a checksum list that differs from the statement is found',
   },
+  tested: {
+    en: '{platform}: the images that ship passed {passed} tests',
+    zh: '{platform}：所发布的镜像通过了 {passed} 项测试',
+    test: 'test/release/test-results.test.ts: a result about other images is refused',
+  },
   expected: {
     en: 'the version is {version}, as expected',
     zh: '版本为预期的 {version}',

@@ -12,6 +12,8 @@ import { untrusted } from './finding.ts'
 import { hashFile, readSmall } from './tree.ts'
 
 export const statementPath = 'evidence/release.json'
+/** The statement of a release of thousands of images stays far below. */
+export const maxStatementBytes = 64 * 1024 * 1024
 export const bundlePath = 'evidence/release.sigstore.json'
 
 /** A checksum list of a release of thousands of files stays far below. */

@@ -10,9 +10,10 @@ import { type VerifiedStatement, verifyBlob, verifyBlobBundle, verifyBundle } fr
 import { releaseStatement } from '../predicate.ts'
 import { refuseStandIns } from '../refusals.ts'
 import { isRooted, rootDigest, rootIndex } from '../root.ts'
+import { readTestResult, type TestResult, testResultPaths } from '../test-results.ts'
 import type { Claim } from './claims.ts'
-import { besidePaths, bundlePath, checksumPaths, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
-import { untrusted } from './finding.ts'
+import { besidePaths, bundlePath, checksumPaths, maxStatementBytes, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
+import { condition, untrusted } from './finding.ts'
 import { verifyImages } from './images.ts'
 import { readSmall, readTree } from './tree.ts'
 
@@ -30,12 +31,11 @@ export interface VerifyReport {
   readonly fingerprint: string
   /** true when the release says that it was made by the stand-in world's own key */
   readonly standInWorld: boolean
+  /** platforms that carry a test result, as counted */
+  readonly tests: readonly TestResult[]
   readonly claims: readonly Claim[]
   readonly findings: readonly RfoError[]
 }
-
-/** The statement of a release of thousands of images stays far below. */
-const maxStatementBytes = 64 * 1024 * 1024
 
 /** Throws when nothing can be said at all: no release, no statement, no key, not signed by a given key. */
 export async function verifyRelease(request: VerifyRequest): Promise<VerifyReport> {
@@ -56,7 +56,11 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   const lists = [...(await verifyChecksumLists(folder, predicate)), ...(await verifyListSignatures(folder, predicate, verified.key))]
   claim('checksums', { count: checksumPaths(predicate).length }, lists)
   const images = await verifyImages(folder, predicate, [verified.key])
-  const extras = extraFiles(tree.files, predicate)
+  const { tests, findings: untested } = await verifyTestResults(folder, predicate, keys)
+  findings.push(...untested)
+  for (const one of tests)
+    if (one.result === 'PASSED') claims.push({ name: 'tested', values: { platform: one.platform, passed: one.passed } })
+  const extras = extraFiles(tree.files, predicate, tests)
   findings.push(...images.findings, ...extras)
   if (images.findings.length === 0) {
     claims.push({ name: 'blobs', values: { count: images.blobs } }, { name: 'images', values: { count: predicate.images.length } })
@@ -69,6 +73,7 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     root: predicate.root.digest,
     fingerprint: verified.key.fingerprint,
     standInWorld: predicate.standInKey !== undefined,
+    tests,
     claims,
     findings,
   }
@@ -158,8 +163,31 @@ async function verifyListSignatures(folder: string, predicate: ReleasePredicate,
 }
 
 /** Blobs are judged with the images; every other file is in a list or has its place by the release's form. */
-function extraFiles(files: readonly string[], predicate: ReleasePredicate): RfoError[] {
-  const known = new Set([...predicate.files.map((file) => file.path), ...besidePaths(predicate)])
+/** A platform's test result proves itself; one that failed is genuine, and no release. */
+async function verifyTestResults(
+  folder: string,
+  predicate: ReleasePredicate,
+  keys: readonly PublicKey[],
+): Promise<{ tests: TestResult[]; findings: RfoError[] }> {
+  const tests: TestResult[] = []
+  const findings: RfoError[] = []
+  for (const platform of predicate.platforms) {
+    try {
+      const result = await readTestResult(folder, predicate, platform, keys)
+      if (result === undefined) continue
+      tests.push(result)
+      if (result.result !== 'PASSED')
+        findings.push(condition('RFO_VERIFY_FAILED', `${result.failed} tests failed`, testResultPaths(platform).bundle))
+    } catch (thrown) {
+      findings.push(toRfoError(thrown))
+    }
+  }
+  return { tests, findings }
+}
+
+function extraFiles(files: readonly string[], predicate: ReleasePredicate, tests: readonly TestResult[]): RfoError[] {
+  const evidence = tests.flatMap(({ platform }) => Object.values(testResultPaths(platform)))
+  const known = new Set([...predicate.files.map((file) => file.path), ...besidePaths(predicate), ...evidence])
   return files
     .filter((path) => !known.has(path) && !/^oci\/blobs\/sha256\/[^/]+$/.test(path))
     .map((path) => untrusted('RFO_VERIFY_EXTRA', 'a file that no list covers', path))

@@ -1,0 +1,97 @@
+/**
+ * Test results beside a release: a signed statement for each platform that was tested, about exactly the platform manifests
+ * that ship, and the tarball of results that it names. No list covers them, since they come after the release; each proves itself.
+ */
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { ReleasePredicate } from '../attest/release.ts'
+import { predicateTypes, type Subject, subjectOf } from '../attest/statement.ts'
+import { toRfoError } from '../error.ts'
+import { type Digest, hex } from '../oci/digest.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import type { PublicKey } from '../sign/key.ts'
+import { verifyBundle } from '../sign/verify.ts'
+import { untrusted } from './verify/finding.ts'
+import { hashFile, readSmall } from './verify/tree.ts'
+
+export interface TestResultPaths {
+  readonly bundle: string
+  readonly results: string
+}
+
+/** `evidence/test-result.linux-amd64.{sigstore.json,tar.gz}` */
+export function testResultPaths(platform: PlatformName): TestResultPaths {
+  const base = `evidence/test-result.${platform.replace('/', '-')}`
+  return { bundle: `${base}.sigstore.json`, results: `${base}.tar.gz` }
+}
+
+/** What was tested: the platform's manifest of every image that is made for it. */
+export function testedSubjects(release: Pick<ReleasePredicate, 'images'>, platform: PlatformName): Subject[] {
+  return release.images.flatMap((image) => {
+    const made = image.platforms[platform]
+    return made?.status === 'made' ? [subjectOf(made.digest, image.reference)] : []
+  })
+}
+
+/** The part of https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md that a verifier reads. */
+const Predicate = z.looseObject({
+  result: z.enum(['PASSED', 'WARNED', 'FAILED']),
+  configuration: z.array(z.looseObject({ name: z.string().optional(), digest: z.record(z.string(), z.string()).optional() })).min(1),
+  passedTests: z.array(z.string()).optional(),
+  failedTests: z.array(z.string()).optional(),
+})
+
+export interface TestResult {
+  readonly platform: PlatformName
+  readonly result: 'PASSED' | 'WARNED' | 'FAILED'
+  readonly passed: number
+  readonly failed: number
+  readonly key: PublicKey
+}
+
+/** A megabyte of names of tests, and the signature around them. */
+const maxBundleBytes = 16 * 1024 * 1024
+
+/** Undefined = not tested. Throws RFO_SIGN_* and RFO_VERIFY_* (untrusted) for evidence that is not about this release. */
+export async function readTestResult(
+  folder: string,
+  release: ReleasePredicate,
+  platform: PlatformName,
+  keys: readonly PublicKey[],
+): Promise<TestResult | undefined> {
+  const paths = testResultPaths(platform)
+  const bundle = await readSmall(join(folder, paths.bundle), maxBundleBytes, paths.bundle)
+  if (bundle === undefined) return undefined
+  try {
+    const verified = verifyBundle(bundle, { keys, predicateType: predicateTypes.testResult })
+    const predicate = Predicate.parse(verified.statement.predicate)
+    const digests = (subjects: readonly Subject[]): string =>
+      subjects
+        .map((one) => `${one.name} ${one.digest['sha256']}`)
+        .sort()
+        .join('\n')
+    if (digests(verified.statement.subject) !== digests(testedSubjects(release, platform))) {
+      throw untrusted('RFO_VERIFY_TESTED', 'other images were tested than those that ship', paths.bundle)
+    }
+    await checkResults(folder, paths.results, predicate.configuration)
+    return {
+      platform,
+      result: predicate.result,
+      passed: predicate.passedTests?.length ?? 0,
+      failed: predicate.failedTests?.length ?? 0,
+      key: verified.key,
+    }
+  } catch (thrown) {
+    if (thrown instanceof z.ZodError) throw untrusted('RFO_VERIFY_TESTED', 'not a test result', paths.bundle)
+    throw toRfoError(thrown).at(paths.bundle)
+  }
+}
+
+async function checkResults(folder: string, path: string, configuration: z.infer<typeof Predicate>['configuration']): Promise<void> {
+  const { digest } = await hashFile(join(folder, path), false).catch(() => {
+    throw untrusted('RFO_VERIFY_MISSING', 'the results that the statement names are not there', path)
+  })
+  if (!configuration.some((one) => one.digest?.['sha256'] === hex(digest as Digest))) {
+    throw untrusted('RFO_VERIFY_TESTED', `is ${digest}, which the statement does not name`, path)
+  }
+}

@@ -1,0 +1,151 @@
+/** Evidence that comes after the images: demanded, attached, carried along, and refused when it is about something else. */
+import { execFileSync } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { type Project, type Ran, run, smallProject, version } from './project.ts'
+
+const recorded = join(import.meta.dirname, '..', 'conformance', 'recorded')
+const argv = ['release', version, '--sandbox', '--platform', 'amd64', '--progress', 'none']
+const candidate = `${version}.candidate`
+const key = ['--key', '.rfo/sandbox/cosign.pub']
+
+let project: Project
+let scratch: string
+beforeAll(async () => {
+  project = await smallProject()
+  scratch = await mkdtemp(join(tmpdir(), 'rfo-results-'))
+  const file = join(project.folder, 'pipelines/release.yaml')
+  const release = parse(await readFile(file, 'utf8')) as Record<string, unknown>
+  await writeFile(file, stringify({ ...release, demands: { conformance: ['linux/amd64'] } }))
+  await ofThisVersion('passed')
+  await ofThisVersion('failed')
+  await ofThisVersion('zero')
+})
+afterAll(async () => {
+  await project.remove()
+  await rm(scratch, { recursive: true, force: true })
+})
+
+/** The recorded run as a cluster of this release would have left it: the server says another version, nothing else differs. */
+async function ofThisVersion(name: string): Promise<void> {
+  const folder = join(scratch, name)
+  await mkdir(folder)
+  execFileSync('tar', ['-xzf', join(recorded, `sonobuoy-${name}.tar.gz`), '-C', folder])
+  const file = join(folder, 'serverversion.json')
+  await writeFile(file, JSON.stringify({ ...(JSON.parse(await readFile(file, 'utf8')) as object), gitVersion: version }))
+  execFileSync('tar', ['-czf', join(scratch, `${name}.tar.gz`), '-C', folder, '.'])
+}
+
+const attach = (target: string, results: string): Promise<Ran> =>
+  run(project.folder, ['test', target, '--platform', 'amd64', '--results', results])
+const lastLine = (ran: Ran): string => ran.stderr.trim().split('\n').at(-1) ?? ''
+const statementOf = async (folder: string): Promise<{ subject: { name: string; digest: { sha256: string } }[] }> =>
+  JSON.parse(await readFile(join(project.folder, 'dist', folder, 'evidence/release.json'), 'utf8'))
+
+let candidateRoot: string
+let candidateImages: string
+
+describe('without the evidence that is demanded', () => {
+  test('what is made is a candidate: exit 5, no signature of a release, and the next command', async () => {
+    const ran = await run(project.folder, argv)
+    expect([ran.code, lastLine(ran)]).toEqual([
+      5,
+      expect.stringMatching(
+        /RFO_RELEASE_CANDIDATE: .*linux\/amd64.*; next: rfo-build test dist\/v1\.24\.8\+rfor1\.candidate --platform linux\/amd64/,
+      ),
+    ])
+    candidateRoot = ran.stdout.trim()
+    expect(await readdir(join(project.folder, 'dist'))).toEqual([candidate])
+    const files = await readdir(join(project.folder, 'dist', candidate), { recursive: true })
+    expect(files.filter((path) => /\.sig$|\.sigstore\.json$/.test(path))).toEqual([])
+    candidateImages = JSON.stringify((await statementOf(candidate)).subject)
+    expect((await run(project.folder, ['verify', `dist/${candidate}`, ...key])).code).toBe(3) // it can't be taken for a release
+  })
+
+  test('a run of another Kubernetes is no evidence, and neither is one in which nothing ran', async () => {
+    const other = await attach(version, join(recorded, 'sonobuoy-passed.tar.gz'))
+    expect([other.code, lastLine(other)]).toEqual([4, expect.stringMatching(/RFO_TEST_VERSION: .*v1\.33\.4/)])
+    const none = await attach(version, join(scratch, 'zero.tar.gz'))
+    expect([none.code, lastLine(none)]).toEqual([5, expect.stringMatching(/RFO_TEST_NONE/)])
+    expect((await run(project.folder, argv)).code).toBe(5)
+  })
+
+  test('a failed run is attached and told, and the candidate stays one', async () => {
+    const failed = await attach(version, join(scratch, 'failed.tar.gz'))
+    expect([failed.code, lastLine(failed)]).toEqual([7, expect.stringMatching(/RFO_TEST_FAILED: 2 of 3 tests failed/)])
+    expect((await run(project.folder, argv)).code).toBe(5)
+    expect(await readdir(join(project.folder, 'dist'))).toEqual([candidate])
+  })
+})
+
+describe('with it', () => {
+  test('the same command makes the release: same root, same image digests, and the candidate is gone', async () => {
+    const attached = await attach(version, join(scratch, 'passed.tar.gz'))
+    expect([attached.code, attached.stdout.split('\n')[0]]).toEqual([0, 'linux/amd64: 1 ran, 1 passed, 0 failed, 3 skipped'])
+    const ran = await run(project.folder, argv)
+    expect([ran.code, ran.stdout.trim()]).toEqual([0, candidateRoot])
+    expect(await readdir(join(project.folder, 'dist'))).toEqual([version])
+    expect(JSON.stringify((await statementOf(version)).subject)).toBe(candidateImages)
+    const verified = await run(project.folder, ['verify', version, ...key])
+    expect(verified.code).toBe(0)
+    expect(verified.stdout).toContain('linux/amd64: the images that ship passed 1 tests')
+  })
+
+  test('a rerun has nothing to do, and one that lays out again keeps the evidence', async () => {
+    expect(JSON.parse((await run(project.folder, [...argv, '--json'])).stdout)).toMatchObject({ ok: true, unchanged: true })
+    await rm(join(project.folder, '.rfo/releases'), { recursive: true })
+    expect((await run(project.folder, argv)).code).toBe(0)
+    expect((await run(project.folder, ['verify', version, ...key])).stdout).toContain('passed 1 tests')
+  })
+
+  test('a result about other images is refused', async () => {
+    const other = await smallProject()
+    expect(
+      (
+        await run(other.folder, [
+          'release',
+          version,
+          '--sandbox',
+          '--platform',
+          'amd64,arm64',
+          '--progress',
+          'none',
+          '--store',
+          join(project.folder, '.rfo2'),
+        ])
+      ).code,
+    ).toBe(0)
+    const folder = join(other.folder, 'dist', version)
+    for (const end of ['sigstore.json', 'tar.gz']) {
+      // amd64's evidence under arm64's name
+      await cp(
+        join(project.folder, 'dist', version, `evidence/test-result.linux-amd64.${end}`),
+        join(folder, `evidence/test-result.linux-arm64.${end}`),
+      )
+    }
+    const verified = await run(other.folder, [
+      'verify',
+      version,
+      '--key',
+      join(project.folder, '.rfo/sandbox/cosign.pub'),
+      '--key',
+      join(project.folder, '.rfo2/sandbox/cosign.pub'),
+    ])
+    expect([verified.code, lastLine(verified)]).toEqual([3, expect.stringMatching(/RFO_VERIFY_TESTED|RFO_SIGN/)])
+    await other.remove()
+  })
+
+  test('results that the statement does not name are refused, and so is a statement without its results', async () => {
+    const results = join(project.folder, 'dist', version, 'evidence/test-result.linux-amd64.tar.gz')
+    const bytes = await readFile(results)
+    await writeFile(results, Buffer.concat([bytes, Buffer.from([0])]))
+    expect([(await run(project.folder, ['verify', version, ...key])).code]).toEqual([3])
+    await rm(results)
+    expect([(await run(project.folder, ['verify', version, ...key])).code]).toEqual([3])
+    await writeFile(results, bytes)
+    expect([(await run(project.folder, ['verify', version, ...key])).code]).toEqual([0])
+  })
+})
