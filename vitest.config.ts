@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     environment: 'node',
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/setup.ts'],
     // processes, not threads: tests spawn, kill and measure; two, for the two cores that a release is meant to need
     pool: 'forks',
     maxWorkers: 2,

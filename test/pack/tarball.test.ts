@@ -101,7 +101,7 @@ describe('the tarball', () => {
     expect((await make(pieces)).tarball).toEqual((await make()).tarball)
   })
 
-  test('a large program passes through in pieces and unchanged', async () => {
+  test.skipIf(tool('tar').skip)('a large program passes through in pieces and unchanged', async () => {
     const large = Buffer.alloc(5 * 1024 * 1024 + 17, 'program ')
     const pushed = await pushBytes(store, mediaTypes.octets, large)
     const { tarball } = await releaseTarball({ platform: 'linux/amd64', program: pushed, source, bundle, epoch }, store)

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { tool } from '../tools.ts'
+import { mounts } from '../mounts.ts'
 import { type Project, type Ran, root, run, smallProject, version } from './project.ts'
 
 let project: Project
@@ -117,15 +117,15 @@ describe('this machine', () => {
     expect(lastLine(ran)).toMatch(/; next: /)
   })
 
-  const unshare = tool('unshare')
-  test.skipIf(unshare.skip)('a disk that is too small is told before the first task', async () => {
+  const disk = mounts()
+  test.skipIf(disk.skip)('a disk that is too small is told before the first task', async () => {
     const small = join(scratch, 'small')
     await mkdir(small)
     const { execFile } = await import('node:child_process')
     const script = `mount -t tmpfs -o size=8m tmpfs "$1" && cd "$2" && exec "$3" "$4" release ${version} --sandbox --store "$1/store" --out "$1/dist"`
     const argv = ['-rm', 'sh', '-c', script, 'sh', small, project.folder, process.execPath, join(root, 'bin', 'rfo-build.js')]
     const ran = await new Promise<Ran>((resolve) => {
-      const child = execFile(unshare.path, argv, (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }))
+      const child = execFile(disk.unshare, argv, (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }))
     })
     expect([ran.code, lastLine(ran)]).toEqual([9, expect.stringMatching(/RFO_PREFLIGHT_DISK: \d MiB free, 1024 MiB needed/)])
   })

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { tool } from '../tools.ts'
+import { mounts } from '../mounts.ts'
 import { type Project, type Ran, root, run, smallProject, version } from './project.ts'
 
 let project: Project
@@ -31,8 +31,8 @@ test('three processes make one release in one store: one root, one folder', asyn
   expect((await run(project.folder, ['verify', version, '--key', '.rfo/sandbox/cosign.pub'])).code).toBe(0)
 })
 
-const unshare = tool('unshare')
-test.skipIf(unshare.skip)('a disk that fills up in the middle ends with 9, and the same command finishes when there is room', async () => {
+const own = mounts()
+test.skipIf(own.skip)('a disk that fills up in the middle ends with 9, and the same command finishes when there is room', async () => {
   const disk = join(scratch, 'disk')
   await mkdir(disk)
   // the preflight sees 1.1 GiB; the first task's log says that it has passed, then all but a little is taken away
@@ -63,7 +63,7 @@ test.skipIf(unshare.skip)('a disk that fills up in the middle ends with 9, and t
   ]
   const ran = await new Promise<Ran>((resolve) => {
     const child = execFile(
-      unshare.path,
+      own.unshare,
       argv,
       { env: { PATH: process.env.PATH ?? '', HOME: scratch, OUT: scratch, DISK: disk } },
       (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }),
