@@ -7,13 +7,14 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { DigestSet } from './statement.ts'
 
-export type BuildKind = 'compiled' | 'prebuilt' | 'mirror'
+export type BuildKind = 'compiled' | 'prebuilt' | 'mirror' | 'index'
 
 /** https://slsa.dev/spec/v1.0/provenance#buildType : what the parameters mean, and how the build could be run again. */
 export const buildTypes: Readonly<Record<BuildKind, string>> = {
   compiled: 'https://github.com/rfolabs/rfo-build/buildtypes/compiled/v1',
   prebuilt: 'https://github.com/rfolabs/rfo-build/buildtypes/prebuilt/v1',
   mirror: 'https://github.com/rfolabs/rfo-build/buildtypes/mirror/v1',
+  index: 'https://github.com/rfolabs/rfo-build/buildtypes/index/v1',
 }
 
 /** https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md */
@@ -24,7 +25,7 @@ export interface Material {
 }
 
 export interface ProvenanceInput {
-  readonly buildType: BuildKind
+  readonly buildType: Exclude<BuildKind, 'index'>
   readonly component: string
   /** upstream version */
   readonly version: string
@@ -72,6 +73,28 @@ export function provenance(input: ProvenanceInput): Json {
   }
 }
 
+export interface IndexProvenanceInput extends Pick<ProvenanceInput, 'component' | 'version' | 'release' | 'builderId' | 'builderVersion'> {
+  /** platform → manifest, in the index's order */
+  readonly manifests: readonly Material[]
+}
+
+/** The predicate of a statement about an image index: which platform manifests it was put together from, and nothing else. */
+export function indexProvenance(input: IndexProvenanceInput): Json {
+  const buildDefinition = {
+    buildType: buildTypes.index,
+    externalParameters: { component: input.component, version: input.version, release: input.release },
+    internalParameters: {},
+    resolvedDependencies: input.manifests.map(({ uri, digest, name }) => ({ ...(name === undefined ? {} : { name }), uri, digest })),
+  }
+  return {
+    buildDefinition,
+    runDetails: {
+      builder: { id: input.builderId, version: { 'rfo-build': input.builderVersion } },
+      metadata: { invocationId: invocation(buildDefinition, input) },
+    },
+  }
+}
+
 /** Source first, base next, then the others by URI; one that is named twice with one digest stands once. */
 function dependencies(input: ProvenanceInput): Json[] {
   const others = [...input.materials].sort((a, b) => order(a.uri, b.uri) || order(canonicalJson(a.digest), canonicalJson(b.digest)))
@@ -88,7 +111,7 @@ function dependencies(input: ProvenanceInput): Json[] {
 }
 
 /** Names the run by what it was asked to do, so that two runs of the same thing have the same name. */
-function invocation(buildDefinition: Json, input: ProvenanceInput): string {
+function invocation(buildDefinition: Json, input: Pick<ProvenanceInput, 'builderId' | 'builderVersion'>): string {
   const asked = canonicalJson([buildDefinition, input.builderId, input.builderVersion])
   return `sha256:${createHash('sha256').update(asked).digest('hex')}`
 }

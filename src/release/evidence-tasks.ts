@@ -1,5 +1,5 @@
 /** Plan → tasks that say something about images: inventory → sbom, provenance, and the signatures over all of it. */
-import { provenance } from '../attest/provenance.ts'
+import { indexProvenance, provenance } from '../attest/provenance.ts'
 import { predicateTypes, type Statement, statement, subjectOf } from '../attest/statement.ts'
 import { pushBytes, readBytes, readJson } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
@@ -126,10 +126,10 @@ function provenanceTask(
   }
 }
 
-/** Signs the index and every platform manifest; attests SBOM and provenance on the platform manifests they are about. */
+/** Signs the index and every platform manifest, and attests: of what the index is, and of each manifest provenance and SBOM. */
 function signTask(request: ReleaseRequest, images: ImageTasks, platforms: EvidenceTasks['platforms'], ports: ReleasePorts): Task {
   const { image } = images
-  const { epoch } = request.plan
+  const { epoch, version: release } = request.plan
   const needs: Record<string, Task> = { index: images.index }
   for (const made of platforms) {
     needs[`image/${made.platform}`] = made.image
@@ -139,14 +139,36 @@ function signTask(request: ReleaseRequest, images: ImageTasks, platforms: Eviden
   return {
     id: `sign/${image.component}`,
     needs,
-    key: { rule: 'sign@1', reference: image.reference, key: keyFingerprint(request.key.publicKey), epoch },
+    key: {
+      rule: 'sign@2',
+      tool: request.toolVersion,
+      release,
+      reference: image.reference,
+      key: keyFingerprint(request.key.publicKey),
+      epoch,
+    },
     lane: 'cpu',
     async run(inputs) {
       const attached: Descriptor[] = []
       const sign = async (subject: Descriptor): Promise<void> => {
         attached.push(...attachedEntries(await signImage(subject, image.reference, request.key, ports.store, epoch)))
       }
-      await sign(given(inputs['index']))
+      const index = given(inputs['index'])
+      await sign(index)
+      const manifests = platforms.map(({ platform }) => {
+        const sha256 = hex(given(inputs[`image/${platform}`]).digest)
+        return { name: platform, uri: `oci://${image.reference}@sha256:${sha256}`, digest: { sha256 } }
+      })
+      const made = indexProvenance({
+        component: image.component,
+        version: image.version,
+        release,
+        manifests,
+        builderId,
+        builderVersion: request.toolVersion,
+      })
+      const said = statement([subjectOf(index.digest, image.reference)], predicateTypes.slsaProvenance, made)
+      attached.push(...attachedEntries(await attest(index, [said], request.key, ports.store, epoch)))
       for (const { platform } of platforms) {
         const subject = given(inputs[`image/${platform}`])
         await sign(subject)

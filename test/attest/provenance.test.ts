@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type ProvenanceInput, provenance } from '../../src/attest/provenance.ts'
+import { indexProvenance, type ProvenanceInput, provenance } from '../../src/attest/provenance.ts'
 import { canonicalJson } from '../../src/oci/json.ts'
 
 const input: ProvenanceInput = {
@@ -69,5 +69,29 @@ describe('provenance', () => {
       standIn: 'docker.io/openeuler',
     }).buildDefinition
     expect(externalParameters).toMatchObject({ deviates: { from: 'k3s-io/etcd', reason: 'refused' }, standIn: 'docker.io/openeuler' })
+  })
+})
+
+describe('of an index', () => {
+  const manifests = ['linux/amd64', 'linux/riscv64'].map((name, at) => ({
+    name,
+    uri: `oci://x/y@sha256:${String(at).repeat(64)}`,
+    digest: { sha256: String(at).repeat(64) },
+  }))
+  const input = {
+    component: 'coredns',
+    version: 'v1.9.3',
+    release: 'v1.24.8+rfor1',
+    manifests,
+    builderId: 'https://example.test',
+    builderVersion: '1',
+  }
+
+  test('names the manifests that it was put together from, and no platform of its own', () => {
+    const said = JSON.parse(canonicalJson(indexProvenance(input)))
+    expect(said.buildDefinition.resolvedDependencies).toEqual(manifests)
+    expect(said.buildDefinition.externalParameters).toEqual({ component: 'coredns', version: 'v1.9.3', release: 'v1.24.8+rfor1' })
+    expect(canonicalJson(indexProvenance(input))).toBe(canonicalJson(indexProvenance({ ...input })))
+    expect(canonicalJson(indexProvenance({ ...input, manifests: manifests.slice(1) }))).not.toBe(canonicalJson(indexProvenance(input)))
   })
 })

@@ -145,6 +145,9 @@ describe('signatures', () => {
         const layout = await openLayout(join(made, 'oci'))
         const index = parseIndex(await readBytes(layout, image))
         const child = index.manifests[2]?.digest ?? ''
+        expect(
+          (await call(cosign.path, ['verify-attestation', ...flags, '--type', 'slsaprovenance1', `${repository}@${image.digest}`])).code,
+        ).toBe(0)
         for (const type of ['slsaprovenance1', 'cyclonedx']) {
           const attested = await call(cosign.path, ['verify-attestation', ...flags, '--type', type, `${repository}@${child}`])
           expect([attested.code, attested.stderr]).toEqual([0, expect.any(String)])

@@ -39,8 +39,8 @@ export const claims = {
     test: 'test/release/verify.test.ts: a dropped image signature is found',
   },
   attestations: {
-    en: '{count} attestations: provenance and SBOM of every image and platform',
-    zh: '{count} 份证明：每个镜像每个平台的来源与 SBOM',
+    en: '{count} attestations: provenance of every index and manifest, SBOM of every manifest',
+    zh: '{count} 份证明：每个索引与清单的来源，每个清单的 SBOM',
     test: 'test/release/verify.test.ts: a dropped attestation is found',
   },
   checksums: {

@@ -114,12 +114,12 @@ async function verifyImage(
     entries.push(...checked.entries)
     return checked.predicates
   }
-  await attach(index, [predicateTypes.cosignSign])
+  await attach(index, [predicateTypes.cosignSign, predicateTypes.slsaProvenance])
   for (const [platform, manifest] of manifests) {
     const said = await attach(manifest, [predicateTypes.cosignSign, predicateTypes.slsaProvenance, predicateTypes.cyclonedx])
     await checkSbomFile(folder, sbomPath(image.component, platform), said.get(predicateTypes.cyclonedx))
   }
-  return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 2 }
+  return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 2 + 1 }
 }
 
 async function everyBlob(content: readonly Descriptor[], layout: ContentReader): Promise<void> {
