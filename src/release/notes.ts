@@ -1,5 +1,6 @@
 /** RELEASE.md and RELEASE.zh.md: what a person reads first who opens the folder. Pure text from plan and digests. */
 import type { Digest } from '../oci/digest.ts'
+import type { PlatformName } from '../oci/platform.ts'
 import type { UpstreamDefect } from '../plan/chart-facts.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { standInsOf } from './labels.ts'
@@ -10,6 +11,7 @@ export type NotesLanguage = 'en' | 'zh'
 interface Words {
   readonly made: (upstream: string) => string
   readonly standIn: string
+  readonly standIns: string
   readonly bases: string
   readonly images: string
   readonly deviations: string
@@ -32,6 +34,7 @@ const words: Record<NotesLanguage, Words> = {
   en: {
     made: (upstream) => `Made from ${upstream}.`,
     standIn: '**Not for use: inputs of this release are stand-ins.** They are named below and in evidence/release.json.',
+    standIns: 'Stand-ins',
     bases: 'Bases',
     images: 'Images',
     deviations: 'Sources other than upstream’s',
@@ -64,6 +67,7 @@ const words: Record<NotesLanguage, Words> = {
   zh: {
     made: (upstream) => `基于 ${upstream} 制作。`,
     standIn: '**不可用于生产：本发布的部分输入为替身。** 详见下文与 evidence/release.json。',
+    standIns: '替身',
     bases: '基础镜像',
     images: '镜像',
     deviations: '与上游不同的来源',
@@ -95,7 +99,7 @@ const words: Record<NotesLanguage, Words> = {
 export function releaseNotes(plan: ReleasePlan, digests: ReadonlyMap<string, Digest>, support: Support, language: NotesLanguage): string {
   const say = words[language]
   const anyStandIn = plan.images.some((image) => plan.platforms.some((platform) => standInsOf(plan, image, platform).length > 0))
-  const made = (image: (typeof plan.images)[number]): string[] =>
+  const made = (image: (typeof plan.images)[number]): PlatformName[] =>
     plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')
   const lines = [
     `# RFO ${plan.version}`,
@@ -142,6 +146,13 @@ export function releaseNotes(plan: ReleasePlan, digests: ReadonlyMap<string, Dig
     '|---|---|---|',
     ...plan.images.map(
       (image) => `| ${image.reference}@${digests.get(image.reference) ?? ''} | ${image.action} | ${made(image).join(', ')} |`,
+    ),
+    ...section(
+      say.standIns,
+      plan.images.flatMap((image) => {
+        const said = new Set(made(image).flatMap((platform) => standInsOf(plan, image, platform)))
+        return said.size === 0 ? [] : [`- ${image.component}: ${[...said].join('; ')}`]
+      }),
     ),
     ...section(
       say.deviations,

@@ -67,7 +67,7 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
     id: 'release',
     needs,
     key: {
-      rule: 'release@3',
+      rule: 'release@4',
       installer: digestOf(request.installer),
       plan: digestOf(planText),
       lock: digestOf(request.lockText),

@@ -46,6 +46,9 @@ test('every SBOM, the statement, the notes in both languages, and a file of its 
   expect(statement.predicate.standIns.length).toBe(statement.predicate.images.length + 2) // one chart, and what installs it
   expect(await readFile(join(made, 'SANDBOX'), 'utf8')).toContain('not for use')
   expect(await readFile(join(made, 'RELEASE.md'), 'utf8')).toContain('Not for use')
+  expect(await readFile(join(made, 'RELEASE.md'), 'utf8')).toContain(
+    '- hardened-coredns: github.com/coredns/coredns@v1.9.3; docker.io/openeuler/openeuler:22.03-lts',
+  )
   expect(await readFile(join(made, 'RELEASE.zh.md'), 'utf8')).toContain('不可用于生产')
   for (const list of ['sha256sum-amd64.txt', 'sm3sum-riscv64.txt'])
     expect(await readFile(join(made, list), 'utf8')).toMatch(/ {2}SANDBOX\n/)
