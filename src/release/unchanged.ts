@@ -72,8 +72,11 @@ async function filesOf(folder: string): Promise<Record<string, [number, number]>
       entries.map(async (entry) => {
         const path = below === '' ? entry.name : `${below}/${entry.name}`
         if (entry.isDirectory()) return await walk(path)
-        const { size, mtimeMs } = await stat(join(folder, path))
-        files[path] = [size, Math.floor(mtimeMs * 1000)]
+        const found = await stat(join(folder, path)).catch((cause: NodeJS.ErrnoException) => {
+          if (cause.code === 'ENOENT') return undefined // another process lays the release out at this moment: then this stamp holds for nothing
+          throw cause
+        })
+        if (found !== undefined) files[path] = [found.size, Math.floor(found.mtimeMs * 1000)]
       }),
     )
   }
