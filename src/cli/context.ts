@@ -2,6 +2,7 @@
 import type { PlatformName } from '../oci/platform.ts'
 import type { Language } from '../report/messages.ts'
 import type { ProgressKind } from '../report/renderer.ts'
+import type { StandInKind } from '../sandbox/kinds.ts'
 
 /** The outside of one run. Tests make their own. */
 export interface Ports {
@@ -43,9 +44,6 @@ export interface Host {
   readonly nodeVersion: string
   readonly nodePath: string
 }
-
-export const standInKinds = ['bases', 'mirrors', 'git', 'charts'] as const
-export type StandInKind = (typeof standInKinds)[number]
 
 /** The global flags, checked and with the environment's share filled in. */
 export interface Globals {

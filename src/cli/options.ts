@@ -4,7 +4,8 @@ import { RfoError } from '../error.ts'
 import { isPlatformName, type PlatformName, platformNames } from '../oci/platform.ts'
 import { language } from '../report/messages.ts'
 import type { ProgressKind } from '../report/renderer.ts'
-import { type Globals, type Ports, type StandInKind, standInKinds } from './context.ts'
+import { type StandInKind, standInKinds } from '../sandbox/kinds.ts'
+import type { Globals, Ports } from './context.ts'
 import type { Flags, Option } from './verb.ts'
 
 export const globalOptions: readonly Option[] = [

@@ -5,6 +5,7 @@
 import type { Enums, Models, Serialize, SPDX, Spec } from '@cyclonedx/cyclonedx-library'
 import type { Digest } from '../oci/digest.ts'
 import { hex } from '../oci/digest.ts'
+import { annotationKeys } from '../oci/mediatype.ts'
 import { goComponents } from './cyclonedx-go.ts'
 import type { Inventory, InventoryRpm } from './inventory.ts'
 import { parseLicense } from './license.ts'
@@ -86,7 +87,7 @@ function rootComponent(
     supplier,
     hashes: new Models.HashDictionary([[Enums.HashAlgorithm['SHA-256'], hex(subject.digest)]]),
     properties: new Models.PropertyRepository([
-      ...(subject.standIn === undefined ? [] : [new Models.Property('io.rfolabs.stand-in', subject.standIn)]),
+      ...(subject.standIn === undefined ? [] : [new Models.Property(annotationKeys.standIn, subject.standIn)]),
       new Models.Property('rfo:image:platform', inventory.platform),
       new Models.Property('rfo:coverage:explained', String(inventory.coverage.explained)),
       new Models.Property('rfo:coverage:total', String(inventory.coverage.total)),

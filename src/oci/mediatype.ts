@@ -34,6 +34,8 @@ export const annotationKeys = {
   licenses: 'org.opencontainers.image.licenses',
   baseDigest: 'org.opencontainers.image.base.digest',
   baseName: 'org.opencontainers.image.base.name',
+  /** ours: marks what stands in for real input; the value says for which. On images, charts and SBOMs, which are carried alone. */
+  standIn: 'io.rfolabs.stand-in',
 } as const
 
 export function isIndexType(mediaType: string): boolean {

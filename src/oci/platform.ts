@@ -30,7 +30,3 @@ export function isPlatformName(text: string): text is PlatformName {
 export function platformOf(name: PlatformName): Platform {
   return { os: 'linux', architecture: name.slice('linux/'.length) as Architecture }
 }
-
-export function platformName(platform: Platform): PlatformName {
-  return `linux/${platform.architecture}`
-}

@@ -42,6 +42,8 @@ export interface ReleaseTarball {
   readonly tarball: Descriptor
   /** by path, as they lie in the tarball */
   readonly files: readonly TarballFile[]
+  /** those of them that are not the program, with their bytes */
+  readonly texts: readonly BundleText[]
 }
 
 /** The release's names for a platform's program and tarball. */
@@ -76,7 +78,7 @@ export async function releaseTarball(
   const tarball = await store.pushStream(tarballMediaType, body, {
     annotations: { [annotationKeys.title]: tarballName(request.platform).tarball },
   })
-  return { tarball, files: entries.map(({ path, mode, digest, size }) => ({ path, mode, digest, size })) }
+  return { tarball, files: entries.map(({ path, mode, digest, size }) => ({ path, mode, digest, size })), texts }
 }
 
 export interface BundleText extends TarballFile {

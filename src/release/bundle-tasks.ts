@@ -9,7 +9,7 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { bundleTexts, releaseTarball, tarballEncoder, tarballName } from '../pack/tarball.ts'
+import { releaseTarball, tarballEncoder, tarballName } from '../pack/tarball.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { minorLine, parseVersion } from '../plan/version.ts'
 import { specFiles, writeRepository } from '../rpm/make.ts'
@@ -75,12 +75,11 @@ function tarballTask(request: ReleaseRequest, image: ImagePlan, platform: Platfo
         const [program] = await prebuiltPrograms({ source: opened, prebuilt, outputs: [`/${bundle.program.path}`], platform })
         if (program === undefined) throw new Error('one output, one program')
         const binary = await ports.store.pushFile(mediaTypes.octets, program.file)
-        const { tarball, files } = await releaseTarball(
+        const { tarball, files, texts } = await releaseTarball(
           { platform, program: binary, source: opened, bundle, epoch: plan.epoch },
           ports.store,
           at.signal,
         )
-        const texts = await bundleTexts(bundle, opened)
         for (const text of texts) await pushBytes(ports.store, mediaTypes.octets, text.bytes)
         return await pushTitled(ports, [
           [names.program, binary],

@@ -11,6 +11,7 @@ import { helmChartFile, helmChartManifest, isBootstrap } from '../pack/helm-char
 import { imageRenames, kubernetesOf } from '../plan/chart-facts.ts'
 import type { ChartPlan, ReleasePlan } from '../plan/release-plan.ts'
 import { download } from '../source/download.ts'
+import { given } from './given.ts'
 import type { ReleasePorts } from './ports.ts'
 import { by } from './root.ts'
 
@@ -82,8 +83,7 @@ function repackTask(plan: ReleasePlan, chart: ChartPlan, fetched: Task, ports: R
     },
     lane: 'cpu',
     async run({ fetched: upstream }) {
-      if (upstream === undefined) throw new Error('the engine gives every need')
-      const tgz = await readBytes(ports.store, upstream, maxChartBytes)
+      const tgz = await readBytes(ports.store, given(upstream), maxChartBytes)
       const packed = await repackChart({
         name: chart.name,
         version: chart.version,

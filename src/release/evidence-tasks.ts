@@ -13,6 +13,7 @@ import type { PlatformName } from '../oci/platform.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { attest, signImage } from '../sign/attach.ts'
 import { keyFingerprint } from '../sign/key.ts'
+import { given } from './given.ts'
 import type { ImageTasks } from './image-tasks.ts'
 import { readSourceRecord } from './image-tasks.ts'
 import { standInsOf } from './labels.ts'
@@ -197,9 +198,4 @@ async function pushAttached(ports: ReleasePorts, attached: readonly Descriptor[]
   const unique = [...new Map(attached.map((descriptor) => [descriptor.digest, descriptor])).values()]
   const text = canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: unique as unknown as Json })
   return await pushBytes(ports.store, mediaTypes.index, text)
-}
-
-function given(descriptor: Descriptor | undefined): Descriptor {
-  if (descriptor === undefined) throw new Error('the engine gives every need')
-  return descriptor
 }

@@ -234,8 +234,7 @@ function assembleTask(
     },
     lane: 'cpu',
     async run({ base: baseManifest, programs: tar }) {
-      if (tar === undefined) throw new Error('the engine gives every need')
-      const layer = await compressLayer(tar, image.layers, ports.store, { workDir: ports.workDir })
+      const layer = await compressLayer(given(tar), image.layers, ports.store, { workDir: ports.workDir })
       const layers = [{ ...layer, createdBy: `rfo-build programs/${image.component}/${platform}` }]
       const request = { layers, platform, config: image.config, labels, epoch: plan.epoch }
       return await assembleImage(baseManifest === undefined ? request : { ...request, base: baseManifest }, ports.store)
@@ -255,11 +254,7 @@ function indexTask(plan: ReleasePlan, image: ImagePlan, platforms: ImageTasks['p
     key: { rule: 'index@1', platforms: platforms.map((made) => made.platform), annotations, release: plan.schema },
     lane: 'cpu',
     async run(inputs) {
-      const manifests = platforms.map((made) => {
-        const manifest = inputs[made.platform]
-        if (manifest === undefined) throw new Error('the engine gives every need')
-        return { ...manifest, platform: platformOf(made.platform) }
-      })
+      const manifests = platforms.map((made) => ({ ...given(inputs[made.platform]), platform: platformOf(made.platform) }))
       return await assembleIndex(manifests, annotations, ports.store)
     },
   }

@@ -3,9 +3,6 @@ import { annotationKeys } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 
-/** Marks an image any input of which stands in for the real one; the value says which. */
-export const standInLabel = 'io.rfolabs.stand-in'
-
 /** Time is the release's epoch; nothing here depends on the machine. */
 export function imageLabels(plan: ReleasePlan, image: ImagePlan, platform: PlatformName): Record<string, string> {
   const base = image.base === 'scratch' ? undefined : plan.bases[platform]
@@ -21,7 +18,7 @@ export function imageLabels(plan: ReleasePlan, image: ImagePlan, platform: Platf
       ? { [annotationKeys.baseName]: base.reference, [annotationKeys.baseDigest]: base.locked.manifest.digest }
       : {}),
     ...(image.config.labels ?? {}),
-    ...(standIns.length === 0 ? {} : { [standInLabel]: standIns.join('; ') }),
+    ...(standIns.length === 0 ? {} : { [annotationKeys.standIn]: standIns.join('; ') }),
   }
 }
 

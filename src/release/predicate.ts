@@ -7,6 +7,7 @@ import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { Closure } from '../plan/closure.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import { given } from './given.ts'
 import { standInsOf } from './labels.ts'
 import { by } from './root.ts'
 
@@ -87,8 +88,8 @@ export function releasePredicate(facts: PredicateFacts): ReleasePredicate {
 }
 
 function pinned(descriptor: Descriptor | undefined): { digest: Digest; size: number } {
-  if (descriptor === undefined) throw new Error('the engine gives every need')
-  return { digest: descriptor.digest, size: descriptor.size }
+  const { digest, size } = given(descriptor)
+  return { digest, size }
 }
 
 function standInOf(plan: ReleasePlan, image: ImagePlan): { standIn?: string } {

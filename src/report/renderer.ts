@@ -7,7 +7,6 @@ import { redact } from './redact.ts'
 import { ttyRenderer } from './tty.ts'
 
 export type ProgressKind = 'auto' | 'tty' | 'lines' | 'json' | 'none'
-export const progressKinds = ['auto', 'tty', 'lines', 'json', 'none'] as const satisfies readonly ProgressKind[]
 
 export interface RendererOptions {
   readonly stderr: NodeJS.WritableStream

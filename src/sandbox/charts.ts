@@ -1,6 +1,7 @@
 /** Stand-in Helm charts: https://helm.sh/docs/topics/charts/. Name and version are the plan's, and the values name its images. */
 import { stringify } from 'yaml'
 import { digestOf, hex } from '../oci/digest.ts'
+import { annotationKeys } from '../oci/mediatype.ts'
 import type { ChartPlan, ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { foldersOf, gzip, type TarEntry, tar } from './tar.ts'
 
@@ -40,7 +41,7 @@ function packChart(chart: ChartPlan, images: readonly ImagePlan[], epoch: number
     version: chart.version,
     type: 'application',
     description: `Stand-in of RFO's sandbox for ${chart.url}`,
-    annotations: { 'io.rfolabs.stand-in': chart.url },
+    annotations: { [annotationKeys.standIn]: chart.url },
   }
   const values = {
     global: { systemDefaultRegistry: '' },

@@ -3,16 +3,14 @@
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
-import { mediaTypes } from '../oci/mediatype.ts'
+import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { type PlatformName, platformNames, platformOf } from '../oci/platform.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { standInProgram } from './elf.ts'
 import { foldersOf, gzip, type TarEntry, tar } from './tar.ts'
 import { standInText } from './tree.ts'
 
-/** Marks an image that stands in for another; the value says for which. Image builders hand a base's labels on. */
-export const standInLabel = 'io.rfolabs.stand-in'
-/** The same mark as a file. */
+/** What a stand-in's label says, as a file. Image builders hand a base's labels on. */
 export const standInFile = 'usr/share/rfo/STAND-IN'
 
 export interface StandInImage {
@@ -64,7 +62,7 @@ function putManifest(blobs: Blobs, reference: string, platform: PlatformName, ep
     created,
     architecture: platformOf(platform).architecture,
     os: 'linux',
-    config: { ...content.config, Labels: { [standInLabel]: reference } } as unknown as Json,
+    config: { ...content.config, Labels: { [annotationKeys.standIn]: reference } } as unknown as Json,
     rootfs: { type: 'layers', diff_ids: [digestOf(layer)] },
     history: [{ created, created_by: "RFO's sandbox", comment: `stand-in for ${reference}` }],
   })
@@ -73,7 +71,7 @@ function putManifest(blobs: Blobs, reference: string, platform: PlatformName, ep
     mediaType: mediaTypes.manifest,
     config: config as unknown as Json,
     layers: [packed as unknown as Json],
-    annotations: { [standInLabel]: reference },
+    annotations: { [annotationKeys.standIn]: reference },
   })
 }
 

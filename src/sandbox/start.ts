@@ -18,7 +18,7 @@ import { sandboxLock } from './lock.ts'
 import { startRegistry } from './registry.ts'
 import { makeWorld, type Scope, type World } from './world.ts'
 
-export { type StandInKind, standInKinds } from './world.ts'
+export { type StandInKind, standInKinds } from './kinds.ts'
 
 export interface SandboxOptions extends Scope {
   readonly plan: ReleasePlan

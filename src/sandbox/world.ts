@@ -9,11 +9,8 @@ import type { ReleasePlan } from '../plan/release-plan.ts'
 import { putBase } from './base.ts'
 import { chartIndex, type StandInChart, standInCharts } from './charts.ts'
 import { type Blobs, putMirror, type StandInImage } from './images.ts'
+import type { StandInKind } from './kinds.ts'
 import { type StandInSources, standInSources } from './sources.ts'
-
-export const standInKinds = ['bases', 'mirrors', 'git', 'charts'] as const
-/** bases: openEuler's images; mirrors: images that are taken over as they are; git: sources in git; charts: Helm charts. */
-export type StandInKind = (typeof standInKinds)[number]
 
 export interface Scope {
   readonly kinds: ReadonlySet<StandInKind>

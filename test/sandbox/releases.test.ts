@@ -5,8 +5,9 @@ import { describe, expect, test } from 'vitest'
 import { listDigest } from '../../src/plan/fingerprint.ts'
 import { assemblePipelines, type FileText } from '../../src/plan/pipelines.ts'
 import { planRelease } from '../../src/plan/plan-release.ts'
+import { standInKinds } from '../../src/sandbox/kinds.ts'
 import { sandboxLock } from '../../src/sandbox/lock.ts'
-import { makeWorld, standInKinds } from '../../src/sandbox/world.ts'
+import { makeWorld } from '../../src/sandbox/world.ts'
 
 const folder = join(import.meta.dirname, '../../pipelines')
 const read = (name: string): FileText => ({ file: `pipelines/${name}`, text: readFileSync(join(folder, name), 'utf8') })
