@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
+import { isVersion, releaseFolder } from './target.ts'
 import type { Verb } from './verb.ts'
 import { word } from './words.ts'
 
@@ -48,8 +49,8 @@ export const test: Verb = {
 
 /** A version means its release, or its candidate while there is no release. */
 async function folderOf(context: CliContext, target: string): Promise<string> {
-  if (!/^v\d+\.\d+\.\d+(-[^/+]+)?\+rfor\d+$/.test(target)) return resolve(context.cwd, target)
-  const release = join(context.outDir, target)
+  const release = releaseFolder(context, target)
+  if (!isVersion(target)) return release
   return await access(release).then(
     () => release,
     () => `${release}.candidate`,

@@ -1,11 +1,12 @@
 /** `verify`: proves a release folder without a network. The last line of stdout says what was verified, and for whom. */
 import { readdir, readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import { claims, claimText } from '../release/verify/claims.ts'
 import type { VerifyReport } from '../release/verify/verify.ts'
 import type { PublicKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
+import { isVersion, releaseFolder } from './target.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { type VerifyTold, verifyText } from './verify-text.ts'
 
@@ -19,21 +20,12 @@ export const verify: Verb = {
     const { verifyRelease } = await import('../release/verify/verify.ts')
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
     const report = await verifyRelease({
-      folder: folderOf(context, target),
+      folder: releaseFolder(context, target),
       keys: await trustedKeys(context),
       ...(expect === undefined ? {} : { expect }),
     })
     return outcome(context, report)
   },
-}
-
-/** A version means dist/<version>/; everything else is a path. */
-function folderOf(context: CliContext, target: string): string {
-  return isVersion(target) ? join(context.outDir, target) : resolve(context.cwd, target)
-}
-
-function isVersion(text: string): boolean {
-  return /^v\d+\.\d+\.\d+(-[^/+]+)?\+rfor\d+$/.test(text)
 }
 
 async function trustedKeys(context: CliContext): Promise<PublicKey[]> {

@@ -67,7 +67,7 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
     id: 'release',
     needs,
     key: {
-      rule: 'release@4',
+      rule: 'release@5',
       installer: digestOf(request.installer),
       plan: digestOf(planText),
       lock: digestOf(request.lockText),
@@ -95,17 +95,18 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
         if (titled.some((task) => task.id === name)) files.push(...(await titledFiles(descriptor, ports.store)))
         else files.push({ path: name, ...sized(descriptor) })
       }
-      const each = [...new Map(files.map((file) => [file.path, file])).values()] // specs come once a platform
-      const summed = await Promise.all(each.map(async (file) => ({ ...file, sm3: await sm3(ports.store, file) })))
-      for (const { path, text } of checksumLists(plan.platforms, summed))
-        each.push({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) })
+      const withSm3 = async (file: ListedFile): Promise<FileRecord> => ({ ...file, sm3: await sm3(ports.store, file) })
+      const each = await Promise.all([...new Map(files.map((file) => [file.path, file])).values()].map(withSm3)) // specs come once a platform
+      for (const { path, text } of checksumLists(plan.platforms, each))
+        each.push(await withSm3({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) }))
       const root = await pushBytes(ports.store, mediaTypes.index, rootBytes(rootIndex(plan.version, images, each)))
-      const listed = each.map(({ path, digest, size, unsigned }) => ({
+      const listed = each.map(({ path, digest, size, sm3: other, unsigned }) => ({
         mediaType: mediaTypes.octets,
         digest,
         size,
         annotations: {
           [annotationKeys.title]: path,
+          [sm3Annotation]: other,
           ...(unsigned === undefined ? {} : { [unsignedDigest]: unsigned.digest, [unsignedSize]: String(unsigned.size) }),
         },
       }))
@@ -114,6 +115,9 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
     },
   }
 }
+
+/** SM3 costs three SHA-256 and the files are large: it is computed once, and travels with the listing. */
+const sm3Annotation = 'io.rfolabs.sm3'
 
 /** A file as it lies. */
 export interface ListedFile extends RootedFile {
@@ -124,19 +128,27 @@ export interface ListedFile extends RootedFile {
 export async function readListing(
   listing: Descriptor,
   from: ContentReader,
-): Promise<{ readonly root: Descriptor; readonly files: readonly ListedFile[] }> {
-  const [root] = parseIndex(await readBytes(from, listing)).manifests
+): Promise<{ readonly root: Descriptor; readonly files: readonly FileRecord[] }> {
+  const [root, ...entries] = parseIndex(await readBytes(from, listing)).manifests
   if (root === undefined) throw new Error('a listing begins with its root')
-  return { root, files: await titledFiles(listing, from) }
+  const files = entries.flatMap((entry) => {
+    const other = entry.annotations?.[sm3Annotation]
+    if (other === undefined) throw new Error('a listing says the SM3 of every file')
+    return fileOf(entry).map((file) => ({ ...file, sm3: other }))
+  })
+  return { root, files }
 }
 
 async function titledFiles(index: Descriptor, from: ContentReader): Promise<ListedFile[]> {
-  return parseIndex(await readBytes(from, index)).manifests.flatMap(({ digest, size, annotations }) => {
-    const path = annotations?.[annotationKeys.title]
-    if (path === undefined || path.startsWith(bundlePrefix)) return []
-    const [unsigned, bytes] = [annotations?.[unsignedDigest], annotations?.[unsignedSize]]
-    return [{ path, digest, size, ...(unsigned === undefined ? {} : { unsigned: { digest: parseDigest(unsigned), size: Number(bytes) } }) }]
-  })
+  return parseIndex(await readBytes(from, index)).manifests.flatMap(fileOf)
+}
+
+/** An entry that is titled is a file; a bundle's own files are no files of the release. */
+function fileOf({ digest, size, annotations }: Descriptor): ListedFile[] {
+  const path = annotations?.[annotationKeys.title]
+  if (path === undefined || path.startsWith(bundlePrefix)) return []
+  const [unsigned, bytes] = [annotations?.[unsignedDigest], annotations?.[unsignedSize]]
+  return [{ path, digest, size, ...(unsigned === undefined ? {} : { unsigned: { digest: parseDigest(unsigned), size: Number(bytes) } }) }]
 }
 
 /** Gives an index whose entries are the files beside the root: statement, bundle, trust, signatures of the checksum lists. */
@@ -156,8 +168,7 @@ function statementTask(request: ReleaseRequest, { evidence, support }: Parts, re
     async run(inputs) {
       const { root, files: listed } = await readListing(given(inputs['release']), ports.store)
       const index = await readJson(ports.store, root)
-      const files: FileRecord[] = []
-      for (const file of listed) files.push({ ...file, sm3: await sm3(ports.store, file) })
+      const files: FileRecord[] = [...listed]
       const beside: { path: string; text: string | Uint8Array }[] = [{ path: 'trust/cosign.pub', text: key.publicKey.pem }]
       for (const { path, text } of beside) {
         const descriptor = await pushBytes(ports.store, mediaTypes.octets, text)
