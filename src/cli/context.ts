@@ -63,8 +63,8 @@ export interface Globals {
   readonly keys: readonly string[]
   /** A folder of trusted keys. */
   readonly trustDir: string | undefined
-  /** Where the private key is: a file or a URI. */
-  readonly signKey: string | undefined
+  /** Where the private keys are: files, one of each kind. */
+  readonly signKeys: readonly string[]
   readonly keyPassword: string | undefined
 }
 

@@ -20,7 +20,7 @@ export const globalOptions: readonly Option[] = [
   { flags: '--stand-in <kinds>', help: 'standIn' },
   { flags: '--key <file>', help: 'key', repeatable: true, completes: 'file' },
   { flags: '--trust <dir>', help: 'trust', completes: 'directory' },
-  { flags: '--sign-key <uri>', help: 'signKey', completes: 'file' },
+  { flags: '--sign-key <uri>', help: 'signKey', repeatable: true, completes: 'file' },
 ]
 
 /** Throws RFO_CLI_VALUE (exit usage) for a value that is none of the known ones. */
@@ -42,7 +42,7 @@ export function globalsOf(flags: Flags, ports: Ports): Globals {
     standIns: flags.on('sandbox') ? 'all' : standInsOf(flags.text('standIn')),
     keys: (flags.list('key') ?? []).map((file) => resolve(cwd, file)),
     trustDir: trust === undefined ? undefined : resolve(cwd, trust),
-    signKey: flags.text('signKey') ?? nonEmpty(env.RFO_SIGN_KEY),
+    signKeys: flags.list('signKey') ?? split(env.RFO_SIGN_KEY ?? ''),
     keyPassword: env.RFO_KEY_PASSWORD ?? env.COSIGN_PASSWORD,
   }
 }

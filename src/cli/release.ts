@@ -1,7 +1,7 @@
 /** `release`: makes dist/<version>/, or sees that it is there already. stdout is the root digest alone. */
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { join, relative, resolve } from 'node:path'
+import { join, relative } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { FailureMode } from '../graph/execute.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
@@ -13,9 +13,10 @@ import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { ReleaseInputs } from '../release/inputs.ts'
 import type { MadeRelease } from '../release/make.ts'
 import type { StandInMark } from '../release/ports.ts'
-import type { SigningKey } from '../sign/key.ts'
+import type { ReleaseKeys } from '../release/signatures.ts'
 import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
+import { type KeyFile, readReleaseKeys, signKeyFiles } from './key-files.ts'
 import { mirrorsOf } from './mirrors.ts'
 import { ownDigest } from './own-digest.ts'
 import { releaseSummary } from './release-text.ts'
@@ -31,7 +32,7 @@ export const release: Verb = {
     const { readInputs, planOf } = await import('../release/inputs.ts')
     const { unchanged, touched, writeStamp } = await import('../release/unchanged.ts')
     const inputs = await readInputs(context.cwd, version, context.platforms === undefined ? {} : { platforms: context.platforms })
-    const keyText = await readKeyFile(context)
+    const keyFiles = await signKeyFiles(context)
     const planned = planOf(inputs)
     if (context.dryRun) return { text: canonicalJson(planned as never), json: { plan: planned as never } }
     const folder = join(context.outDir, inputs.version)
@@ -41,13 +42,13 @@ export const release: Verb = {
         inputs: inputs.digest,
         tool: ownDigest(),
         standIns: context.standIns,
-        key: keyText === undefined ? null : digestOf(keyText),
+        keys: keyFiles.map(({ text }) => digestOf(text)),
       }),
     )
     const stamp = await unchanged(stampFile, folder, asked)
     if (stamp !== undefined) return outcome(context, planned, { root: stamp.root, fingerprint: stamp.key, folder, unchanged: true })
 
-    const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream), keyText)
+    const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream), keyFiles)
     try {
       const plan = planOf(inputs, world.lock)
       const made = await make(
@@ -59,10 +60,10 @@ export const release: Verb = {
         await touched(stampFile, folder),
       )
       if (made.missing.length > 0) return candidate(context, made)
-      await writeStamp(stampFile, folder, { inputs: asked, root: made.root, key: world.key.publicKey.fingerprint })
+      await writeStamp(stampFile, folder, { inputs: asked, root: made.root, key: world.keys.key.publicKey.fingerprint })
       return outcome(context, plan, {
         root: made.root,
-        fingerprint: world.key.publicKey.fingerprint,
+        fingerprint: world.keys.key.publicKey.fingerprint,
         folder: made.folder,
         unchanged: false,
       })
@@ -92,27 +93,20 @@ function candidate(context: CliContext, made: MadeRelease): Outcome {
 interface World {
   readonly lock: Lock
   readonly addresses: Addresses
-  readonly key: SigningKey
+  readonly keys: ReleaseKeys
   /** for programs and downloads */
   readonly env: Readonly<Record<string, string>>
   readonly mark?: StandInMark
   close(): Promise<void>
 }
 
-async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, list: Digest, keyText: string | undefined): Promise<World> {
-  const { readSigningKey } = await import('../sign/key.ts')
+async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, list: Digest, keyFiles: readonly KeyFile[]): Promise<World> {
   if (isReal(context)) {
-    if (keyText === undefined) {
-      throw new RfoError('RFO_CLI_KEY', 'no key to sign with', {
-        exit: 'usage',
-        next: 'give --sign-key, or make a key: rfo-build keys generate',
-      })
-    }
     return {
       lock,
       addresses: mirrorsOf(context.env),
-      key: readSigningKey(keyText, context.keyPassword),
-      env: context.env,
+      keys: await readReleaseKeys(keyFiles, context.keyPassword),
+      env: forChildren(context.env),
       close: async () => {},
     }
   }
@@ -126,17 +120,19 @@ async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, lis
     list,
     stateDir: context.storeDir,
   })
-  const own = readSigningKey(sandbox.key.privatePem)
+  const { privatePem, sm2Pem, pgpText } = sandbox.key
+  const inSandbox = (text: string): KeyFile => ({ file: 'the sandbox’s key', text })
+  const own = await readReleaseKeys([privatePem, sm2Pem, pgpText].map(inSandbox), undefined)
   const what = everything ? 'every input' : `these kinds of input: ${(context.standIns as readonly string[]).join(', ')}`
   return {
     lock: sandbox.lock,
     addresses: { ...mirrorsOf(context.env), ...sandbox.addresses },
     env: besideProxy(forChildren(context.env)),
-    key: keyText === undefined ? own : readSigningKey(keyText, context.keyPassword),
+    keys: keyFiles.length === 0 ? own : await readReleaseKeys(keyFiles, context.keyPassword),
     mark: {
       file: 'SANDBOX',
       text: `This release was made in a sandbox: stand-ins took the place of ${what}.\nIt is not for use. evidence/release.json names each stand-in.\n`,
-      keyFingerprint: own.publicKey.fingerprint,
+      keyFingerprint: own.key.publicKey.fingerprint,
     },
     close: () => sandbox.close(),
   }
@@ -198,7 +194,7 @@ async function make(
         lockText: renderLock({ ...world.lock, releases: locked === undefined ? {} : { [plan.version]: locked } }),
         bundle: inputs.bundle,
         installer: inputs.installer,
-        key: world.key,
+        ...world.keys,
         ...(world.mark === undefined ? {} : { mark: world.mark }),
         failureMode,
         outDir: context.outDir,
@@ -230,7 +226,7 @@ function outcome(
   const standIns = context.standIns === 'all' ? 'all' : [...context.standIns]
   const folder = relative(context.cwd, made.folder) || '.'
   const publicKey =
-    isReal(context) || context.signKey !== undefined
+    isReal(context) || context.signKeys.length > 0
       ? `${folder}/trust/cosign.pub`
       : relative(context.cwd, join(context.storeDir, 'sandbox', 'cosign.pub'))
   if (context.progress !== 'none' && context.progress !== 'json') {
@@ -247,17 +243,4 @@ function outcome(
       standIns,
     },
   }
-}
-
-/** The text of --sign-key; undefined = none was given. */
-async function readKeyFile(context: CliContext): Promise<string | undefined> {
-  if (context.signKey === undefined) return undefined
-  const file = resolve(context.cwd, context.signKey)
-  return await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new RfoError('RFO_CLI_KEY', `can't read the signing key: ${cause.code}`, {
-      exit: 'usage',
-      where: file,
-      next: 'make a key: rfo-build keys generate',
-    })
-  })
 }

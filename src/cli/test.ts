@@ -1,5 +1,5 @@
 /** `test`: takes the results of a conformance run and binds them, counted and signed, to the digests of a release. */
-import { access, readFile } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { SigningKey } from '../sign/key.ts'
@@ -59,10 +59,8 @@ async function folderOf(context: CliContext, target: string): Promise<string> {
 
 /** --sign-key; else the sandbox's own key, which signs only what the sandbox made. */
 async function keyFor(context: CliContext): Promise<SigningKey> {
-  const { readSigningKey } = await import('../sign/key.ts')
-  const file = context.signKey === undefined ? join(context.storeDir, 'sandbox', 'cosign.key') : resolve(context.cwd, context.signKey)
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new RfoError('RFO_CLI_KEY', 'no key to sign with', { exit: 'usage', where: file, cause, next: 'give --sign-key' })
-  })
-  return readSigningKey(text, context.keyPassword)
+  const { readReleaseKeys, signKeyFiles } = await import('./key-files.ts')
+  const own = join(context.storeDir, 'sandbox', 'cosign.key')
+  const files = await signKeyFiles(context.signKeys.length === 0 ? { ...context, signKeys: [own] } : context)
+  return (await readReleaseKeys(files, context.keyPassword)).key
 }

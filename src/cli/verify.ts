@@ -1,10 +1,6 @@
 /** `verify`: proves a release folder without a network. The last line of stdout says what was verified, and for whom. */
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { RfoError } from '../error.ts'
 import { claims, claimText } from '../release/verify/claims.ts'
 import type { VerifyReport } from '../release/verify/verify.ts'
-import type { PublicKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
 import { isVersion, releaseFolder } from './target.ts'
 import type { Outcome, Verb } from './verb.ts'
@@ -17,39 +13,16 @@ export const verify: Verb = {
   options: [{ flags: '--expect <version>', help: 'verifyExpect' }],
   examples: ['verify v1.24.8+rfor1 --key rfo.pub', 'verify /media/rfo --key rfo.pub --expect v1.24.8+rfor1'],
   async run(context, { args: [target = ''], flags }) {
+    const { trustedKeys } = await import('./key-files.ts')
     const { verifyRelease } = await import('../release/verify/verify.ts')
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
     const report = await verifyRelease({
       folder: releaseFolder(context, target),
-      keys: await trustedKeys(context),
+      ...(await trustedKeys(context)),
       ...(expect === undefined ? {} : { expect }),
     })
     return outcome(context, report)
   },
-}
-
-async function trustedKeys(context: CliContext): Promise<PublicKey[]> {
-  const { readPublicKey } = await import('../sign/key.ts')
-  const folder = context.trustDir
-  const inFolder =
-    folder === undefined
-      ? []
-      : (await readdir(folder))
-          .filter((name) => name.endsWith('.pub'))
-          .sort()
-          .map((name) => join(folder, name))
-  return await Promise.all(
-    [...context.keys, ...inFolder].map(async (file) => {
-      const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-        throw new RfoError('RFO_CLI_KEY', `can't read the public key: ${cause.code}`, { exit: 'usage', where: file, cause })
-      })
-      try {
-        return readPublicKey(text)
-      } catch (thrown) {
-        throw thrown instanceof RfoError ? thrown.at(file) : thrown
-      }
-    }),
-  )
 }
 
 function outcome(context: CliContext, report: VerifyReport): Outcome {

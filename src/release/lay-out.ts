@@ -66,9 +66,9 @@ async function writeFiles(folder: string, input: LayOutInput, store: WorkingStor
   }
 }
 
-/** What says that a release is one: its statement's bundle, and the signatures of its lists. */
+/** What says that a release is one: its statement's signatures, and those of its lists, charts and repositories. */
 function isReleaseSignature(path: string): boolean {
-  return path.endsWith('.sigstore.json') || path.endsWith('.sig')
+  return /\.(sigstore\.json|sig|sm2|prov|asc)$/.test(path)
 }
 
 async function writeLayout(folder: string, input: LayOutInput, store: WorkingStore): Promise<void> {

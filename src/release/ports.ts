@@ -10,7 +10,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Addresses } from '../plan/addresses.ts'
 import type { Bundle } from '../plan/bundle.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
-import type { SigningKey } from '../sign/key.ts'
+import type { ReleaseKeys } from './signatures.ts'
 
 /** The working store: a content store whose blobs are files, so that laying out a release links instead of writing twice. */
 export interface WorkingStore extends ContentStore {
@@ -46,7 +46,7 @@ export interface StandInMark {
   readonly keyFingerprint: string
 }
 
-export interface ReleaseRequest {
+export interface ReleaseRequest extends ReleaseKeys {
   readonly plan: ReleasePlan
   /** images.lock of this release alone, as shipped. */
   readonly lockText: string
@@ -54,7 +54,6 @@ export interface ReleaseRequest {
   readonly bundle: Bundle
   /** install/install-rfo.sh, before the version is written into it */
   readonly installer: string
-  readonly key: SigningKey
   readonly mark?: StandInMark
   readonly failureMode: 'finish' | 'stop' | 'kill'
   /** The release's folder is made in here: `<outDir>/<version>/`. */

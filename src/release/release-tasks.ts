@@ -1,27 +1,24 @@
 /**
- * The last two tasks. `release` writes the files that describe a release and gives its root index; `statement` says,
- * signed, what the release consists of. Edges, not list order, keep checksums behind what they sum.
+ * The task `release` writes the files that describe a release and gives its root index. Edges, not list order, keep
+ * checksums behind what they sum.
  */
-import { createHash } from 'node:crypto'
-import { pushBytes, readBytes, readJson } from '../content/read.ts'
-import type { ContentReader } from '../content/store.ts'
+import { pushBytes } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { type Digest, digestOf, parseDigest } from '../oci/digest.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
-import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { installerText, platformsText } from '../pack/installer.ts'
-import { signBlob, signStatement } from '../sign/bundle.ts'
-import { keyFingerprint } from '../sign/key.ts'
-import { bundlePrefix, unsignedDigest, unsignedSize } from './bundle-tasks.ts'
+import { unsignedDigest, unsignedSize } from './bundle-tasks.ts'
 import type { EvidenceTasks } from './evidence-tasks.ts'
 import { given } from './given.ts'
+import { type ListedFile, sm3, sm3Annotation, titledFiles } from './listing.ts'
 import { checksumLists, imageLists } from './lists.ts'
 import { releaseNotes } from './notes.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
-import { type FileRecord, releasePredicate, releaseStatement } from './predicate.ts'
-import { type RootedFile, rootBytes, rootIndex } from './root.ts'
+import type { FileRecord } from './predicate.ts'
+import { rootBytes, rootIndex } from './root.ts'
+import { statementTask } from './statement-task.ts'
 import { platformStates, readSupport } from './support-task.ts'
 
 /** A file of the release, by its path there, and the task that gives it. */
@@ -116,101 +113,7 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
   }
 }
 
-/** SM3 costs three SHA-256 and the files are large: it is computed once, and travels with the listing. */
-const sm3Annotation = 'io.rfolabs.sm3'
-
-/** A file as it lies. */
-export interface ListedFile extends RootedFile {
-  readonly unsigned?: { readonly digest: Digest; readonly size: number }
-}
-
-/** What the `release` task lists: the root index, and every file of the release but for signatures and trust. */
-export async function readListing(
-  listing: Descriptor,
-  from: ContentReader,
-): Promise<{ readonly root: Descriptor; readonly files: readonly FileRecord[] }> {
-  const [root, ...entries] = parseIndex(await readBytes(from, listing)).manifests
-  if (root === undefined) throw new Error('a listing begins with its root')
-  const files = entries.flatMap((entry) => {
-    const other = entry.annotations?.[sm3Annotation]
-    if (other === undefined) throw new Error('a listing says the SM3 of every file')
-    return fileOf(entry).map((file) => ({ ...file, sm3: other }))
-  })
-  return { root, files }
-}
-
-async function titledFiles(index: Descriptor, from: ContentReader): Promise<ListedFile[]> {
-  return parseIndex(await readBytes(from, index)).manifests.flatMap(fileOf)
-}
-
-/** An entry that is titled is a file; a bundle's own files are no files of the release. */
-function fileOf({ digest, size, annotations }: Descriptor): ListedFile[] {
-  const path = annotations?.[annotationKeys.title]
-  if (path === undefined || path.startsWith(bundlePrefix)) return []
-  const [unsigned, bytes] = [annotations?.[unsignedDigest], annotations?.[unsignedSize]]
-  return [{ path, digest, size, ...(unsigned === undefined ? {} : { unsigned: { digest: parseDigest(unsigned), size: Number(bytes) } }) }]
-}
-
-/** Gives an index whose entries are the files beside the root: statement, bundle, trust, signatures of the checksum lists. */
-function statementTask(request: ReleaseRequest, { evidence, support }: Parts, release: Task, ports: ReleasePorts): Task {
-  const { key, plan, mark } = request
-  const needs: Record<string, Task> = { release, support }
-  for (const { images, platforms } of evidence) {
-    needs[`index/${images.image.component}`] = images.index
-    for (const made of platforms) needs[`image/${images.image.component}/${made.platform}`] = made.image
-  }
-  const fingerprint = keyFingerprint(key.publicKey)
-  return {
-    id: 'statement',
-    needs,
-    key: { rule: 'statement@3', key: fingerprint, mark: mark === undefined ? null : mark.keyFingerprint },
-    lane: 'cpu',
-    async run(inputs) {
-      const { root, files: listed } = await readListing(given(inputs['release']), ports.store)
-      const index = await readJson(ports.store, root)
-      const files: FileRecord[] = [...listed]
-      const beside: { path: string; text: string | Uint8Array }[] = [{ path: 'trust/cosign.pub', text: key.publicKey.pem }]
-      for (const { path, text } of beside) {
-        const descriptor = await pushBytes(ports.store, mediaTypes.octets, text)
-        files.push({ path, digest: descriptor.digest, size: descriptor.size, sm3: await sm3(ports.store, descriptor) })
-      }
-      const predicate = releasePredicate({
-        plan,
-        root: { digest: root.digest, index: index as Json },
-        files,
-        inputs,
-        sourceOf: request.bundle.sourceOf,
-        support: (await readSupport(inputs['support'], ports.store)).platforms,
-        ...(mark === undefined ? {} : { keyFingerprint: mark.keyFingerprint }),
-      })
-      const text = releaseStatement(predicate)
-      beside.push({ path: 'evidence/release.json', text }, { path: 'evidence/release.sigstore.json', text: await signStatement(text, key) })
-      for (const file of files) {
-        if (!/^sha256sum-|^sm3sum-/.test(file.path)) continue
-        const { signature, bundle } = await signBlob(await readBytes(ports.store, { mediaType: mediaTypes.octets, ...file }), key)
-        beside.push({ path: `${file.path}.sig`, text: signature }, { path: `${file.path}.sigstore.json`, text: bundle })
-      }
-      const manifests: Descriptor[] = []
-      for (const { path, text: bytes } of beside) {
-        manifests.push({ ...(await pushBytes(ports.store, mediaTypes.octets, bytes)), annotations: { [annotationKeys.title]: path } })
-      }
-      return await pushBytes(
-        ports.store,
-        mediaTypes.index,
-        canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: manifests as unknown as Json }),
-      )
-    },
-  }
-}
-
 function sized(descriptor: Descriptor | undefined): { digest: Digest; size: number } {
   const { digest, size } = given(descriptor)
   return { digest, size }
-}
-
-/** SM3 (GB/T 32905) of a blob, streamed. */
-async function sm3(from: ContentReader, target: { readonly digest: Digest; readonly size: number }): Promise<string> {
-  const hash = createHash('sm3')
-  for await (const chunk of from.fetch({ mediaType: mediaTypes.octets, digest: target.digest, size: target.size })) hash.update(chunk)
-  return hash.digest('hex')
 }

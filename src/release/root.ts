@@ -67,5 +67,5 @@ export function by<T>(key: (value: T) => string): (a: T, b: T) => number {
 
 /** Files that the root leaves out although the statement lists them: who signed, not what was made. */
 export function isRooted(path: string): boolean {
-  return !path.startsWith('trust/')
+  return !path.startsWith('trust/') && path !== 'rpm/RPM-GPG-KEY-rfo'
 }

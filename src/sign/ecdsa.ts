@@ -19,22 +19,27 @@ export function isCanonicalSignature(der: Uint8Array): boolean {
   return canonicalSignature(der)?.equals(der) ?? false
 }
 
-function decode(der: Uint8Array): { readonly r: bigint; readonly s: bigint } | undefined {
+/** Whether bytes are two integers below the order of a curve of 256 bits, in strict DER. */
+export function isSignatureDer(der: Uint8Array, order: bigint): boolean {
+  return decode(der, order) !== undefined
+}
+
+function decode(der: Uint8Array, order = n): { readonly r: bigint; readonly s: bigint } | undefined {
   // 0x30 length 0x02 length r 0x02 length s; two integers of at most 33 bytes never need a long length
   if (der.length < 8 || der.length > 72) return undefined
   const rLength = der[3] ?? 0
   const sLength = der[5 + rLength] ?? 0
   if (der.length !== 6 + rLength + sLength) return undefined
-  const r = integer(der.subarray(4, 4 + rLength))
-  const s = integer(der.subarray(6 + rLength))
+  const r = integer(der.subarray(4, 4 + rLength), order)
+  const s = integer(der.subarray(6 + rLength), order)
   if (r === undefined || s === undefined) return undefined
   return encode(r, s).equals(der) ? { r, s } : undefined
 }
 
-function integer(bytes: Uint8Array): bigint | undefined {
+function integer(bytes: Uint8Array, order: bigint): bigint | undefined {
   if (bytes.length === 0 || bytes.length > 33) return undefined
   const value = BigInt(`0x${Buffer.from(bytes).toString('hex')}`)
-  return value > 0n && value < n ? value : undefined
+  return value > 0n && value < order ? value : undefined
 }
 
 function encode(r: bigint, s: bigint): Buffer {

@@ -62,3 +62,20 @@ test('--cosign without a password, and files that are no keys', async () => {
   await run(['keys', 'generate'], { cwd })
   expect(await run(['keys', 'show', 'rfo.key'], { cwd })).toMatchObject({ exit: 2, lastLine: expect.stringContaining('RFO_SIGN_KEY') })
 })
+
+test('keys of SM2 and PGP are made beside the release’s own, shown, and sign', async () => {
+  expect((await run(['keys', 'generate'], { cwd })).exit).toBe(0)
+  const made = await run(['keys', 'generate', '--sm2', '--pgp', '--json'], { cwd })
+  expect(made.exit).toBe(0)
+  const { keys } = JSON.parse(made.stdout) as { keys: { private: string; public: string; fingerprint: string }[] }
+  expect(keys.map((pair) => pair.private)).toEqual([join(cwd, 'rfo.sm2.key'), join(cwd, 'rfo.pgp.key')])
+  for (const pair of keys) expect(statSync(pair.private).mode & 0o777).toBe(0o600)
+  const shown = await run(['keys', 'show', 'rfo.pub', 'rfo.sm2.pub', 'rfo.pgp.pub'], { cwd })
+  for (const pair of keys) expect(shown.stdout).toContain(`${pair.fingerprint}  ${pair.public}\n`)
+  const { readReleaseKeys } = await import('../../src/cli/key-files.ts')
+  const files = ['rfo.key', 'rfo.sm2.key', 'rfo.pgp.key'].map((name) => ({ file: name, text: readFileSync(join(cwd, name), 'utf8') }))
+  const read = await readReleaseKeys(files, undefined)
+  expect([read.sm2?.publicKey.fingerprint, read.pgp?.publicKey.fingerprint]).toEqual(keys.map((pair) => pair.fingerprint))
+  await expect(readReleaseKeys(files.slice(1), undefined)).rejects.toMatchObject({ code: 'RFO_CLI_KEY', exit: 'usage' })
+  await expect(readReleaseKeys([...files, ...files], undefined)).rejects.toMatchObject({ code: 'RFO_CLI_KEY' })
+})

@@ -18,7 +18,7 @@ test('nothing given: folders of the working directory, all platforms, nothing st
     standIns: [],
     keys: [],
     trustDir: undefined,
-    signKey: undefined,
+    signKeys: [],
     keyPassword: undefined,
   })
 })
@@ -28,7 +28,7 @@ test('a flag wins over the environment, and an empty variable is none', () => {
   expect(globals({ store: 'mine' }, env)).toMatchObject({
     storeDir: '/here/mine',
     trustDir: '/here/trusted',
-    signKey: 'env.key',
+    signKeys: ['env.key'],
     keyPassword: 'c',
   })
   expect(globals({}, { ...env, RFO_STORE: '', RFO_KEY_PASSWORD: 'r' })).toMatchObject({ storeDir: '/here/.rfo', keyPassword: 'r' })

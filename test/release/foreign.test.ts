@@ -59,6 +59,13 @@ describe('files', () => {
       const ran = await call(openssl.path, ['dgst', '-sha256', '-verify', 'trust/cosign.pub', '-signature', `${list}.sig`, list])
       expect(ran.stdout.trim()).toBe('Verified OK')
     }
+    for (const [signature, of] of [
+      ['sm3sum-amd64.txt.sm2', 'sm3sum-amd64.txt'],
+      ['evidence/release.sm2', 'evidence/release.json'],
+    ] as const) {
+      const sm2 = ['-verify', 'trust/sm2.pub', '-sigopt', 'distid:1234567812345678', '-signature', signature, of]
+      expect((await call(openssl.path, ['dgst', '-sm3', ...sm2])).stdout.trim()).toBe('Verified OK')
+    }
     const sm3 = await call(openssl.path, ['dgst', '-sm3', '-r', 'plan.json'])
     expect(await readFile(join(made, 'sm3sum-amd64.txt'), 'utf8')).toContain(`${sm3.stdout.split(' ')[0]}  plan.json\n`)
   })

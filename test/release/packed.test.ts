@@ -1,10 +1,11 @@
 /** What a release packs, taken out of its folder by those who will: the installer on a host, containerd, rpm, dnf, helm, tar, zstd. */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ReleasePredicate } from '../../src/attest/release.ts'
+import { generatePgpKey } from '../../src/sign/pgp.ts'
 import { type Containerd, startContainerd } from '../build/containerd.ts'
 import { hostTool, onHost } from '../pack/host.ts'
 import { tool } from '../tools.ts'
@@ -127,38 +128,66 @@ describe('the packages', () => {
   })
 
   const dnf = tool('dnf')
-  test.skipIf(dnf.skip)('dnf reads the repository of each architecture', async () => {
+  /** With the signature of the repository demanded, by the key of that text. */
+  const repoquery = async (arch: string, os: string, key: string): Promise<Ran> => {
+    const keyFile = join(scratch, `key-${Buffer.from(key).subarray(-80, -60).toString('hex')}.asc`)
+    await writeFile(keyFile, key)
+    const url = `file://${join(made, 'rpm/stable/1.24/openeuler', os, arch)}`
+    return await call(dnf.path, [
+      ...['--repofrompath', `rfo,${url}`, '--repoid', 'rfo', '--forcearch', arch, '--releasever', '1', '-q', '-y'],
+      ...['--setopt', 'rfo.repo_gpgcheck=1', '--setopt', `rfo.gpgkey=file://${keyFile}`],
+      ...['--setopt', `cachedir=${await mkdtemp(join(scratch, 'dnf-'))}`],
+      ...['repoquery', '--qf', '%{name}-%{version}-%{release}.%{arch}'],
+    ])
+  }
+  test.skipIf(dnf.skip)('dnf reads the repository of each architecture, and its signature', async () => {
     for (const [arch, os] of [
       ['x86_64', '22.03-LTS'],
       ['aarch64', '22.03-LTS'],
       ['riscv64', '24.03-LTS'],
     ] as const) {
-      const url = `file://${join(made, 'rpm/stable/1.24/openeuler', os, arch)}`
-      const ran = await call(dnf.path, [
-        '--repofrompath',
-        `rfo,${url}`,
-        '--repoid',
-        'rfo',
-        '--forcearch',
-        arch,
-        '--releasever',
-        '1',
-        '--setopt',
-        `cachedir=${join(scratch, 'dnf', arch)}`,
-        '-q',
-        'repoquery',
-        '--qf',
-        '%{name}-%{version}-%{release}.%{arch}',
-      ])
+      const ran = await repoquery(arch, os, await readFile(join(made, 'rpm/RPM-GPG-KEY-rfo'), 'utf8'))
       expect(ran.stdout.trim().split('\n').sort()).toEqual(
         ['agent', 'common', 'server'].map((name) => `rfo-${name}-1.24.8~rfor1-1.${arch}`),
       )
     }
   })
+
+  test.skipIf(dnf.skip)('dnf refuses the repository by another key', async () => {
+    const other = await generatePgpKey('another', 1_600_000_000, 3072)
+    const ran = await repoquery('x86_64', '22.03-LTS', other.publicText)
+    expect(ran.stdout.trim()).toBe('')
+    expect(ran.stderr).toMatch(/repomd|GPG/i)
+  })
 })
 
 describe('the charts', () => {
   const helm = tool('helm')
+  test.skipIf(helm.skip)('helm verifies their provenance by the keyring beside them, and refuses another chart', async () => {
+    const [chart = ''] = await filesBelow('charts', '.tgz')
+    const good = await call(helm.path, ['verify', chart, '--keyring', 'trust/helm-keyring'])
+    expect([good.code, good.stderr]).toEqual([0, ''])
+    expect(good.stdout).toContain('Chart Hash Verified')
+    const copy = join(scratch, basename(chart))
+    await writeFile(copy, Buffer.concat([await readFile(join(made, chart)), Buffer.from([0])]))
+    await copyFile(join(made, `${chart}.prov`), `${copy}.prov`)
+    const bad = await call(helm.path, ['verify', copy, '--keyring', 'trust/helm-keyring'])
+    expect(bad.code).not.toBe(0)
+  })
+
+  const gpg = tool('gpg')
+  test.skipIf(gpg.skip)('gpg, too, finds good signatures: of a chart and of a repository', async () => {
+    const [chart = ''] = await filesBelow('charts', '.prov')
+    const [index = ''] = await filesBelow('rpm', 'repomd.xml')
+    const home = await mkdtemp(join(scratch, 'g')) // a socket lies in it, whose path must be short
+    const home700 = ['--homedir', home, '--batch']
+    expect((await call(gpg.path, [...home700, '--import', 'rpm/RPM-GPG-KEY-rfo'])).code).toBe(0)
+    for (const argv of [[chart], [`${index}.asc`, index]]) {
+      const ran = await call(gpg.path, [...home700, '--verify', ...argv])
+      expect([ran.code, ran.stderr]).toEqual([0, expect.stringContaining('Good signature from "RFO sandbox, not for use"')])
+    }
+  })
+
   test.skipIf(helm.skip)('helm reads them; the images that RFO rebuilds have its names', async () => {
     const [chart = ''] = await filesBelow('charts', '.tgz')
     const shown = await call(helm.path, ['show', 'all', chart])

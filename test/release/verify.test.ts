@@ -86,9 +86,21 @@ async function blobOf(folder: string, pick: (value: { readonly [key: string]: Js
 test('a release that nobody touched is verified, and every claim is made', async () => {
   const report: VerifyReport = await verifyRelease({ folder: made, keys: [key], expect: version })
   expect(report.findings).toEqual([])
-  expect(report.claims.map((claim) => claim.name).sort()).toEqual(
-    ['attestations', 'blobs', 'checksums', 'expected', 'extras', 'files', 'images', 'root', 'signatures', 'statement'].sort(),
-  )
+  expect(report.claims.map((claim) => claim.name).sort()).toEqual([
+    'attestations',
+    'blobs',
+    'checksums',
+    'expected',
+    'extras',
+    'files',
+    'images',
+    'pgp',
+    'root',
+    'signatures',
+    'sm2',
+    'statement',
+    'trust',
+  ])
   expect(report.standInWorld).toBe(true)
 })
 
@@ -210,7 +222,7 @@ describe('the statement', () => {
       const path = join(copy, 'evidence/release.json')
       await writeFile(path, `${await readFile(path, 'utf8')}\n`)
     })
-    expect(await codes(folder)).toEqual(['untrusted RFO_VERIFY_STATEMENT'])
+    expect(await codes(folder)).toEqual(['untrusted RFO_VERIFY_STATEMENT', 'untrusted RFO_SIGN_UNKNOWN'])
   })
 
   test('a statement of another kind by the same key is no release', async () => {

@@ -43,6 +43,7 @@ test('calls that start together agree too', async () => {
 test('a spoilt key is an error that says what to do, and is left alone', async () => {
   await mkdir(join(state, 'sandbox'))
   await writeFile(join(state, 'sandbox/cosign.key'), 'no key')
+  for (const other of ['sm2.key', 'pgp.key']) await writeFile(join(state, 'sandbox', other), '')
   await expect(sandboxKey(state)).rejects.toMatchObject({
     code: 'RFO_SANDBOX_KEY',
     exit: 'machine',

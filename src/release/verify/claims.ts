@@ -48,6 +48,21 @@ export const claims = {
     zh: '{count} 份校验和清单与声明一致',
     test: 'test/release/verify.test.ts: a checksum list that differs from the statement is found',
   },
+  trust: {
+    en: 'trust/ names the key that signed the statement, for every role',
+    zh: 'trust/ 中各角色的密钥即为签名声明的密钥',
+    test: 'test/release/other-keys.test.ts: trust metadata of another key is found',
+  },
+  sm2: {
+    en: '{count} files are signed with SM2 and SM3 too, by {fingerprint}: the algorithm, not a certified module',
+    zh: '{count} 个文件另有 SM2/SM3 签名，密钥 {fingerprint}：仅为算法，并非经认证的密码模块',
+    test: 'test/release/other-keys.test.ts: an SM2 signature over other bytes is found',
+  },
+  pgp: {
+    en: '{count} charts and package repositories are signed with PGP, by {fingerprint}',
+    zh: '{count} 个 chart 与软件包仓库具有 PGP 签名，密钥 {fingerprint}',
+    test: 'test/release/other-keys.test.ts: a PGP signature over other bytes is found',
+  },
   tested: {
     en: '{platform}: the images that ship passed {passed} tests',
     zh: '{platform}：所发布的镜像通过了 {passed} 项测试',

@@ -8,6 +8,7 @@ import { mediaTypes } from '../../oci/mediatype.ts'
 import { rpmExtent } from '../../rpm/extent.ts'
 import { checksumLists } from '../lists.ts'
 import { isRooted } from '../root.ts'
+import { isChart, isRepositoryIndex, keyPaths, sm2Statement } from '../signed-paths.ts'
 import { untrusted } from './finding.ts'
 import { hashFile, readSmall } from './tree.ts'
 
@@ -84,13 +85,19 @@ export async function verifyChecksumLists(folder: string, predicate: ReleasePred
   return findings
 }
 
+/** The signatures that a release has by its form and by the keys that its statement lists. */
+export function signaturePaths(predicate: ReleasePredicate): string[] {
+  const paths = predicate.files.map((file) => file.path)
+  const [sm2, pgp] = [paths.includes(keyPaths.sm2), paths.includes(keyPaths.helm)]
+  return [
+    ...checksumPaths(predicate).flatMap((path) => [`${path}.sig`, `${path}.sigstore.json`, ...(sm2 ? [`${path}.sm2`] : [])]),
+    ...(sm2 ? [sm2Statement] : []),
+    ...(pgp ? paths.filter(isChart).map((path) => `${path}.prov`) : []),
+    ...(pgp ? paths.filter(isRepositoryIndex).map((path) => `${path}.asc`) : []),
+  ]
+}
+
 /** Files beside the listed ones that a release has by its form; all others are extras. */
 export function besidePaths(predicate: ReleasePredicate): string[] {
-  return [
-    statementPath,
-    bundlePath,
-    ...checksumPaths(predicate).flatMap((path) => [`${path}.sig`, `${path}.sigstore.json`]),
-    'oci/index.json',
-    'oci/oci-layout',
-  ]
+  return [statementPath, bundlePath, ...signaturePaths(predicate), 'oci/index.json', 'oci/oci-layout']
 }

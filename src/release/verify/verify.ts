@@ -6,7 +6,7 @@ import { type RfoError, toRfoError } from '../../error.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { canonicalJson } from '../../oci/json.ts'
 import type { PublicKey } from '../../sign/key.ts'
-import { type VerifiedStatement, verifyBlob, verifyBlobBundle, verifyBundle } from '../../sign/verify.ts'
+import { type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
 import { releaseStatement } from '../predicate.ts'
 import { refuseStandIns } from '../refusals.ts'
 import { isRooted, rootDigest, rootIndex } from '../root.ts'
@@ -15,11 +15,13 @@ import type { Claim } from './claims.ts'
 import { besidePaths, bundlePath, checksumPaths, maxStatementBytes, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
 import { condition, untrusted } from './finding.ts'
 import { verifyImages } from './images.ts'
+import { type OtherKeys, verifySignatures } from './signatures.ts'
 import { readSmall, readTree } from './tree.ts'
 
 export interface VerifyRequest {
   readonly folder: string
   readonly keys: readonly PublicKey[]
+  readonly otherKeys?: OtherKeys
   /** The version that the folder must hold. */
   readonly expect?: string
 }
@@ -53,8 +55,10 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   if (request.expect !== undefined) claim('expected', { version: request.expect }, expected(predicate, request.expect))
   claim('root', {}, checkRoot(predicate, verified))
   claim('files', { count: predicate.files.length }, await verifyFiles(folder, predicate, new Set(tree.files)))
-  const lists = [...(await verifyChecksumLists(folder, predicate)), ...(await verifyListSignatures(folder, predicate, verified.key))]
-  claim('checksums', { count: checksumPaths(predicate).length }, lists)
+  const signatures = await verifySignatures(folder, predicate, verified.key, request.otherKeys ?? { sm2: [], pgp: [] })
+  claim('checksums', { count: checksumPaths(predicate).length }, [...(await verifyChecksumLists(folder, predicate)), ...signatures.lists])
+  findings.push(...signatures.findings)
+  claims.push(...signatures.claims)
   const images = await verifyImages(folder, predicate, [verified.key])
   const { tests, findings: untested } = await verifyTestResults(folder, predicate, keys)
   findings.push(...untested)
@@ -136,33 +140,6 @@ function checkRoot(predicate: ReleasePredicate, verified: VerifiedStatement): Rf
   return findings
 }
 
-/** The lists' signatures are covered by no list: they must verify, and in canonical bytes. */
-async function verifyListSignatures(folder: string, predicate: ReleasePredicate, key: PublicKey): Promise<RfoError[]> {
-  const findings: RfoError[] = []
-  for (const path of checksumPaths(predicate)) {
-    const list = await readSmall(join(folder, path), maxStatementBytes, path)
-    if (list === undefined) continue // the list of files has told
-    for (const suffix of ['.sig', '.sigstore.json'] as const) {
-      const where = `${path}${suffix}`
-      const signature = await readSmall(join(folder, where), 1024 * 1024, where)
-      if (signature === undefined) {
-        findings.push(untrusted('RFO_VERIFY_MISSING', 'no such signature', where))
-        continue
-      }
-      try {
-        if (suffix === '.sig') verifyBlob(list, signature, [key])
-        else verifyBlobBundle(signature.toString('utf8'), list, [key])
-        if (suffix !== '.sig' && !Buffer.from(signature.toString('utf8'), 'utf8').equals(signature))
-          throw untrusted('RFO_VERIFY_BYTES', 'not UTF-8', where)
-      } catch (thrown) {
-        findings.push(toRfoError(thrown).at(where))
-      }
-    }
-  }
-  return findings
-}
-
-/** Blobs are judged with the images; every other file is in a list or has its place by the release's form. */
 /** A platform's test result proves itself; one that failed is genuine, and no release. */
 async function verifyTestResults(
   folder: string,
@@ -185,6 +162,7 @@ async function verifyTestResults(
   return { tests, findings }
 }
 
+/** Blobs are judged with the images; every other file is in a list or has its place by the release's form. */
 function extraFiles(files: readonly string[], predicate: ReleasePredicate, tests: readonly TestResult[]): RfoError[] {
   const evidence = tests.flatMap(({ platform }) => Object.values(testResultPaths(platform)))
   const known = new Set([...predicate.files.map((file) => file.path), ...besidePaths(predicate), ...evidence])

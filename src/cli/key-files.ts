@@ -1,0 +1,112 @@
+/** Files of keys, as a person names them: what kind each is follows from what is in it. */
+import { readdir, readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { RfoError } from '../error.ts'
+import type { ReleaseKeys } from '../release/signatures.ts'
+import type { OtherKeys } from '../release/verify/signatures.ts'
+import type { PublicKey } from '../sign/key.ts'
+import type { PgpPublicKey } from '../sign/pgp.ts'
+import type { Sm2PublicKey } from '../sign/sm2.ts'
+import type { CliContext } from './context.ts'
+
+export interface KeyFile {
+  /** absolute */
+  readonly file: string
+  readonly text: string
+}
+
+/** Private keys: every --sign-key. Throws RFO_CLI_KEY. */
+export async function signKeyFiles(context: CliContext): Promise<KeyFile[]> {
+  return await Promise.all(
+    context.signKeys.map(async (name) => {
+      const file = resolve(context.cwd, name)
+      const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+        throw new RfoError('RFO_CLI_KEY', `can't read the signing key: ${cause.code}`, {
+          exit: 'usage',
+          where: file,
+          next: 'make a key: rfo-build keys generate',
+        })
+      })
+      return { file, text }
+    }),
+  )
+}
+
+/** One key of each kind at most, and the release's own among them. Throws RFO_CLI_KEY, RFO_SIGN_KEY, RFO_SIGN_PASSWORD (exit usage). */
+export async function readReleaseKeys(files: readonly KeyFile[], password: string | undefined): Promise<ReleaseKeys> {
+  const { readSigningKey } = await import('../sign/key.ts')
+  const { isPgpKey, readPgpKey } = await import('../sign/pgp.ts')
+  const { isSm2Key, readSm2Key } = await import('../sign/sm2.ts')
+  const kindOf = (text: string) => (isPgpKey(text) ? 'pgp' : isSm2Key(text, password) ? 'sm2' : 'key')
+  const found: { key?: KeyFile; sm2?: KeyFile; pgp?: KeyFile } = {}
+  for (const each of files) {
+    const kind = kindOf(each.text)
+    if (found[kind] !== undefined)
+      throw new RfoError('RFO_CLI_KEY', 'two signing keys of one kind', {
+        exit: 'usage',
+        where: each.file,
+        next: 'give one key on P-256, and beside it one of SM2 and one of PGP if you like',
+      })
+    found[kind] = each
+  }
+  const { key, sm2, pgp } = found
+  if (key === undefined) {
+    throw new RfoError('RFO_CLI_KEY', files.length === 0 ? 'no key to sign with' : 'no key on P-256 to sign the release with', {
+      exit: 'usage',
+      next: 'give --sign-key, or make a key: rfo-build keys generate',
+    })
+  }
+  return {
+    key: await at(key, ({ text }) => readSigningKey(text, password)),
+    ...(sm2 === undefined ? {} : { sm2: await at(sm2, ({ text }) => readSm2Key(text, password)) }),
+    ...(pgp === undefined ? {} : { pgp: await at(pgp, ({ text }) => readPgpKey(text, password)) }),
+  }
+}
+
+export type TrustedKey =
+  | { readonly kind: 'release'; readonly file: string; readonly key: PublicKey }
+  | { readonly kind: 'sm2'; readonly file: string; readonly key: Sm2PublicKey }
+  | { readonly kind: 'pgp'; readonly file: string; readonly key: PgpPublicKey }
+
+/** Reads one public key of any kind. Throws RFO_CLI_KEY, RFO_SIGN_KEY (exit usage). */
+export async function readTrustedKey(file: string): Promise<TrustedKey> {
+  const { readPublicKey } = await import('../sign/key.ts')
+  const { isSm2PublicKey, readSm2PublicKey } = await import('../sign/sm2.ts')
+  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
+    throw new RfoError('RFO_CLI_KEY', `can't read the public key: ${cause.code}`, { exit: 'usage', where: file, cause })
+  })
+  const text = bytes.toString('utf8')
+  return await at({ file, text }, async () => {
+    // a binary keyring begins with a packet's tag: https://www.rfc-editor.org/rfc/rfc9580#section-4.2
+    if ((bytes[0] ?? 0) >= 0x80 || text.includes('-----BEGIN PGP PUBLIC KEY BLOCK-----'))
+      return { kind: 'pgp', file, key: await (await import('../sign/pgp.ts')).readPgpPublicKey(bytes) }
+    if (isSm2PublicKey(text)) return { kind: 'sm2', file, key: readSm2PublicKey(text) }
+    return { kind: 'release', file, key: readPublicKey(text) }
+  })
+}
+
+/** --key and all of --trust. */
+export async function trustedKeyFiles(context: CliContext): Promise<string[]> {
+  const { trustDir } = context
+  const names = trustDir === undefined ? [] : (await readdir(trustDir)).filter((name) => /\.(pub|pem)$|^helm-keyring$/.test(name)).sort()
+  return [...context.keys, ...names.map((name) => join(trustDir ?? '', name))]
+}
+
+export async function trustedKeys(context: CliContext): Promise<{ readonly keys: PublicKey[]; readonly otherKeys: OtherKeys }> {
+  const read = await Promise.all((await trustedKeyFiles(context)).map(readTrustedKey))
+  return {
+    keys: read.flatMap((each) => (each.kind === 'release' ? [each.key] : [])),
+    otherKeys: {
+      sm2: read.flatMap((each) => (each.kind === 'sm2' ? [each.key] : [])),
+      pgp: read.flatMap((each) => (each.kind === 'pgp' ? [each.key] : [])),
+    },
+  }
+}
+
+async function at<T>(file: KeyFile, read: (file: KeyFile) => T | Promise<T>): Promise<T> {
+  try {
+    return await read(file)
+  } catch (thrown) {
+    throw thrown instanceof RfoError ? thrown.at(file.file) : thrown
+  }
+}

@@ -1,0 +1,24 @@
+/** Where keys lie in a release, and which of its files carry a signature of their own. */
+
+export const keyPaths = {
+  release: 'trust/cosign.pub',
+  metadata: 'trust/trust.json',
+  sm2: 'trust/sm2.pub',
+  helm: 'trust/helm-keyring',
+  rpm: 'rpm/RPM-GPG-KEY-rfo',
+} as const
+
+export const sm2Statement = 'evidence/release.sm2'
+
+/** The files that carry a signature of their own, by kind. */
+export function isChecksumList(path: string): boolean {
+  return /^(sha256|sm3)sum-[a-z0-9]+\.txt$/.test(path)
+}
+
+export function isChart(path: string): boolean {
+  return /^charts\/[^/]+\.tgz$/.test(path)
+}
+
+export function isRepositoryIndex(path: string): boolean {
+  return /^rpm\/(.+\/)?repodata\/repomd\.xml$/.test(path)
+}

@@ -1,0 +1,167 @@
+/**
+ * The signatures that lie beside files. No list covers them, so each must hold, in canonical bytes. The keys of SM2 and PGP
+ * are those that the signed statement lists; one that a person gives in addition must be the very same.
+ */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ReleasePredicate } from '../../attest/release.ts'
+import { type RfoError, toRfoError } from '../../error.ts'
+import { digestOf } from '../../oci/digest.ts'
+import { chartNameOf, provenanceText } from '../../pack/chart-provenance.ts'
+import type { PublicKey } from '../../sign/key.ts'
+import { type PgpPublicKey, readPgpPublicKey, verifyClearSigned, verifyDetached } from '../../sign/pgp.ts'
+import { readSm2PublicKey, type Sm2PublicKey, verifySm2 } from '../../sign/sm2.ts'
+import { verifyTrustMetadata } from '../../sign/trust-metadata.ts'
+import { verifyBlob, verifyBlobBundle } from '../../sign/verify.ts'
+import { keyPaths, sm2Statement } from '../signed-paths.ts'
+import type { Claim } from './claims.ts'
+import { maxStatementBytes, signaturePaths, statementPath } from './files.ts'
+import { untrusted } from './finding.ts'
+import { readSmall } from './tree.ts'
+
+/** Signatures and keys are small; a chart is not, and etcd would refuse one of this size. */
+const maxSignatureBytes = 1024 * 1024
+
+export interface OtherKeys {
+  /** when given: the release must be signed by one of them too */
+  readonly sm2: readonly Sm2PublicKey[]
+  readonly pgp: readonly PgpPublicKey[]
+}
+
+export interface VerifiedSignatures {
+  readonly claims: readonly Claim[]
+  readonly findings: readonly RfoError[]
+  /** of the checksum lists alone, by the release's key */
+  readonly lists: readonly RfoError[]
+}
+
+export async function verifySignatures(
+  folder: string,
+  predicate: ReleasePredicate,
+  key: PublicKey,
+  given: OtherKeys,
+): Promise<VerifiedSignatures> {
+  const [sm2, pgp] = [await listedSm2Key(folder, predicate, given), await listedPgpKey(folder, predicate, given)]
+  const trust = await trustFindings(folder, predicate, key)
+  const lists: RfoError[] = []
+  const found = { sm2: [...sm2.findings], pgp: [...pgp.findings] }
+  const counts = { sm2: 0, pgp: 0 }
+  for (const path of signaturePaths(predicate)) {
+    const { kind, of } = kindOf(path)
+    const findings = kind === 'key' ? lists : found[kind]
+    try {
+      const [signature, bytes] = [await readSmall(join(folder, path), maxSignatureBytes, path), await readSigned(folder, of)]
+      if (signature === undefined) {
+        findings.push(untrusted('RFO_VERIFY_MISSING', 'no such signature', path))
+        continue
+      }
+      if (bytes === undefined) continue // the list of files has told
+      if (path.endsWith('.sig')) verifyBlob(bytes, signature, [key])
+      else if (path.endsWith('.sigstore.json')) verifyBlobBundle(textOf(signature, path), bytes, [key])
+      else if (path.endsWith('.sm2') && sm2.key !== undefined) await verifySm2(bytes, signature, [sm2.key])
+      else if (path.endsWith('.asc') && pgp.key !== undefined) await verifyDetached(textOf(signature, path), bytes, pgp.key)
+      else if (path.endsWith('.prov') && pgp.key !== undefined)
+        await verifyClearSigned(textOf(signature, path), await provenanceText(bytes, chartNameOf(of), of.slice('charts/'.length)), pgp.key)
+      if (kind !== 'key') counts[kind] += 1
+    } catch (thrown) {
+      findings.push(toRfoError(thrown).at(path))
+    }
+  }
+  return {
+    lists,
+    findings: [...trust, ...found.sm2, ...found.pgp],
+    claims: [
+      ...(trust.length === 0 ? [{ name: 'trust' as const, values: {} }] : []),
+      ...(sm2.key !== undefined && found.sm2.length === 0
+        ? [{ name: 'sm2' as const, values: { count: counts.sm2, fingerprint: sm2.key.fingerprint } }]
+        : []),
+      ...(pgp.key !== undefined && found.pgp.length === 0
+        ? [{ name: 'pgp' as const, values: { count: counts.pgp, fingerprint: pgp.key.fingerprint } }]
+        : []),
+    ],
+  }
+}
+
+function kindOf(path: string): { readonly kind: 'key' | 'sm2' | 'pgp'; readonly of: string } {
+  if (path === sm2Statement) return { kind: 'sm2', of: statementPath }
+  const suffix = /\.(sig|sigstore\.json|sm2|prov|asc)$/.exec(path)?.[0] ?? ''
+  return { kind: suffix === '.sm2' ? 'sm2' : suffix === '.prov' || suffix === '.asc' ? 'pgp' : 'key', of: path.slice(0, -suffix.length) }
+}
+
+async function readSigned(folder: string, path: string): Promise<Buffer | undefined> {
+  return await readSmall(join(folder, path), maxStatementBytes, path)
+}
+
+/** Text has one spelling: bytes that are not UTF-8 would read as the same. */
+function textOf(bytes: Buffer, where: string): string {
+  const text = bytes.toString('utf8')
+  if (!Buffer.from(text, 'utf8').equals(bytes)) throw untrusted('RFO_VERIFY_BYTES', 'not UTF-8', where)
+  return text
+}
+
+/** The bytes of a key's file, if they are the ones that the statement lists. */
+async function listedKey(folder: string, predicate: ReleasePredicate, path: string): Promise<Buffer | undefined> {
+  const entry = predicate.files.find((file) => file.path === path)
+  if (entry === undefined) return undefined
+  const bytes = await readFile(join(folder, path)).catch(() => undefined)
+  return bytes !== undefined && digestOf(bytes) === entry.digest ? bytes : undefined // else the list of files has told
+}
+
+async function listedSm2Key(
+  folder: string,
+  predicate: ReleasePredicate,
+  given: OtherKeys,
+): Promise<{ key?: Sm2PublicKey; findings: RfoError[] }> {
+  const bytes = await listedKey(folder, predicate, keyPaths.sm2)
+  try {
+    const key = bytes === undefined ? undefined : readSm2PublicKey(bytes.toString('utf8'))
+    const findings = demanded(key, given.sm2, keyPaths.sm2)
+    return key === undefined ? { findings } : { key, findings }
+  } catch (thrown) {
+    return { findings: [untrusted('RFO_VERIFY_KEY', toRfoError(thrown).message, keyPaths.sm2)] }
+  }
+}
+
+async function listedPgpKey(
+  folder: string,
+  predicate: ReleasePredicate,
+  given: OtherKeys,
+): Promise<{ key?: PgpPublicKey; findings: RfoError[] }> {
+  const bytes = await listedKey(folder, predicate, keyPaths.helm)
+  try {
+    const key = bytes === undefined ? undefined : await readPgpPublicKey(bytes)
+    const findings = demanded(key, given.pgp, keyPaths.helm)
+    const forRpm = await listedKey(folder, predicate, keyPaths.rpm)
+    if (key !== undefined && forRpm?.toString('utf8') !== key.armored)
+      findings.push(untrusted('RFO_VERIFY_KEY', 'not the key of helm-keyring', keyPaths.rpm))
+    return key === undefined ? { findings } : { key, findings }
+  } catch (thrown) {
+    return { findings: [untrusted('RFO_VERIFY_KEY', toRfoError(thrown).message, keyPaths.helm)] }
+  }
+}
+
+/** A key that a person gives must be the release's: its absence is what an attacker would make. */
+function demanded(
+  key: { readonly fingerprint: string } | undefined,
+  given: readonly { readonly fingerprint: string }[],
+  where: string,
+): RfoError[] {
+  if (given.length === 0 || given.some(({ fingerprint }) => fingerprint === key?.fingerprint)) return []
+  return [untrusted('RFO_VERIFY_KEY', `signed by ${key?.fingerprint ?? 'no such key'}, which is none of the given keys`, where)]
+}
+
+async function trustFindings(folder: string, predicate: ReleasePredicate, key: PublicKey): Promise<RfoError[]> {
+  try {
+    const [metadata, release] = [
+      await listedKey(folder, predicate, keyPaths.metadata),
+      await listedKey(folder, predicate, keyPaths.release),
+    ]
+    if (release?.toString('utf8') !== key.pem)
+      return [untrusted('RFO_VERIFY_KEY', 'not the key that signed the statement', keyPaths.release)]
+    if (metadata === undefined) return [untrusted('RFO_VERIFY_MISSING', 'no trust metadata', keyPaths.metadata)]
+    verifyTrustMetadata(metadata.toString('utf8'), key)
+    return []
+  } catch (thrown) {
+    return [toRfoError(thrown).at(keyPaths.metadata)]
+  }
+}

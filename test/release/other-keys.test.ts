@@ -1,0 +1,169 @@
+/** The keys beside the release's own: SM2, PGP and the trust metadata, each of verify's claims about them made false. */
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ReleasePredicate } from '../../src/attest/release.ts'
+import type { Statement } from '../../src/attest/statement.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+import { releaseStatement } from '../../src/release/predicate.ts'
+import type { OtherKeys } from '../../src/release/verify/signatures.ts'
+import { type VerifyReport, verifyRelease } from '../../src/release/verify/verify.ts'
+import { signStatement } from '../../src/sign/bundle.ts'
+import { generateKey, type PublicKey, readPublicKey, readSigningKey, type SigningKey } from '../../src/sign/key.ts'
+import { generatePgpKey, readPgpKey, readPgpPublicKey } from '../../src/sign/pgp.ts'
+import { generateSm2Key, readSm2Key, readSm2PublicKey } from '../../src/sign/sm2.ts'
+import { trustMetadata } from '../../src/sign/trust-metadata.ts'
+import { type Project, run, smallProject, version } from './project.ts'
+
+let project: Project
+let made: string
+let key: PublicKey
+let privateKey: SigningKey
+let scratch: string
+
+beforeAll(async () => {
+  project = await smallProject()
+  const argv = ['release', version, '--sandbox', '--platform', 'amd64', '--progress', 'none']
+  expect((await run(project.folder, argv)).code).toBe(0)
+  made = join(project.folder, 'dist', version)
+  key = readPublicKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.pub'), 'utf8'))
+  privateKey = readSigningKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.key'), 'utf8'))
+  scratch = await mkdtemp(join(tmpdir(), 'rfo-keys-'))
+})
+afterAll(async () => {
+  await project.remove()
+  await rm(scratch, { recursive: true, force: true })
+})
+
+async function changed(change: (folder: string) => Promise<void>, otherKeys?: OtherKeys): Promise<VerifyReport> {
+  const folder = await mkdtemp(join(scratch, 'r'))
+  await cp(made, folder, { recursive: true })
+  await change(folder)
+  return await verifyRelease({ folder, keys: [key], ...(otherKeys === undefined ? {} : { otherKeys }) })
+}
+
+function told(report: VerifyReport): string[] {
+  return report.findings.map((finding) => `${finding.exit} ${finding.code} ${finding.where}`)
+}
+
+function claimed(report: VerifyReport): string[] {
+  return report.claims.map((claim) => claim.name)
+}
+
+/** A file of a key replaced and listed as such, which the holder of the release's key alone could do. */
+async function relisted(folder: string, path: string, bytes: string): Promise<void> {
+  await writeFile(join(folder, path), bytes)
+  const statement = JSON.parse(await readFile(join(folder, 'evidence/release.json'), 'utf8')) as Statement
+  const predicate = statement.predicate as unknown as ReleasePredicate
+  for (const file of predicate.files)
+    if (file.path === path) Object.assign(file, { digest: digestOf(bytes), size: Buffer.byteLength(bytes) })
+  const text = releaseStatement(predicate)
+  await writeFile(join(folder, 'evidence/release.json'), text)
+  await writeFile(join(folder, 'evidence/release.sigstore.json'), await signStatement(text, privateKey))
+}
+
+const chart = async (): Promise<string> => (await readdir(join(made, 'charts'))).find((name) => name.endsWith('.tgz')) ?? ''
+
+test('trust metadata of another key is found', async () => {
+  const other = readSigningKey(generateKey().privatePem)
+  const report = await changed(async (folder) => relisted(folder, 'trust/trust.json', await trustMetadata(other, 1_668_000_000)))
+  expect(told(report)).toContain('untrusted RFO_SIGN_TRUST trust/trust.json')
+  expect(claimed(report)).not.toContain('trust')
+})
+
+test('trust metadata whose signature does not hold is found', async () => {
+  const report = await changed(async (folder) => {
+    const text = await readFile(join(folder, 'trust/trust.json'), 'utf8')
+    await relisted(folder, 'trust/trust.json', text.replace('"version":1', '"version":2'))
+  })
+  expect(told(report)).toContain('untrusted RFO_SIGN_TRUST trust/trust.json')
+})
+
+test('a public key that did not sign the statement is found', async () => {
+  const report = await changed(async (folder) => relisted(folder, 'trust/cosign.pub', generateKey().publicPem))
+  expect(told(report)).toContain('untrusted RFO_VERIFY_KEY trust/cosign.pub')
+})
+
+describe('SM2', () => {
+  test('an SM2 signature over other bytes is found', async () => {
+    const report = await changed(async (folder) =>
+      cp(join(folder, 'sm3sum-amd64.txt.sm2'), join(folder, 'sha256sum-amd64.txt.sm2'), { force: true }),
+    )
+    expect(told(report)).toEqual(['untrusted RFO_SIGN_UNKNOWN sha256sum-amd64.txt.sm2'])
+    expect(claimed(report)).not.toContain('sm2')
+    expect(claimed(report)).toContain('pgp')
+  })
+
+  test('one by another SM2 key, one missing and one with a byte behind it are found', async () => {
+    const other = readSm2Key(generateSm2Key().privatePem)
+    const report = await changed(async (folder) => {
+      const list = await readFile(join(folder, 'sha256sum-amd64.txt'))
+      await writeFile(join(folder, 'sha256sum-amd64.txt.sm2'), await other.sign(list))
+      await rm(join(folder, 'evidence/release.sm2'))
+      const path = join(folder, 'sm3sum-amd64.txt.sm2')
+      await writeFile(path, Buffer.concat([await readFile(path), Buffer.from([0])]))
+    })
+    expect(told(report).sort()).toEqual([
+      'untrusted RFO_SIGN_BYTES sm3sum-amd64.txt.sm2',
+      'untrusted RFO_SIGN_UNKNOWN sha256sum-amd64.txt.sm2',
+      'untrusted RFO_VERIFY_MISSING evidence/release.sm2',
+    ])
+  })
+
+  test('a key that a person gives must be the one that signed', async () => {
+    const own = readSm2PublicKey(await readFile(join(made, 'trust/sm2.pub'), 'utf8'))
+    expect(told(await changed(async () => {}, { sm2: [own], pgp: [] }))).toEqual([])
+    const other = readSm2PublicKey(generateSm2Key().publicPem)
+    expect(told(await changed(async () => {}, { sm2: [other], pgp: [] }))).toEqual(['untrusted RFO_VERIFY_KEY trust/sm2.pub'])
+  })
+})
+
+describe('PGP', () => {
+  test('a PGP signature over other bytes is found', async () => {
+    const pgp = await readPgpKey(await readFile(join(project.folder, '.rfo/sandbox/pgp.key'), 'utf8'))
+    const prov = `charts/${await chart()}.prov`
+    const report = await changed(async (folder) => writeFile(join(folder, prov), await pgp.clearSign('another chart\n', 1_668_000_000)))
+    expect(told(report)).toEqual([`untrusted RFO_SIGN_SUBJECT ${prov}`])
+    expect(claimed(report)).not.toContain('pgp')
+    expect(claimed(report)).toContain('sm2')
+  })
+
+  test('one by another PGP key, and one spelt in another way, are found', async () => {
+    const other = await readPgpKey((await generatePgpKey('another', 1_600_000_000, 3072)).privateText)
+    const prov = `charts/${await chart()}.prov`
+    const [index = ''] = (await readdir(join(made, 'rpm'), { recursive: true })).filter((path) => path.endsWith('repomd.xml'))
+    const report = await changed(async (folder) => {
+      const text = await readFile(join(folder, prov), 'utf8')
+      await writeFile(join(folder, prov), text.replace('-----BEGIN PGP SIGNATURE-----\n', '-----BEGIN PGP SIGNATURE-----\nComment: x\n'))
+      const path = join(folder, 'rpm', index)
+      await writeFile(`${path}.asc`, await other.detached(await readFile(path), 1_668_000_000))
+    })
+    expect(told(report).sort()).toEqual([`untrusted RFO_SIGN_BYTES ${prov}`, `untrusted RFO_SIGN_SIGNATURE rpm/${index}.asc`])
+  })
+
+  test('a key that a person gives must be the one that signed', async () => {
+    const own = await readPgpPublicKey(await readFile(join(made, 'trust/helm-keyring')))
+    expect(told(await changed(async () => {}, { sm2: [], pgp: [own] }))).toEqual([])
+    const other = await readPgpPublicKey(Buffer.from((await generatePgpKey('another', 1_600_000_000, 3072)).publicText))
+    expect(told(await changed(async () => {}, { sm2: [], pgp: [other] }))).toEqual(['untrusted RFO_VERIFY_KEY trust/helm-keyring'])
+  })
+})
+
+test('a release signed with one key alone has none of the others, and is whole', async () => {
+  const { privatePem, publicPem } = generateKey()
+  await writeFile(join(project.folder, 'only.key'), privatePem)
+  await writeFile(join(project.folder, 'only.pub'), publicPem)
+  const argv = [version, '--sandbox', '--platform', 'amd64', '--out', 'only', '--progress', 'none']
+  const [both, only] = [
+    await run(project.folder, ['release', version, '--sandbox', '--platform', 'amd64', '--progress', 'none']),
+    await run(project.folder, ['release', ...argv, '--sign-key', 'only.key']),
+  ]
+  expect(only.stdout).toBe(both.stdout) // the root covers no signature
+  const report = await verifyRelease({ folder: join(project.folder, 'only', version), keys: [readPublicKey(publicPem)] })
+  // stand-ins signed by another key than the sandbox's own are a finding of their own
+  expect(report.findings.map((finding) => finding.exit)).toEqual(['condition'])
+  expect(claimed(report)).toContain('trust')
+  expect(claimed(report)).not.toContain('sm2')
+  expect(claimed(report)).not.toContain('pgp')
+})
