@@ -5,11 +5,12 @@ import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { constants, createGzip, type Gzip, zstdCompress } from 'node:zlib'
+import { constants, createGzip, zstdCompress } from 'node:zlib'
 import type { ContentStore } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
+import { drained } from '../oci/drained.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 
 export interface CompressedLayer {
@@ -162,18 +163,4 @@ async function* gzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, 
     yield chunk as Buffer
   }
   await fed
-}
-
-/** A stream that nobody reads any more never drains: its end counts too. */
-function drained(stream: Gzip): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      stream.off('drain', done)
-      stream.off('close', done)
-      resolve()
-    }
-    stream.on('drain', done)
-    stream.on('close', done)
-    if (stream.destroyed) done()
-  })
 }

@@ -6,6 +6,7 @@ import http from 'node:http'
 import https from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RfoError } from '../error.ts'
+import { drained } from '../oci/drained.ts'
 import type { Body } from './body.ts'
 
 export interface Retry {
@@ -119,24 +120,14 @@ async function send(request: http.ClientRequest, body: Body, response: Promise<u
       if (done === true || over) break
       next = iterator.next()
       next.catch(() => {})
-      if (!request.write(value)) await Promise.race([drained(request), ended])
+      if (request.write(value)) continue
+      // destroyed, and not yet said so: a body must not be read on until then
+      await (request.destroyed ? ended : Promise.race([drained(request), ended]))
     }
     if (!over) request.end()
   } finally {
     await iterator.return?.()
   }
-}
-
-function drained(request: http.ClientRequest): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      request.off('drain', done)
-      request.off('close', done)
-      resolve()
-    }
-    request.on('drain', done)
-    request.on('close', done)
-  })
 }
 
 /** Reads a small response whole. */

@@ -11,6 +11,7 @@ import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
+import { drained } from '../oci/drained.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { blockSize, headerBlocks, padding } from '../oci/tar-header.ts'
@@ -154,7 +155,7 @@ async function feed(stream: Gzip, source: AsyncIterable<Uint8Array>): Promise<vo
   let waiting: Uint8Array[] = []
   let held = 0
   const write = async (piece: Uint8Array): Promise<void> => {
-    if (!stream.write(piece) && !stream.destroyed) await drained(stream)
+    if (!stream.write(piece)) await drained(stream)
   }
   for await (const chunk of source) {
     for (let at = 0; at < chunk.length; ) {
@@ -171,17 +172,4 @@ async function feed(stream: Gzip, source: AsyncIterable<Uint8Array>): Promise<vo
   }
   if (held > 0) await write(Buffer.concat(waiting))
   stream.end()
-}
-
-/** A stream that nobody reads any more never drains: its end counts too. */
-function drained(stream: Gzip): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      stream.off('drain', done)
-      stream.off('close', done)
-      resolve()
-    }
-    stream.on('drain', done)
-    stream.on('close', done)
-  })
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { copyGraph } from '../../src/content/copy.ts'
 import { dockerCredentials } from '../../src/content/credentials.ts'
+import { createAgents, exchange } from '../../src/content/exchange.ts'
 import { memoryStore } from '../../src/content/memory.ts'
 import { pushBytes, readBytes } from '../../src/content/read.ts'
 import { openRegistry } from '../../src/content/registry.ts'
@@ -135,6 +136,23 @@ describe('writing', () => {
     const target = await pushBytes(store, mediaTypes.octets, other)
     expect(await store.exists(target)).toBe(true)
     expect(waits.length).toBeGreaterThan(0)
+  })
+
+  test('an abort ends the reading of what is being sent', async () => {
+    const { registry } = await failing(() => undefined)
+    const stop = new AbortController()
+    let read = 0
+    async function* body() {
+      for (; read < 1000; read += 1) {
+        if (read === 3) stop.abort(new Error('enough'))
+        yield Buffer.alloc(1024)
+      }
+    }
+    const url = new URL(`http://${registry.host}/v2/a/b/blobs/uploads/`)
+    const headers = { 'content-length': String(1024 * 1000) }
+    const sent = exchange(createAgents({ connections: 1 }), { method: 'PUT', url, headers, body: body(), signal: stop.signal })
+    await expect(sent).rejects.toThrow('enough')
+    expect(read).toBeLessThan(10)
   })
 
   test('a copy says on which side it failed', async () => {
