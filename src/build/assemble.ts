@@ -5,10 +5,11 @@ import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
+import type { RunConfig } from '../oci/manifest.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { type Platform, type PlatformName, platformOf } from '../oci/platform.ts'
 import type { Component } from '../plan/component.ts'
-import { type Base, type RunConfig, readBase } from './base.ts'
+import { type Base, readBase } from './base.ts'
 
 export interface OwnLayer {
   readonly layer: Descriptor

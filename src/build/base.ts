@@ -5,7 +5,7 @@ import type { ContentStore } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, isDigest } from '../oci/digest.ts'
-import { parseManifest } from '../oci/manifest.ts'
+import { parseManifest, type RunConfig } from '../oci/manifest.ts'
 import { isManifestType, mediaTypes } from '../oci/mediatype.ts'
 import type { Platform } from '../oci/platform.ts'
 
@@ -39,18 +39,6 @@ const Config = z.object({
   rootfs: z.object({ type: z.literal('layers'), diff_ids: z.array(DigestText) }),
   history: z.array(History).nullish(),
 })
-
-export interface RunConfig {
-  readonly User?: string
-  readonly ExposedPorts?: Readonly<Record<string, object>>
-  readonly Env?: readonly string[]
-  readonly Entrypoint?: readonly string[]
-  readonly Cmd?: readonly string[]
-  readonly Volumes?: Readonly<Record<string, object>>
-  readonly WorkingDir?: string
-  readonly Labels?: Readonly<Record<string, string>>
-  readonly StopSignal?: string
-}
 
 export interface Base {
   readonly layers: readonly Descriptor[]

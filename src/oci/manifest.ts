@@ -32,6 +32,19 @@ export interface Index {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
+/** How a container of an image runs. */
+export interface RunConfig {
+  readonly User?: string
+  readonly ExposedPorts?: Readonly<Record<string, object>>
+  readonly Env?: readonly string[]
+  readonly Entrypoint?: readonly string[]
+  readonly Cmd?: readonly string[]
+  readonly Volumes?: Readonly<Record<string, object>>
+  readonly WorkingDir?: string
+  readonly Labels?: Readonly<Record<string, string>>
+  readonly StopSignal?: string
+}
+
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#properties */
 export interface ImageConfig {
   readonly architecture: string
@@ -39,17 +52,7 @@ export interface ImageConfig {
   readonly variant?: string
   readonly created?: string
   readonly author?: string
-  readonly config?: {
-    readonly User?: string
-    readonly ExposedPorts?: Readonly<Record<string, object>>
-    readonly Env?: readonly string[]
-    readonly Entrypoint?: readonly string[]
-    readonly Cmd?: readonly string[]
-    readonly Volumes?: Readonly<Record<string, object>>
-    readonly WorkingDir?: string
-    readonly Labels?: Readonly<Record<string, string>>
-    readonly StopSignal?: string
-  }
+  readonly config?: RunConfig
   readonly rootfs: { readonly type: 'layers'; readonly diff_ids: readonly Digest[] }
   readonly history?: readonly {
     readonly created?: string
