@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import { exec } from '../exec.ts'
 import { type Addresses, reach } from '../plan/addresses.ts'
+import { passedOn } from './environment.ts'
 import { refuseEscapingLinks } from './tree.ts'
 
 export interface GitContext {
@@ -15,24 +16,9 @@ export interface GitContext {
   readonly line?: (text: string) => void
 }
 
-const passedOn = [
-  'PATH',
-  'TMPDIR',
-  'HTTPS_PROXY',
-  'HTTP_PROXY',
-  'NO_PROXY',
-  'https_proxy',
-  'http_proxy',
-  'no_proxy',
-  'SSL_CERT_FILE',
-  'SSL_CERT_DIR',
-  'GIT_SSL_CAINFO',
-]
-
 function gitEnv(at: GitContext, url: string): Record<string, string> {
-  const taken = passedOn.flatMap((name) => (at.env[name] === undefined ? [] : [[name, at.env[name]] as const]))
   return {
-    ...Object.fromEntries(taken),
+    ...passedOn(at.env, ['GIT_SSL_CAINFO']),
     HOME: at.workDir,
     LC_ALL: 'C',
     GIT_CONFIG_NOSYSTEM: '1',

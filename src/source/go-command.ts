@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { RfoError } from '../error.ts'
 import { exec } from '../exec.ts'
+import { passedOn } from './environment.ts'
 
 export interface GoContext {
   readonly env: Readonly<Record<string, string>>
@@ -23,35 +24,14 @@ export interface GoTools {
   readonly modCache: string
 }
 
-const passedOn = [
-  'PATH',
-  'HOME',
-  'TMPDIR',
-  'GOPROXY',
-  'GOSUMDB',
-  'GONOSUMDB',
-  'GONOPROXY',
-  'GOPRIVATE',
-  'GOINSECURE',
-  'HTTPS_PROXY',
-  'HTTP_PROXY',
-  'NO_PROXY',
-  'https_proxy',
-  'http_proxy',
-  'no_proxy',
-  'SSL_CERT_FILE',
-  'SSL_CERT_DIR',
-]
-
 export function modCacheOf(workDir: string): string {
   return join(workDir, 'go', 'mod')
 }
 
 /** Nothing of the user's own Go settings (`go env -w`, go.work, GOFLAGS) takes part. */
-export function goEnv(at: GoContext, more: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const taken = passedOn.flatMap((name) => (at.env[name] === undefined ? [] : [[name, at.env[name]] as const]))
+function goEnv(at: GoContext, more: Readonly<Record<string, string>> = {}): Record<string, string> {
   return {
-    ...Object.fromEntries(taken),
+    ...passedOn(at.env, ['HOME', 'GOPROXY', 'GOSUMDB', 'GONOSUMDB', 'GONOPROXY', 'GOPRIVATE', 'GOINSECURE']),
     GOENV: 'off',
     GOWORK: 'off',
     // where Go's telemetry would be kept
