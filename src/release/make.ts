@@ -1,31 +1,24 @@
 /** `release`: plan → tasks → a folder that appears whole or not at all. */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ReleasePredicate } from '../attest/release.ts'
-import { parseStatement } from '../attest/statement.ts'
-import { readBytes } from '../content/read.ts'
 import { results } from '../content/results.ts'
 import { exitCodes, exitFor, RfoError } from '../error.ts'
 import { execute } from '../graph/execute.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
-import { parseIndex } from '../oci/manifest.ts'
-import { annotationKeys } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { archiveTasks } from './archive-tasks.ts'
 import { bundleTasks } from './bundle-tasks.ts'
+import { candidateName, carriedEvidence } from './candidate.ts'
 import { chartPath, chartTasks } from './chart-tasks.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
-import { given } from './given.ts'
 import { imageTasks } from './image-tasks.ts'
 import { layOut } from './lay-out.ts'
 import { readListing } from './listing.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { releaseTasks } from './release-tasks.ts'
 import { supportTask } from './support-task.ts'
-import { readTestResult, testResultPaths } from './test-results.ts'
-import { maxStatementBytes, statementPath } from './verify/files.ts'
 
 export interface MadeRelease {
   readonly root: Digest
@@ -65,8 +58,7 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   }
   const { root } = await readListing(result(release), ports.store)
   const { version } = request.plan
-  const predicate = await readPredicate(result(statement), ports)
-  const { carried, missing } = await carriedEvidence(request, predicate)
+  const { carried, missing } = await carriedEvidence(request, result(statement), ports.store)
   const folder = await layOut(
     {
       version: missing.length === 0 ? version : candidateName(version),
@@ -86,43 +78,6 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   // all of the candidate is in the release now, the evidence too
   if (missing.length === 0) await rm(join(request.outDir, candidateName(version)), { recursive: true, force: true })
   return { root: root.digest, folder, missing, ran: report.ran, cached: report.cached }
-}
-
-/** Where everything goes while evidence is missing. */
-export function candidateName(version: string): string {
-  return `${version}.candidate`
-}
-
-async function readPredicate(beside: Descriptor, ports: ReleasePorts): Promise<ReleasePredicate> {
-  const entry = parseIndex(await readBytes(ports.store, beside)).manifests.find(
-    (one) => one.annotations?.[annotationKeys.title] === statementPath,
-  )
-  const bytes = await readBytes(ports.store, given(entry), maxStatementBytes)
-  return ReleasePredicate.parse(parseStatement(bytes).predicate)
-}
-
-/** Test results that lie in the release's or the candidate's folder and hold for what was made now. */
-async function carriedEvidence(
-  request: ReleaseRequest,
-  predicate: ReleasePredicate,
-): Promise<{ carried: { path: string; from: string }[]; missing: PlatformName[] }> {
-  const { plan, outDir, key } = request
-  const carried: { path: string; from: string }[] = []
-  const passed = new Set<PlatformName>()
-  for (const platform of plan.platforms) {
-    for (const folder of [plan.version, candidateName(plan.version)].map((name) => join(outDir, name))) {
-      // what does not hold for these images is left behind with the old folder
-      const found = await readTestResult(folder, predicate, platform, [key.publicKey]).catch(() => undefined)
-      if (found === undefined) continue
-      for (const path of Object.values(testResultPaths(platform))) carried.push({ path, from: join(folder, path) })
-      if (found.result === 'PASSED') passed.add(platform)
-      break
-    }
-  }
-  return {
-    carried,
-    missing: (plan.demands?.conformance ?? []).filter((platform) => plan.platforms.includes(platform) && !passed.has(platform)),
-  }
 }
 
 function refuseFailures(failures: readonly { readonly task: string; readonly error: RfoError }[]): void {

@@ -1,0 +1,50 @@
+/** A candidate: all of a release but for evidence that is demanded and not there. */
+import { join } from 'node:path'
+import { ReleasePredicate } from '../attest/release.ts'
+import { parseStatement } from '../attest/statement.ts'
+import { readBytes } from '../content/read.ts'
+import type { ContentReader } from '../content/store.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { parseIndex } from '../oci/manifest.ts'
+import { annotationKeys } from '../oci/mediatype.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import { given } from './given.ts'
+import type { ReleaseRequest } from './ports.ts'
+import { readTestResult, testResultPaths } from './test-results.ts'
+import { maxStatementBytes, statementPath } from './verify/files.ts'
+
+/** Where everything goes while evidence is missing. */
+export function candidateName(version: string): string {
+  return `${version}.candidate`
+}
+
+/** Test results that lie in the release's or the candidate's folder and hold for what was made now. */
+export async function carriedEvidence(
+  { plan, outDir, key }: ReleaseRequest,
+  beside: Descriptor,
+  from: ContentReader,
+): Promise<{ carried: { path: string; from: string }[]; missing: PlatformName[] }> {
+  const predicate = await readPredicate(beside, from)
+  const carried: { path: string; from: string }[] = []
+  const passed = new Set<PlatformName>()
+  for (const platform of plan.platforms) {
+    for (const folder of [plan.version, candidateName(plan.version)].map((name) => join(outDir, name))) {
+      // what does not hold for these images is left behind with the old folder
+      const found = await readTestResult(folder, predicate, platform, [key.publicKey]).catch(() => undefined)
+      if (found === undefined) continue
+      for (const path of Object.values(testResultPaths(platform))) carried.push({ path, from: join(folder, path) })
+      if (found.result === 'PASSED') passed.add(platform)
+      break
+    }
+  }
+  return {
+    carried,
+    missing: (plan.demands?.conformance ?? []).filter((platform) => plan.platforms.includes(platform) && !passed.has(platform)),
+  }
+}
+
+async function readPredicate(beside: Descriptor, from: ContentReader): Promise<ReleasePredicate> {
+  const entry = parseIndex(await readBytes(from, beside)).manifests.find((one) => one.annotations?.[annotationKeys.title] === statementPath)
+  const bytes = await readBytes(from, given(entry), maxStatementBytes)
+  return ReleasePredicate.parse(parseStatement(bytes).predicate)
+}
