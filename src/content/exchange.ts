@@ -79,6 +79,11 @@ export async function exchange(agents: Agents, ask: Exchange): Promise<http.Inco
   const response = new Promise<http.IncomingMessage>((resolve, reject) => {
     request.once('response', resolve)
     request.on('error', reject)
+    // a client without this listener drops the connection and says neither `response` nor `error`
+    request.once('upgrade', (_answer, socket) => {
+      socket.destroy()
+      reject(Object.assign(new Error('the server changed the protocol'), { code: 'ECONNRESET' }))
+    })
     request.once('timeout', () => request.destroy(Object.assign(new Error('nothing came'), { code: 'ETIMEDOUT' })))
   })
   response.catch(() => {})

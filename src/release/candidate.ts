@@ -4,6 +4,7 @@ import { ReleasePredicate } from '../attest/release.ts'
 import { parseStatement } from '../attest/statement.ts'
 import { readBytes } from '../content/read.ts'
 import type { ContentReader } from '../content/store.ts'
+import { toRfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
@@ -29,8 +30,11 @@ export async function carriedEvidence(
   const passed = new Set<PlatformName>()
   for (const platform of plan.platforms) {
     for (const folder of [plan.version, candidateName(plan.version)].map((name) => join(outDir, name))) {
-      // what does not hold for these images is left behind with the old folder
-      const found = await readTestResult(folder, predicate, platform, [key.publicKey]).catch(() => undefined)
+      const found = await readTestResult(folder, predicate, platform, [key.publicKey]).catch((thrown: unknown) => {
+        // what does not hold for these images is left behind with the old folder; what can't be read is not lost for that
+        if (toRfoError(thrown).exit === 'untrusted') return undefined
+        throw thrown
+      })
       if (found === undefined) continue
       for (const path of Object.values(testResultPaths(platform))) carried.push({ path, from: join(folder, path) })
       if (found.result === 'PASSED') passed.add(platform)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { ReleasePredicate } from '../attest/release.ts'
 import { predicateTypes, type Subject, subjectOf } from '../attest/statement.ts'
-import { toRfoError } from '../error.ts'
+import { RfoError, toRfoError } from '../error.ts'
 import { type Digest, hex } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { PublicKey } from '../sign/key.ts'
@@ -88,8 +88,9 @@ export async function readTestResult(
 }
 
 async function checkResults(folder: string, path: string, configuration: z.infer<typeof Predicate>['configuration']): Promise<void> {
-  const { digest } = await hashFile(join(folder, path), false).catch(() => {
-    throw untrusted('RFO_VERIFY_MISSING', 'the results that the statement names are not there', path)
+  const { digest } = await hashFile(join(folder, path), false).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') throw untrusted('RFO_VERIFY_MISSING', 'the results that the statement names are not there', path)
+    throw new RfoError('RFO_VERIFY_READ', `can't read: ${cause.code ?? cause.message}`, { exit: 'machine', where: path, cause })
   })
   if (!configuration.some((one) => one.digest?.['sha256'] === hex(digest as Digest))) {
     throw untrusted('RFO_VERIFY_TESTED', `is ${digest}, which the statement does not name`, path)

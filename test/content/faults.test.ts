@@ -1,4 +1,5 @@
 /** A registry that fails: what is retried, what is not, and what is said. */
+import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { copyGraph } from '../../src/content/copy.ts'
 import { dockerCredentials } from '../../src/content/credentials.ts'
@@ -96,6 +97,18 @@ describe('reading', () => {
     const { store, waits } = await failing((_, n) => (n <= 3 ? { kind: 'reset' } : undefined))
     expect(await store.exists(blob)).toBe(true)
     expect(waits).toHaveLength(3)
+  })
+
+  test('a server that changes the protocol is a failure like another, not a wait', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    atEnd(() => new Promise<void>((resolve) => void server.close(() => resolve())))
+    const registry = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    const store = openRegistry({ registry, repository: 'a/b' }, { addresses: {}, retry: { attempts: 2, wait: async () => {} } })
+    await expect(readBytes(store, blob)).rejects.toMatchObject({ code: 'RFO_CONTENT_OUTSIDE', exit: 'outside' })
   })
 
   test('no registry at all', async () => {

@@ -65,7 +65,7 @@ describe.skipIf(tar.skip)('without the evidence that is demanded', () => {
     candidateRoot = ran.stdout.trim()
     expect(await readdir(join(project.folder, 'dist'))).toEqual([candidate])
     const files = await readdir(join(project.folder, 'dist', candidate), { recursive: true })
-    expect(files.filter((path) => /\.sig$|\.sigstore\.json$/.test(path))).toEqual([])
+    expect(files.filter((path) => /\.(sig|sigstore\.json|sm2|prov|asc)$/.test(path))).toEqual([])
     candidateImages = JSON.stringify((await statementOf(candidate)).subject)
     expect((await run(project.folder, ['verify', `dist/${candidate}`, ...key])).code).toBe(3) // it can't be taken for a release
   })
@@ -104,6 +104,18 @@ describe.skipIf(tar.skip)('with it', () => {
     await rm(join(project.folder, '.rfo/releases'), { recursive: true })
     expect((await run(project.folder, argv)).code).toBe(0)
     expect((await run(project.folder, ['verify', version, ...key])).stdout).toContain('passed 1 tests')
+  })
+
+  test('evidence that can’t be read is not taken for none: the folder stays, and says what to mend', async () => {
+    const results = join(project.folder, 'dist', version, 'evidence/test-result.linux-amd64.tar.gz')
+    const kept = await readFile(results)
+    await rm(results)
+    await mkdir(results)
+    const ran = await run(project.folder, argv)
+    expect([ran.code, lastLine(ran)]).toEqual([9, expect.stringContaining('RFO_VERIFY_READ')])
+    expect(await readdir(join(project.folder, 'dist', version, 'evidence'))).toContain('test-result.linux-amd64.sigstore.json')
+    await rm(results, { recursive: true })
+    await writeFile(results, kept)
   })
 
   test('a result about other images is refused', async () => {
