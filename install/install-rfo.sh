@@ -29,6 +29,8 @@ export LC_ALL=C
 
 # A release's own copy names its version here.
 RFO_VERSION=''
+# RFO's name and the kernel's: rfo-build's own table is written here.
+RFO_ARCHITECTURES='amd64=x86_64 arm64=aarch64 riscv64=riscv64'
 RFO_URL='https://rfolabs.oss-cn-shenzhen.aliyuncs.com/rfo/releases'
 RFO_IMAGES='/var/lib/rancher/rfo/agent/images'
 RFO_FILES='bin/rfo
@@ -135,12 +137,13 @@ refuse_conflict() {
 
 setup_arch() {
   machine=${ARCH:-$(uname -m)}
-  case $machine in
-    amd64 | x86_64) ARCH=amd64 ;;
-    arm64 | aarch64) ARCH=arm64 ;;
-    riscv64) ARCH=riscv64 ;;
-    *) fatal "unsupported architecture $(plain "$machine"): RFO is made for amd64, arm64 and riscv64" ;;
-  esac
+  ARCH=
+  for pair in $RFO_ARCHITECTURES; do
+    case $machine in
+      "${pair%=*}" | "${pair#*=}") ARCH=${pair%=*} ;;
+    esac
+  done
+  [ -n "$ARCH" ] || fatal "unsupported architecture $(plain "$machine"): RFO is made for $RFO_ARCHITECTURES"
   PLATFORM=linux/$ARCH
   SUFFIX=linux-$ARCH
   TARBALL=rfo.$SUFFIX.tar.gz

@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import { exec } from '../exec.ts'
-import { type Architecture, type PlatformName, platformOf } from '../oci/platform.ts'
+import { architectures, type PlatformName, platformOf } from '../oci/platform.ts'
 import type { Build } from '../plan/component.ts'
 import { cgoEnv, compilerFor } from './c-compiler.ts'
 import { checkElf } from './elf.ts'
@@ -46,13 +46,6 @@ export interface Compiled {
   readonly compiler?: string
 }
 
-/** https://go.dev/wiki/MinimumRequirements: the least that every machine of the architecture can run. */
-const levels: Record<Architecture, Readonly<Record<string, string>>> = {
-  amd64: { GOAMD64: 'v1' },
-  arm64: { GOARM64: 'v8.0' },
-  riscv64: { GORISCV64: 'rva20u64' },
-}
-
 /** One file a command, in a fresh folder below workDir. */
 export async function compileGo(request: CompileRequest): Promise<Compiled> {
   const { source, build, platform, workDir } = request
@@ -67,7 +60,7 @@ export async function compileGo(request: CompileRequest): Promise<Compiled> {
   const compiler = build.cgo.includes(architecture) ? await compilerFor(architecture, request) : undefined
   const env = {
     ...baseEnv(request, go),
-    ...levels[architecture],
+    ...architectures[architecture].goLevel,
     GOOS: 'linux',
     GOARCH: architecture,
     ...(compiler === undefined ? { CGO_ENABLED: '0' } : cgoEnv(compiler)),

@@ -1,4 +1,5 @@
 /** The words of --help, completion and docs/cli.md, in both languages. A key that one language lacks is a type error. */
+import { architectureNames } from '../oci/platform.ts'
 import type { Language } from '../report/messages.ts'
 
 const en = {
@@ -18,7 +19,7 @@ const en = {
   lang: 'language for people; codes and JSON stay English (RFO_LANG)',
   store: 'where content and results are kept (RFO_STORE; default: .rfo)',
   out: 'where releases are laid out (default: dist)',
-  platform: 'only these platforms, with commas between: amd64,arm64,riscv64',
+  platform: `only these platforms, with commas between: ${architectureNames.join(',')}`,
   dryRun: 'say what would be done and change nothing',
   sandbox: 'every input is a stand-in, served on loopback; the release says so wherever it is carried',
   standIn: 'replace only these kinds of input, with commas between: bases,mirrors,git,charts',
@@ -97,7 +98,7 @@ const zh = {
   lang: '给人看的语言；错误码与 JSON 保持英文（RFO_LANG）',
   store: '内容与结果的存放位置（RFO_STORE；默认：.rfo）',
   out: '发布物的输出位置（默认：dist）',
-  platform: '只处理这些平台，以逗号分隔：amd64,arm64,riscv64',
+  platform: `只处理这些平台，以逗号分隔：${architectureNames.join(',')}`,
   dryRun: '只说明将要做什么，不做任何改动',
   sandbox: '所有输入都用本机回环地址上的替身；发布物无论带到哪里都会注明',
   standIn: '只替换这些种类的输入，以逗号分隔：bases,mirrors,git,charts',

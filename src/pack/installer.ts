@@ -1,12 +1,12 @@
 /** What a release's own install-rfo.sh knows: its version; and platforms.txt, out of which it reads what it may install. Pure text. */
 import { RfoError } from '../error.ts'
-import type { PlatformName } from '../oci/platform.ts'
+import { architectureNames, architectures, type PlatformName } from '../oci/platform.ts'
 import { parseVersion, spell } from '../plan/version.ts'
 
 const versionLine = "\nRFO_VERSION=''\n"
 
 /**
- * The release's installer: install/install-rfo.sh with the version as its default. No digest stands in it: the root digest
+ * The release's installer: install/install-rfo.sh with the version as its default and the architectures of our table. No digest stands in it: the root digest
  * covers this very file, and another INSTALL_RFO_VERSION has another one. Throws RFO_PLAN_VERSION, RFO_PACK_INSTALLER (bug).
  */
 export function installerText(template: string, version: string): string {
@@ -17,8 +17,11 @@ export function installerText(template: string, version: string): string {
       where: 'install/install-rfo.sh',
     })
   }
-  // a version has no character that a shell's single quotes could end
-  return parts.join(`\nRFO_VERSION='${spell(parseVersion(version))}'\n`)
+  const pairs = architectureNames.map((name) => `${name}=${architectures[name].rpm}`).join(' ')
+  // neither a version nor a name in the table has a character that a shell's single quotes could end
+  return parts
+    .join(`\nRFO_VERSION='${spell(parseVersion(version))}'\n`)
+    .replace(/\nRFO_ARCHITECTURES='[^']*'\n/, `\nRFO_ARCHITECTURES='${pairs}'\n`)
 }
 
 export interface PlatformState {

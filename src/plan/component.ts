@@ -1,7 +1,8 @@
 /** pipelines/<component>.yaml: how one image of a release is made. Text in, values out; no I/O here. */
 import { z } from 'zod'
+import { architectureNames, platformNames } from '../oci/platform.ts'
 
-const ArchitectureName = z.enum(['amd64', 'arm64', 'riscv64'])
+const ArchitectureName = z.enum(architectureNames)
 const Absolute = z.string().regex(/^\/[^\0]*$/, 'an absolute path in the image')
 
 const FileMode = z.string().regex(/^0[0-7]{3}$/, 'four octal digits')
@@ -112,15 +113,12 @@ export const ReleaseFile = z.strictObject({
   url: z.string(),
   registry: z.string().describe('where RFO’s images live, e.g. docker.io'),
   repository: z.string().describe('prefix of rebuilt images, e.g. rfolabs'),
-  platforms: z.array(z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64'])).min(1),
+  platforms: z.array(z.enum(platformNames)).min(1),
   demands: z
-    .strictObject({ conformance: z.array(z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64'])).default([]) })
+    .strictObject({ conformance: z.array(z.enum(platformNames)).default([]) })
     .default({ conformance: [] })
     .describe('evidence without which what is made is a candidate and no release'),
-  bases: z.record(
-    z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64']),
-    z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional() }),
-  ),
+  bases: z.record(z.enum(platformNames), z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional() })),
 })
 export type ReleaseFile = z.infer<typeof ReleaseFile>
 

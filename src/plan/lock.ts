@@ -2,11 +2,12 @@
 import { z } from 'zod'
 import type { Digest } from '../oci/digest.ts'
 import { isDigest } from '../oci/digest.ts'
+import { platformNames } from '../oci/platform.ts'
 
 const DigestText = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'a sha256 digest')
 /** A Go checksum: https://go.dev/ref/mod#go-sum-files */
 const GoSum = z.string().regex(/^h1:[A-Za-z0-9+/]{43}=$/)
-export const PlatformKey = z.enum(['linux/amd64', 'linux/arm64', 'linux/riscv64'])
+export const PlatformKey = z.enum(platformNames)
 
 export const PinnedManifest = z.strictObject({ mediaType: z.string(), digest: DigestText, size: z.int().nonnegative() })
 export type PinnedManifest = z.infer<typeof PinnedManifest>

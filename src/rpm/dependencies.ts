@@ -3,7 +3,7 @@
  * file is looked into: what a program needs besides, the model names.
  */
 
-import { type Dependency, evrOf, type RpmArch, type RpmPackage, type ScriptName, scriptNames } from './package.ts'
+import { type Dependency, evrOf, type RpmPackage, rowOf, type ScriptName, scriptNames } from './package.ts'
 import type { Compression } from './payload.ts'
 
 export interface HeaderDependency {
@@ -18,9 +18,6 @@ export const sense = { less: 2, greater: 4, equal: 8, interpreter: 1 << 8, rpmli
 const relations = { '<': 2, '<=': 10, '=': 8, '>=': 12, '>': 4 } as const
 const scriptSense: Readonly<Record<ScriptName, number>> = { pre: 1 << 9, post: 1 << 10, preun: 1 << 11, postun: 1 << 12, posttrans: 1 << 5 }
 
-/** https://github.com/rpm-software-management/rpm/blob/rpm-4.18.0-release/rpmrc.in: `%{_isa}` */
-const isaNames: Readonly<Record<RpmArch, string>> = { x86_64: 'x86-64', aarch64: 'aarch-64', riscv64: 'riscv-64', noarch: '' }
-
 export function plain(dependency: Dependency): HeaderDependency {
   const flags = dependency.is === undefined ? 0 : relations[dependency.is.relation]
   return {
@@ -33,7 +30,7 @@ export function plain(dependency: Dependency): HeaderDependency {
 /** Itself first, with and without its instruction set, as dnf and `Requires: name%{_isa}` look for it. */
 export function providesOf(pkg: RpmPackage): readonly HeaderDependency[] {
   const own = { version: evrOf(pkg), flags: sense.equal }
-  const isa = isaNames[pkg.arch]
+  const isa = rowOf(pkg.arch)?.isa ?? ''
   return ordered([...pkg.provides.map(plain), { name: pkg.name, ...own }, ...(isa === '' ? [] : [{ name: `${pkg.name}(${isa})`, ...own }])])
 }
 

@@ -88,6 +88,11 @@ export function rpmArch(platform: PlatformName): RpmArch {
   return architectures[platformOf(platform).architecture].rpm
 }
 
+/** The table's row of an RPM architecture; undefined = noarch. */
+export function rowOf(arch: RpmArch): (typeof architectures)[keyof typeof architectures] | undefined {
+  return Object.values(architectures).find((row) => row.rpm === arch)
+}
+
 /** `[epoch:]version-release` */
 export function evrOf(pkg: RpmPackage): string {
   return `${pkg.epoch === undefined ? '' : `${pkg.epoch}:`}${pkg.version}-${pkg.release}`

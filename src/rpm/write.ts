@@ -10,7 +10,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
 import { cpio, cpioSize } from './cpio.ts'
 import { type Entry, encodeHeader, numbers, signatureTags, tags, text } from './header.ts'
-import { checkPackage, type RpmArch, type RpmPackage, sortedFiles } from './package.ts'
+import { checkPackage, type RpmPackage, rowOf, sortedFiles } from './package.ts'
 import { type Compression, type Payload, withPayload } from './payload.ts'
 import { headerEntries } from './tags.ts'
 
@@ -33,9 +33,6 @@ export interface WrittenRpm {
   /** SHA-256 of main header and payload: the same whoever signed */
   readonly unsigned: Digest
 }
-
-/** The number of an architecture in a lead, which nobody reads any more: rpmrc.in, `arch_canon`. */
-const leadNumbers: Readonly<Record<RpmArch, number>> = { x86_64: 1, aarch64: 19, riscv64: 22, noarch: 1 }
 
 /** Pushes the RPM. The same package and epoch give the same bytes; memory does not grow with the files. */
 export async function writeRpm(pkg: RpmPackage, store: ContentStore, options: WriteRpmOptions): Promise<WrittenRpm> {
@@ -77,7 +74,7 @@ function lead(pkg: RpmPackage): Buffer {
   const bytes = Buffer.alloc(96)
   bytes.writeUInt32BE(0xedabeedb, 0)
   bytes[4] = 3
-  bytes.writeUInt16BE(leadNumbers[pkg.arch], 8)
+  bytes.writeUInt16BE(rowOf(pkg.arch)?.rpmLead ?? 1, 8)
   bytes.write(`${pkg.name}-${pkg.version}-${pkg.release}`, 10, 65)
   bytes.writeUInt16BE(1, 76)
   bytes.writeUInt16BE(5, 78)

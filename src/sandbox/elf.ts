@@ -11,14 +11,14 @@ const pageSize = 0x10000
 const elfHeaderSize = 64
 const programHeaderSize = 56
 const codeAt = elfHeaderSize + 2 * programHeaderSize
-/** riscv64 loads the length by one `addi`, whose immediate is a signed 12-bit number: the smallest limit of the three. */
+/** riscv64 loads the length by one `addi`, whose immediate is a signed 12-bit number: the smallest limit of all. */
 const maxTextBytes = 2047
 
-/** e_flags. riscv64: EF_RISCV_RVC | EF_RISCV_FLOAT_ABI_DOUBLE, https://github.com/riscv-non-isa/riscv-elf-psabi-doc/blob/master/riscv-elf.adoc#file-header */
-const flags = { amd64: 0, arm64: 0, riscv64: 0x5 } as const satisfies Record<Architecture, number>
-
-/** Machine code for `length` bytes of text that follow the code at once; system call numbers from the kernel's tables. */
-const code: { readonly [A in Architecture]: (length: number) => Buffer } = {
+/**
+ * Machine code for `length` bytes of text that follow the code at once; system call numbers from the kernel's tables. An
+ * architecture that is not here gets a program that says who it is to whoever reads it, and ends by an illegal instruction.
+ */
+const code: Readonly<Partial<Record<Architecture, (length: number) => Buffer>>> = {
   amd64: (length) => {
     const bytes = Buffer.from(
       'bf01000000' + // mov edi, 1
@@ -78,7 +78,7 @@ export function standInProgram(architecture: Architecture, text: string): Buffer
   if (data.length > maxTextBytes) {
     throw new RfoError('RFO_SANDBOX_TEXT', `a stand-in program says at most ${maxTextBytes} bytes, not ${data.length}`, { exit: 'bug' })
   }
-  const program = code[architecture](data.length)
+  const program = code[architecture]?.(data.length) ?? Buffer.alloc(8)
   const size = codeAt + program.length + data.length
   const head = Buffer.alloc(codeAt)
   head.write('\x7fELF', 0, 'latin1')
@@ -88,7 +88,7 @@ export function standInProgram(architecture: Architecture, text: string): Buffer
   head.writeUInt32LE(1, 20) // e_version
   head.writeBigUInt64LE(BigInt(address + codeAt), 24) // e_entry
   head.writeBigUInt64LE(BigInt(elfHeaderSize), 32) // e_phoff
-  head.writeUInt32LE(flags[architecture], 48)
+  head.writeUInt32LE(architectures[architecture].elfFlags, 48)
   head.writeUInt16LE(elfHeaderSize, 52)
   head.writeUInt16LE(programHeaderSize, 54)
   head.writeUInt16LE(2, 56) // e_phnum
