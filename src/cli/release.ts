@@ -194,6 +194,7 @@ async function make(
         lockText: renderLock({ ...world.lock, releases: locked === undefined ? {} : { [plan.version]: locked } }),
         bundle: inputs.bundle,
         installer: inputs.installer,
+        verifier: inputs.verifier,
         ...world.keys,
         ...(world.mark === undefined ? {} : { mark: world.mark }),
         failureMode,

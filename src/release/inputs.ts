@@ -23,6 +23,8 @@ export interface ReleaseInputs {
   readonly bundle: Bundle
   /** install/install-rfo.sh of this rfo-build */
   readonly installer: string
+  /** install/verify.sh, likewise */
+  readonly verifier: string
   /** of all texts that were read; the no-op compares it */
   readonly digest: Digest
 }
@@ -49,7 +51,9 @@ export async function readInputs(
   if (names === undefined) throw notHere(project, 'pipelines/')
   const release = await required(project, 'pipelines/release.yaml')
   const bundle = await required(project, 'pipelines/rfo.yaml')
-  const installer = await required(join(import.meta.dirname, '..', '..'), 'install/install-rfo.sh')
+  const own = join(import.meta.dirname, '..', '..')
+  const installer = await required(own, 'install/install-rfo.sh')
+  const verifier = await required(own, 'install/verify.sh')
   const list = await readText(project, `pipelines/upstream/${upstream}.yaml`)
   if (list === undefined) {
     throw new RfoError('RFO_RELEASE_UPSTREAM', `nothing is recorded of ${upstream}`, {
@@ -70,10 +74,12 @@ export async function readInputs(
     lock,
     bundle: parseBundle(bundle),
     installer: installer.text,
+    verifier: verifier.text,
     digest: digestOfTexts([
       release,
       bundle,
       installer,
+      verifier,
       ...components,
       list,
       ...(lockText === undefined ? [] : [lockText]),

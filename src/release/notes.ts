@@ -1,5 +1,5 @@
 /** RELEASE.md and RELEASE.zh.md: what a person reads first who opens the folder. Pure text from plan and digests. */
-import type { Digest } from '../oci/digest.ts'
+import { type Digest, hex } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { UpstreamDefect } from '../plan/chart-facts.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
@@ -17,6 +17,7 @@ interface Words {
   readonly deviations: string
   readonly missing: string
   readonly check: string
+  readonly checkWithout: (verifier: string) => string
   readonly support: string
   readonly bootable: string
   readonly partial: (count: number) => string
@@ -40,6 +41,8 @@ const words: Record<NotesLanguage, Words> = {
     deviations: 'Sources other than upstream’s',
     missing: 'Not provided',
     check: 'Check it, without a network: `rfo-build verify . --key <public key>`; or `sha256sum -c sha256sum-<arch>.txt`.',
+    checkWithout: (verifier) =>
+      `Without rfo-build, with openssl and sha256sum: \`sh verify.sh --key <public key>\`; its SHA-256 is \`${verifier}\`.`,
     columns: ['image', 'made by', 'platforms'],
     support: 'Support',
     bootable: 'bootable',
@@ -73,6 +76,8 @@ const words: Record<NotesLanguage, Words> = {
     deviations: '与上游不同的来源',
     missing: '未提供',
     check: '离线校验：`rfo-build verify . --key <公钥>`；或 `sha256sum -c sha256sum-<arch>.txt`。',
+    checkWithout: (verifier) =>
+      `没有 rfo-build 时，用 openssl 与 sha256sum 校验：\`sh verify.sh --key <公钥>\`；该脚本的 SHA-256 为 \`${verifier}\`。`,
     columns: ['镜像', '方式', '平台'],
     support: '支持情况',
     bootable: '可启动',
@@ -96,7 +101,14 @@ const words: Record<NotesLanguage, Words> = {
   },
 }
 
-export function releaseNotes(plan: ReleasePlan, digests: ReadonlyMap<string, Digest>, support: Support, language: NotesLanguage): string {
+/** `verifier`: of verify.sh, so that whoever trusts these notes can trust that script. */
+export function releaseNotes(
+  plan: ReleasePlan,
+  digests: ReadonlyMap<string, Digest>,
+  support: Support,
+  verifier: Digest,
+  language: NotesLanguage,
+): string {
   const say = words[language]
   const anyStandIn = plan.images.some((image) => plan.platforms.some((platform) => standInsOf(plan, image, platform).length > 0))
   const made = (image: (typeof plan.images)[number]): PlatformName[] =>
@@ -171,6 +183,8 @@ export function releaseNotes(plan: ReleasePlan, digests: ReadonlyMap<string, Dig
     ),
     '',
     say.check,
+    '',
+    say.checkWithout(hex(verifier)),
     '',
   ]
   return lines.join('\n')

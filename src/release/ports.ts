@@ -54,6 +54,8 @@ export interface ReleaseRequest extends ReleaseKeys {
   readonly bundle: Bundle
   /** install/install-rfo.sh, before the version is written into it */
   readonly installer: string
+  /** install/verify.sh, as it ships */
+  readonly verifier: string
   readonly mark?: StandInMark
   readonly failureMode: 'finish' | 'stop' | 'kill'
   /** The release's folder is made in here: `<outDir>/<version>/`. */

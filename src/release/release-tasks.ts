@@ -64,8 +64,9 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
     id: 'release',
     needs,
     key: {
-      rule: 'release@5',
+      rule: 'release@6',
       installer: digestOf(request.installer),
+      verifier: digestOf(request.verifier),
       plan: digestOf(planText),
       lock: digestOf(request.lockText),
       mark: request.mark === undefined ? null : { file: request.mark.file, text: request.mark.text },
@@ -75,13 +76,15 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
       const images = evidence.map(({ images: { image } }) => ({ reference: image.reference, ...sized(inputs[`index/${image.component}`]) }))
       const said = await readSupport(inputs['support'], ports.store)
       const digests = new Map(images.map((image) => [image.reference, image.digest]))
+      const verifier = digestOf(request.verifier)
       const texts = [
         ...imageLists(plan),
         { path: 'images.lock', text: request.lockText },
         { path: 'plan.json', text: planText },
-        { path: 'RELEASE.md', text: releaseNotes(plan, digests, said, 'en') },
-        { path: 'RELEASE.zh.md', text: releaseNotes(plan, digests, said, 'zh') },
+        { path: 'RELEASE.md', text: releaseNotes(plan, digests, said, verifier, 'en') },
+        { path: 'RELEASE.zh.md', text: releaseNotes(plan, digests, said, verifier, 'zh') },
         { path: 'install-rfo.sh', text: installerText(request.installer, plan.version) },
+        { path: 'verify.sh', text: request.verifier },
         { path: 'platforms.txt', text: platformsText(plan.version, platformStates(said.platforms)) },
         ...(request.mark === undefined ? [] : [{ path: request.mark.file, text: request.mark.text }]),
       ]

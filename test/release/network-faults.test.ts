@@ -47,6 +47,7 @@ async function make(name: string, addresses: Sandbox['addresses']): Promise<Made
       key: readSigningKey(sandbox.key.privatePem),
       bundle: inputs.bundle,
       installer: inputs.installer,
+      verifier: inputs.verifier,
       failureMode: 'finish',
       outDir: join(folder, 'dist'),
       toolVersion: '0',
