@@ -406,7 +406,8 @@ tell_unchecked() {
       *) unchecked "evidence/$name: rfo-build verify" ;;
     esac
   done <"$TMP/evidence"
-  unchecked 'oci/index.json, signatures and attestations of images, blobs that no image has: cosign verify, rfo-build verify'
+  unchecked 'oci/index.json, oci/oci-layout, signatures and attestations of images, and that these are all there: cosign verify, rfo-build verify'
+  unchecked 'bundles of the lists (.sigstore.json), which say what their .sig say: cosign verify-blob'
   unchecked 'PGP signatures of charts and packages: helm verify, rpm -K, gpg --verify'
 }
 
