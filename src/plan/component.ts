@@ -1,4 +1,5 @@
 /** pipelines/<component>.yaml: how one image of a release is made. Text in, values out; no I/O here. */
+import { validRange } from 'semver'
 import { z } from 'zod'
 import { architectureNames, platformNames } from '../oci/platform.ts'
 
@@ -18,6 +19,13 @@ export const GoModuleSource = z.strictObject({
     .strictObject({
       dropReplace: z.array(z.string()).default([]).describe('module paths whose replace directive is dropped'),
       require: z.record(z.string(), Template).default({}).describe('module path → version that is required instead'),
+      packages: z
+        .array(z.string())
+        .min(1)
+        .optional()
+        .describe(
+          'what of the module is compiled, `./cmd/x`; default: all of it and of what is required. Others’ modules are not asked for',
+        ),
     })
     .optional()
     .describe('changes to the module’s own go.mod; recorded in lock, provenance and verify'),
@@ -51,8 +59,35 @@ export const GoBuild = z.strictObject({
 })
 /** A recipe with RUN steps; needs a builder that can run them (docker, buildkit). */
 export const RecipeBuild = z.strictObject({ kind: z.literal('recipe'), outputs: z.array(Absolute).min(1), reason: z.string() })
-export const Build = z.discriminatedUnion('kind', [GoBuild, RecipeBuild])
+/** Programs that other components of the release make: nothing is compiled twice, and nothing is compiled otherwise. */
+export const CollectBuild = z.strictObject({
+  kind: z.literal('collect'),
+  from: z
+    .array(
+      z.strictObject({
+        component: z.string().describe('whose build makes it'),
+        program: Absolute.describe('where that build puts it'),
+        output: Absolute,
+      }),
+    )
+    .min(1),
+})
+export const Build = z.discriminatedUnion('kind', [GoBuild, RecipeBuild, CollectBuild])
 export type Build = z.infer<typeof Build>
+
+/** Image paths of the programs that a build makes or collects. */
+export function programPaths(build: Build | undefined): readonly string[] {
+  switch (build?.kind) {
+    case undefined:
+      return []
+    case 'go':
+      return build.commands.map((command) => command.output)
+    case 'recipe':
+      return build.outputs
+    case 'collect':
+      return build.from.map((each) => each.output)
+  }
+}
 
 /** A file in the image that nothing compiles: written here, or taken from the source as it lies there. */
 export const ImageFile = z.union([
@@ -68,7 +103,7 @@ export const ImageFile = z.union([
 ])
 export type ImageFile = z.infer<typeof ImageFile>
 
-export const Component = z.strictObject({
+const ComponentFields = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
   upstream: z
     .string()
@@ -104,6 +139,23 @@ export const Component = z.strictObject({
     .optional()
     .describe('run in the image; the output must contain `expect`'),
 })
+
+/** What is otherwise for some versions of RKE2: each member replaces the component's own as a whole. */
+const Variant = z.strictObject({
+  versions: z.string().refine((text) => validRange(text) !== null, 'a range of versions: `>=1.25.0 <1.26.0`'),
+  ...ComponentFields.pick({ source: true, build: true, deviates: true, smoke: true }).shape,
+  packages: z.array(z.string()).optional(),
+  files: z.array(ImageFile).optional(),
+  unsupported: ComponentFields.shape.unsupported.removeDefault().optional(),
+})
+
+export const ComponentText = ComponentFields.extend({
+  when: z.array(Variant).default([]).describe('what is otherwise for some versions of RKE2; at most one of them fits a version'),
+})
+export type ComponentText = z.infer<typeof ComponentText>
+
+/** One version's component: its variants have been decided. */
+export const Component = ComponentFields
 export type Component = z.infer<typeof Component>
 
 /** pipelines/release.yaml: what holds for all components. */
@@ -129,6 +181,7 @@ export const UpstreamRelease = z.strictObject({
   date: z.string().describe('commit date, ISO 8601'),
   how: z.string(),
   groups: z.record(z.string(), z.array(z.string()).min(1)).describe('group → image references, in RKE2’s order'),
+  unlisted: z.array(z.string()).default([]).describe('images that RKE2 puts into others and lists nowhere'),
   charts: z.array(z.strictObject({ name: z.string(), version: z.string(), url: z.string(), digest: z.string().nullable() })),
 })
 export type UpstreamRelease = z.infer<typeof UpstreamRelease>

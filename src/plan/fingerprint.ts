@@ -28,7 +28,7 @@ export function pinFingerprint(image: Pick<ImagePlan, 'action' | 'upstream' | 's
 
 /** Of the recorded image list: groups and references, in their order. */
 export function listDigest(upstream: UpstreamRelease): Digest {
-  return digestOf(canonicalJson(upstream.groups))
+  return digestOf(canonicalJson(upstream.unlisted.length === 0 ? upstream.groups : { ...upstream.groups, '': upstream.unlisted }))
 }
 
 /** Zod's values may hold undefined members, which JSON has not. */

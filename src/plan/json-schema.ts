@@ -2,13 +2,13 @@
 import { z } from 'zod'
 import type { Json } from '../oci/json.ts'
 import { Bundle } from './bundle.ts'
-import { Component, ReleaseFile, UpstreamRelease } from './component.ts'
+import { ComponentText, ReleaseFile, UpstreamRelease } from './component.ts'
 import { Lock } from './lock.ts'
 import { ReleasePlanSchema } from './plan-schema.ts'
 import { TrackPolicy } from './policy.ts'
 
 const rooted = {
-  'component.schema.json': { schema: Component, title: 'pipelines/<component>.yaml: how one image of a release is made', io: 'input' },
+  'component.schema.json': { schema: ComponentText, title: 'pipelines/<component>.yaml: how one image of a release is made', io: 'input' },
   'bundle.schema.json': { schema: Bundle, title: 'pipelines/rfo.yaml: the files of the release tarball and their names', io: 'input' },
   'release.schema.json': { schema: ReleaseFile, title: 'pipelines/release.yaml: what holds for all components', io: 'input' },
   'upstream.schema.json': { schema: UpstreamRelease, title: 'pipelines/upstream/<tag>.yaml: what RKE2 ships at a tag', io: 'input' },

@@ -1,8 +1,9 @@
 /** The texts under pipelines/ → what planRelease takes. Pure: whoever reads the files gives their texts. */
 import { RfoError } from '../error.ts'
-import { Component, ReleaseFile, UpstreamRelease } from './component.ts'
+import { type Component, ComponentText, programPaths, ReleaseFile, UpstreamRelease } from './component.ts'
 import { parseImageName } from './reference.ts'
 import { fill, placeholders } from './template.ts'
+import { variantOf, variantsOf } from './variant.ts'
 import { parseUpstreamVersion, parseVersion } from './version.ts'
 import { parseYaml } from './yaml.ts'
 
@@ -30,11 +31,13 @@ export function assemblePipelines(input: {
     if (release.bases[platform] === undefined) throw complaint(`no base for ${platform}`, input.release.file, `add bases.${platform}`)
   }
   const upstream = parseYaml(UpstreamRelease, input.upstream.text, input.upstream.file)
+  const version = parseUpstreamVersion(upstream.version)
   const components = new Map<string, Component>()
   const files = new Map<string, string>()
   for (const { file, text } of input.components.toSorted((a, b) => (a.file < b.file ? -1 : 1))) {
-    const component = parseYaml(Component, text, file)
-    checkComponent(component, file)
+    const written = parseYaml(ComponentText, text, file)
+    for (const each of variantsOf(written)) checkComponent(each, file)
+    const component = variantOf(written, version, file)
     const other = components.get(component.upstream)
     if (other !== undefined)
       throw complaint(`${component.upstream} is made by ${files.get(other.name)} already`, file, 'leave one of the two')
@@ -42,6 +45,7 @@ export function assemblePipelines(input: {
     files.set(component.name, file)
   }
   checkUpstream(upstream, components, input.upstream.file)
+  for (const [name, file] of files) checkCollected(name, components, file)
   return { release, components, upstream }
 }
 
@@ -61,10 +65,9 @@ function checkComponent(component: Component, file: string): void {
   } else if (component.source !== undefined || component.build !== undefined) {
     throw complaint('a mirrored image has neither source nor build', file, 'say action: rebuild, or drop them')
   }
-  const outputs = [
-    ...(component.build?.kind === 'go' ? component.build.commands.map((command) => command.output) : []),
-    ...component.files.map((each) => each.path),
-  ]
+  if (component.build?.kind === 'collect' && component.files.length > 0)
+    throw complaint('what collects programs has no files of its own', file, 'drop files')
+  const outputs = [...programPaths(component.build), ...component.files.map((each) => each.path)]
   const twice = outputs.find((output, at) => outputs.indexOf(output) !== at)
   if (twice !== undefined) throw complaint(`two things are put at ${twice}`, file, 'give each its own path')
   tryTemplates(component, file)
@@ -76,11 +79,29 @@ function tryTemplates(component: Component, file: string): void {
   for (const text of JSON.stringify({ ...component, files: [], unsupported: {} }).matchAll(/\{[A-Za-z]+\}/g)) fill(text[0], values, file)
 }
 
+/** What a component collects must be made, and for every platform that the collector is made for. */
+function checkCollected(name: string, components: ReadonlyMap<string, Component>, file: string): void {
+  const all = [...components.values()]
+  const collector = all.find((each) => each.name === name)
+  if (collector?.build?.kind !== 'collect') return
+  for (const { component, program } of collector.build.from) {
+    const made = all.find((each) => each.name === component)
+    if (made === collector || made?.build?.kind === 'collect' || !programPaths(made?.build).includes(program))
+      throw complaint(`${component} makes no ${program}`, file, `name a program that pipelines/${component}.yaml makes`)
+    const lacking = Object.keys(made?.unsupported ?? {}).find((architecture) => !(architecture in collector.unsupported))
+    if (lacking !== undefined)
+      throw complaint(
+        `${component} is not made for ${lacking}`,
+        file,
+        `say why under unsupported.${lacking}, as pipelines/${component}.yaml does`,
+      )
+  }
+}
+
 function checkUpstream(upstream: UpstreamRelease, components: ReadonlyMap<string, Component>, file: string): void {
-  parseUpstreamVersion(upstream.version)
-  for (const [group, references] of Object.entries(upstream.groups)) {
+  for (const [group, references] of [...Object.entries(upstream.groups), ['unlisted', upstream.unlisted] as const]) {
     for (const [at, reference] of references.entries()) {
-      const where = `${file}: groups.${group}.${at}`
+      const where = `${file}: ${group === 'unlisted' ? group : `groups.${group}`}.${at}`
       const { repository } = parseImageName(reference, where)
       if (references.indexOf(reference) !== at) throw complaint(`${reference} is twice in group ${group}`, where, 'name it once')
       if (!components.has(repository)) throw withoutPipeline(repository, reference, where)

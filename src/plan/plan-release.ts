@@ -76,12 +76,14 @@ export function epochOf(upstream: UpstreamRelease): number {
   return Math.floor(milliseconds / 1000)
 }
 
-/** Each image once, with all groups that list it. */
+/** Each image once, with all groups that list it: none for those that RKE2 only puts into others. */
 export function listedImages(upstream: UpstreamRelease): readonly { readonly reference: string; readonly groups: readonly string[] }[] {
   const found = new Map<string, Set<string>>()
   for (const [group, references] of Object.entries(upstream.groups)) {
     for (const reference of references) found.set(reference, (found.get(reference) ?? new Set()).add(group))
   }
+  // in no list, and in no archive: their programs are in other images
+  for (const reference of upstream.unlisted) found.set(reference, found.get(reference) ?? new Set())
   return [...found].map(([reference, groups]) => ({ reference, groups: [...groups].sort() }))
 }
 

@@ -11,6 +11,8 @@ export interface Placeholders {
   readonly core: string
   /** the core without `v`: `3.5.4` */
   readonly number: string
+  /** the core with 0 for its first number, `v0.25.4`: how Kubernetes publishes its parts */
+  readonly staging: string
   /** `v1.24.8+rfor1` */
   readonly rfo: string
   /** `v1.24.8-rfor1` */
@@ -18,12 +20,22 @@ export interface Placeholders {
   /** `v1.24.8+rke2r1` */
   readonly upstream: string
 }
-const names = ['tag', 'version', 'core', 'number', 'rfo', 'rfoTag', 'upstream'] as const satisfies readonly (keyof Placeholders)[]
+const names = [
+  'tag',
+  'version',
+  'core',
+  'number',
+  'staging',
+  'rfo',
+  'rfoTag',
+  'upstream',
+] as const satisfies readonly (keyof Placeholders)[]
 
 export function placeholders(tag: string, rfo: Version, upstream: Version): Placeholders {
   const version = tag.replace(/-build[0-9]{8}$/, '')
   const core = /v?[0-9]+(?:\.[0-9]+)+/.exec(version)?.[0] ?? version
-  return { tag, version, core, number: core.replace(/^v/, ''), rfo: spell(rfo), rfoTag: spellTag(rfo), upstream: spell(upstream) }
+  const staging = core.replace(/^v?[0-9]+/, 'v0')
+  return { tag, version, core, number: core.replace(/^v/, ''), staging, rfo: spell(rfo), rfoTag: spellTag(rfo), upstream: spell(upstream) }
 }
 
 /** Throws RFO_PLAN_TEMPLATE for a placeholder that does not exist; `where` is the file or component. */

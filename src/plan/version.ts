@@ -32,6 +32,11 @@ function parse(text: string): Version | undefined {
   }
 }
 
+/** `1.24.8`, or `1.24.8-rc.2`: what a range of versions is compared with. */
+export function versionCore({ major, minor, patch, pre }: Version): string {
+  return `${major}.${minor}.${patch}${pre === undefined ? '' : `-${pre.kind}.${pre.number}`}`
+}
+
 /** A version of RFO: `vX.Y.Z[-rcN]+rforN`. Throws RFO_PLAN_VERSION. */
 export function parseVersion(text: string): Version {
   const version = parse(text)

@@ -36,7 +36,7 @@ export function evidenceTasks(request: ReleaseRequest, made: readonly ImageTasks
       platform,
       image,
       sbom: sbomTask(request, images.image, platform, image, ports),
-      provenance: provenanceTask(request, images, platform, image, base, ports),
+      provenance: provenanceTask(request, images, platform, image, base, collectedFrom(images.image, platform, made), ports),
     }))
     return { images, platforms, sign: signTask(request, images, platforms, ports) }
   })
@@ -79,12 +79,23 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformN
   }
 }
 
+/** The images whose programs an image collects, on the same platform. */
+function collectedFrom(image: ImagePlan, platform: PlatformName, all: readonly ImageTasks[]): { image: ImagePlan; task: Task }[] {
+  if (image.build?.kind !== 'collect') return []
+  const names = new Set(image.build.from.map((each) => each.component))
+  return all.flatMap((other) => {
+    const task = names.has(other.image.component) ? other.platforms.find((each) => each.platform === platform)?.image : undefined
+    return task === undefined ? [] : [{ image: other.image, task }]
+  })
+}
+
 function provenanceTask(
   request: ReleaseRequest,
   images: ImageTasks,
   platform: PlatformName,
   made: Task,
   base: Task | undefined,
+  collected: readonly { readonly image: ImagePlan; readonly task: Task }[],
   ports: ReleasePorts,
 ): Task {
   const { plan } = request
@@ -94,7 +105,7 @@ function provenanceTask(
   const prebuilt = (pin?.kind === 'git' || pin?.kind === 'archive') && pin.prebuilt !== undefined
   const lockedBase = plan.bases[platform]?.locked
   const facts = {
-    buildType: image.action === 'mirror' ? ('mirror' as const) : prebuilt ? ('prebuilt' as const) : ('compiled' as const),
+    buildType: buildKind(image, prebuilt),
     component: image.component,
     version: image.version,
     platform,
@@ -107,8 +118,13 @@ function provenanceTask(
   }
   return {
     id: `provenance/${image.component}/${platform}`,
-    needs: { image: made, ...(source === undefined ? {} : { source }), ...(base === undefined ? {} : { base }) },
-    key: { rule: 'provenance@1', facts: facts as unknown as Json, pin: (pin ?? null) as unknown as Json },
+    needs: {
+      image: made,
+      ...(source === undefined ? {} : { source }),
+      ...(base === undefined ? {} : { base }),
+      ...Object.fromEntries(collected.map(({ image: other, task }) => [`image/${other.component}`, task])),
+    },
+    key: { rule: 'provenance@2', facts: facts as unknown as Json, pin: (pin ?? null) as unknown as Json },
     lane: 'cpu',
     async run(inputs) {
       const record = inputs['source'] === undefined ? undefined : await readSourceRecord(ports, inputs['source'])
@@ -117,7 +133,7 @@ function provenanceTask(
       const predicate = provenance({
         ...facts,
         source: upstream ?? (first === undefined ? { uri: record?.revision ?? '', digest: {} } : { uri: first.uri, digest: first.digest }),
-        materials: others,
+        materials: [...others, ...collected.map(({ image: other }) => imageMaterial(other, given(inputs[`image/${other.component}`])))],
         ...(inputs['base'] === undefined || lockedBase?.kind !== 'image'
           ? {}
           : { base: { uri: `oci://${lockedBase.reference}`, digest: { sha256: hex(inputs['base'].digest) } } }),
@@ -125,6 +141,17 @@ function provenanceTask(
       return await pushBytes(ports.store, mediaTypes.json, canonicalJson(predicate))
     },
   }
+}
+
+function buildKind(image: ImagePlan, prebuilt: boolean): 'compiled' | 'prebuilt' | 'collected' | 'mirror' {
+  if (image.action === 'mirror') return 'mirror'
+  if (image.build?.kind === 'collect') return 'collected'
+  return prebuilt ? 'prebuilt' : 'compiled'
+}
+
+function imageMaterial(image: ImagePlan, manifest: Descriptor): { name: string; uri: string; digest: { sha256: string } } {
+  const sha256 = hex(manifest.digest)
+  return { name: image.component, uri: `oci://${image.reference}@sha256:${sha256}`, digest: { sha256 } }
 }
 
 /** Signs the index and every platform manifest, and attests: of what the index is, and of each manifest provenance and SBOM. */

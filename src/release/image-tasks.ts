@@ -2,6 +2,7 @@
 import { realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { assembleImage, assembleIndex } from '../build/assemble.ts'
+import { collectPrograms } from '../build/collect.ts'
 import { compressLayer, layerEncoder } from '../build/compress.ts'
 import { compileGo, goBuilder } from '../build/go.ts'
 import { type LayerEntry, writeLayerTar } from '../build/layer.ts'
@@ -16,6 +17,7 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { parseReference } from '../oci/reference.ts'
+import { programPaths } from '../plan/component.ts'
 import type { ArchivePin, GitPin, GoModulePin, PinnedManifest } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { type OpenSource, openSource } from '../source/open.ts'
@@ -42,25 +44,40 @@ type SourcePin = GoModulePin | GitPin | ArchivePin
 
 /** All images of a plan. Base tasks are shared between components. */
 export function imageTasks(plan: ReleasePlan, charts: readonly ChartTask[], ports: ReleasePorts): ImageTasks[] {
-  const bases = new Map<PlatformName, Task>()
-  const baseOf = (platform: PlatformName): Task => {
-    const known = bases.get(platform)
-    if (known !== undefined) return known
-    const made = baseTask(plan, platform, ports)
-    bases.set(platform, made)
-    return made
-  }
+  const bases = new Map<string, Task>()
+  const baseOf = (platform: PlatformName): Task => remembered(bases, platform, () => baseTask(plan, platform, ports))
+  const sources = new Map<string, Task>()
+  const sourceOf = (image: ImagePlan): Task => remembered(sources, image.component, () => sourceTask(image, ports))
+  const programs = new Map<string, Task>()
+  const programsOf = (image: ImagePlan, platform: PlatformName): Task =>
+    remembered(programs, `${image.component}/${platform}`, () => {
+      const carried = image.charts === true ? charts : []
+      if (image.build?.kind !== 'collect') return programsTask(plan, image, platform, sourceOf(image), carried, ports)
+      const from = image.build.from.map((each) => {
+        const other = plan.images.find((one) => one.component === each.component)
+        if (other === undefined) throw unpinned(`${each.component}, which ${image.component} collects`)
+        return { ...each, task: programsOf(other, platform) }
+      })
+      return collectTask(plan, image, platform, from, carried, ports)
+    })
   return plan.images.map((image) => {
     const made = plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')
-    const source = image.action === 'rebuild' ? sourceTask(image, ports) : undefined
+    const source = image.action === 'rebuild' ? sourceOf(image) : undefined
     const platforms = made.map((platform) => {
       if (source === undefined) return { platform, image: mirrorTask(image, platform, ports) }
       const base = image.base === 'scratch' ? undefined : baseOf(platform)
-      const programs = programsTask(plan, image, platform, source, image.charts === true ? charts : [], ports)
-      return { platform, ...(base === undefined ? {} : { base }), image: assembleTask(plan, image, platform, base, programs, ports) }
+      const layer = programsOf(image, platform)
+      return { platform, ...(base === undefined ? {} : { base }), image: assembleTask(plan, image, platform, base, layer, ports) }
     })
     return { image, ...(source === undefined ? {} : { source }), platforms, index: indexTask(plan, image, platforms, ports) }
   })
+}
+
+/** One task for one name, whoever needs it. */
+function remembered(known: Map<string, Task>, name: string, make: () => Task): Task {
+  const task = known.get(name) ?? make()
+  known.set(name, task)
+  return task
 }
 
 function baseTask(plan: ReleasePlan, platform: PlatformName, ports: ReleasePorts): Task {
@@ -160,14 +177,57 @@ function programsTask(
         const made = await programsOf(image, platform, opened, prebuilt, ports, at)
         try {
           const entries = made.programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
-          const carried = await Promise.all(charts.map(({ chart }) => chartFile(chart, given(inputs[`chart/${chart.name}`]), ports.store)))
-          const files = [...(await fileEntries(image, opened)), ...carried.map((file): LayerEntry => ({ ...file, mode: 0o644 }))]
+          const files = [...(await fileEntries(image, opened)), ...(await carriedCharts(charts, inputs, ports))]
           return await writeLayerTar([...entries, ...files], ports.store, plan.epoch)
         } finally {
           if (made.dir !== undefined) await rm(made.dir, { recursive: true, force: true })
         }
       }),
   }
+}
+
+function collectTask(
+  plan: ReleasePlan,
+  image: ImagePlan,
+  platform: PlatformName,
+  from: readonly { readonly component: string; readonly program: string; readonly output: string; readonly task: Task }[],
+  charts: readonly ChartTask[],
+  ports: ReleasePorts,
+): Task {
+  return {
+    id: `programs/${image.component}/${platform}`,
+    needs: {
+      ...Object.fromEntries(from.map(({ component, task }) => [`programs/${component}`, task])),
+      ...Object.fromEntries(charts.map(({ chart, task }) => [`chart/${chart.name}`, task])),
+    },
+    key: {
+      rule: 'collect@1',
+      from: from.map(({ component, program, output }) => [component, program, output]),
+      platform,
+      epoch: plan.epoch,
+      charts: charts.map(({ chart }) => [chart.name, chart.version, chart.url]),
+    },
+    lane: 'cpu',
+    async run(inputs, at) {
+      const layers = from.map((each) => ({ ...each, layer: given(inputs[`programs/${each.component}`]) }))
+      const made = await collectPrograms({ from: layers, platform, workDir: ports.workDir, signal: at.signal }, ports.store)
+      try {
+        const entries = made.programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
+        return await writeLayerTar([...entries, ...(await carriedCharts(charts, inputs, ports))], ports.store, plan.epoch)
+      } finally {
+        await rm(made.dir, { recursive: true, force: true })
+      }
+    },
+  }
+}
+
+async function carriedCharts(
+  charts: readonly ChartTask[],
+  inputs: Readonly<Record<string, Descriptor>>,
+  ports: ReleasePorts,
+): Promise<LayerEntry[]> {
+  const files = await Promise.all(charts.map(({ chart }) => chartFile(chart, given(inputs[`chart/${chart.name}`]), ports.store)))
+  return files.map((file): LayerEntry => ({ ...file, mode: 0o644 }))
 }
 
 interface MadePrograms {
@@ -184,7 +244,8 @@ async function programsOf(
   ports: ReleasePorts,
   at: TaskRun,
 ): Promise<MadePrograms> {
-  if (prebuilt !== undefined) return { programs: await prebuiltPrograms({ source, prebuilt, outputs: outputsOf(image), platform }) }
+  if (prebuilt !== undefined)
+    return { programs: await prebuiltPrograms({ source, prebuilt, outputs: programPaths(image.build), platform }) }
   if (image.build?.kind !== 'go') return { programs: [] }
   return await compileGo({ source, build: image.build, platform, env: ports.env, workDir: ports.workDir, signal: at.signal, line: at.log })
 }
@@ -203,12 +264,6 @@ async function fileEntries(image: ImagePlan, source: OpenSource): Promise<LayerE
       return { path: file.path, file: inside, mode }
     }),
   )
-}
-
-/** Image paths of the programs that the component's build makes. */
-export function outputsOf(image: ImagePlan): readonly string[] {
-  if (image.build === undefined) return []
-  return image.build.kind === 'go' ? image.build.commands.map((command) => command.output) : image.build.outputs
 }
 
 function assembleTask(

@@ -26,8 +26,12 @@ export function imageLabels(plan: ReleasePlan, image: ImagePlan, platform: Platf
 export function standInsOf(plan: ReleasePlan, image: ImagePlan, platform: PlatformName): string[] {
   const base = plan.bases[platform]?.locked
   const own = image.locked?.standIn
+  const collected = image.build?.kind === 'collect' ? new Set(image.build.from.map((each) => each.component)) : new Set<string>()
   return [
     ...(own === undefined ? [] : [own]),
+    ...plan.images.flatMap((other) =>
+      collected.has(other.component) && other.locked?.standIn !== undefined ? [other.locked.standIn] : [],
+    ),
     ...(image.action === 'rebuild' && image.base !== 'scratch' && base?.kind === 'image' && base.standIn !== undefined
       ? [base.standIn]
       : []),

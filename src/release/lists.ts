@@ -40,7 +40,7 @@ export function groupFiles(plan: ReleasePlan): GroupFile[] {
 /** A list for each group file, and `rfo-images-all…` sorted and unique. */
 export function imageLists(plan: ReleasePlan): ReleaseFileText[] {
   const all = plan.platforms.map((platform) => {
-    const made = plan.images.filter((image) => image.platforms[platform]?.status === 'made')
+    const made = plan.images.filter((image) => image.platforms[platform]?.status === 'made' && image.groups.length > 0)
     return list(`rfo-images-all.linux-${platform.slice('linux/'.length)}.txt`, [...new Set(made.map((image) => image.reference))].sort())
   })
   return [...groupFiles(plan).map(({ name, references }) => list(`${name}.txt`, references)), ...all.filter((file) => file.text !== '')]

@@ -3,6 +3,7 @@
  * an architecture. A pin with `prebuilt` says so, and so does every image made of it.
  */
 import { platformNames, platformOf } from '../oci/platform.ts'
+import { programPaths } from '../plan/component.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { bundleFiles } from './bundle.ts'
 import { standInProgram } from './elf.ts'
@@ -47,9 +48,9 @@ function takenFrom(component: ImagePlan): string[] {
 }
 
 function programsOf(component: ImagePlan): SourceFile[] {
-  const { build } = component
-  if (build === undefined) return []
-  const outputs = build.kind === 'go' ? build.commands.map((command) => command.output) : build.outputs
+  // what is collected lies with those who make it
+  if (component.build?.kind === 'collect') return []
+  const outputs = programPaths(component.build)
   const text = standInText(component.component, component.version, component.smoke?.expect)
   return platformNames
     .filter((platform) => component.platforms[platform]?.status === 'made')

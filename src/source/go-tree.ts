@@ -14,6 +14,8 @@ import { copyTree, writeWhole } from './tree.ts'
 export interface GoEdit {
   readonly dropReplace: readonly string[]
   readonly require: Readonly<Record<string, string>>
+  /** what is compiled; absent = everything */
+  readonly packages?: readonly string[] | undefined
 }
 
 export interface ModuleSum {
@@ -36,7 +38,7 @@ type Prepared = z.infer<typeof Prepared>
 
 /**
  * Which modules take part does not depend on the machine: those of all packages of the module and of what `edit`
- * requires, for every architecture of the table, with and without cgo. What was prepared once is kept next to the
+ * requires, or of the packages that it names, for every architecture of the table, with and without cgo. What was prepared once is kept next to the
  * modules that it names; its digest is computed from the bytes each time.
  */
 export async function prepareTree(at: GoContext, tools: GoTools, module: DownloadedModule, edit: GoEdit | undefined): Promise<GoTree> {
@@ -44,12 +46,12 @@ export async function prepareTree(at: GoContext, tools: GoTools, module: Downloa
   try {
     await copyTree(module.Dir, dir)
     const inputs = {
-      rule: 1,
+      rule: 2,
       toolchain: tools.root,
       module: module.Path,
       version: module.Version,
       h1: module.Sum,
-      edit: edit === undefined ? null : { ...edit },
+      edit: edit === undefined ? null : { dropReplace: edit.dropReplace, require: edit.require, packages: edit.packages ?? null },
     }
     const kept = join(tools.modCache, 'cache', 'rfo-build', `${hex(digestOf(canonicalJson(inputs)))}.json`)
     let prepared = await readKept(kept)
@@ -86,7 +88,7 @@ async function prepare(at: GoContext, tools: GoTools, dir: string, module: Downl
     await run(['mod', 'edit', ...changes], {})
   }
   const flags = edit === undefined ? '-mod=readonly -modcacherw' : '-mod=mod -modcacherw'
-  const patterns = ['./...', ...required.map(([path]) => `${path}/...`)]
+  const patterns = edit?.packages ?? ['./...', ...required.map(([path]) => `${path}/...`)]
   const format = '{{with .Module}}{{if .Replace}}{{.Replace.Path}} {{.Replace.Version}}{{else}}{{.Path}} {{.Version}}{{end}}{{end}}'
   const used = new Set<string>()
   for (const architecture of Object.keys(architectures)) {

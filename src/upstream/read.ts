@@ -20,6 +20,8 @@ export interface UpstreamTexts {
   readonly charts: string
   /** chart name → sha256 of its file, where somebody knows it */
   readonly chartDigests?: Readonly<Record<string, string>>
+  /** images that its Dockerfile copies programs from, and no list names */
+  readonly unlisted?: readonly string[]
 }
 
 const maxText = 1024 * 1024
@@ -44,6 +46,7 @@ export function readUpstream(texts: UpstreamTexts): UpstreamRelease {
     date: texts.date,
     how: texts.how,
     groups,
+    unlisted: [...(texts.unlisted ?? [])],
     charts: readCharts(texts.charts, texts.chartDigests ?? {}),
   }
 }

@@ -18,7 +18,7 @@ test('the same as one JSON document, for one platform', async () => {
   expect(exit).toBe(0)
   const document = JSON.parse(stdout)
   expect(document).toMatchObject({ schema: 'rfo-build.plan/1', ok: true, plan: { version: 'v1.25.4+rfor1', platforms: ['linux/arm64'] } })
-  expect(document.plan.images).toHaveLength(51)
+  expect(document.plan.images).toHaveLength(54)
 })
 
 test.each(['v1.24', 'v9.9.9+rfor1', 'v1.24.8+rke2r1'])('%s is exit 2', async (version) => {

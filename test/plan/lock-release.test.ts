@@ -51,10 +51,10 @@ test('all that moves is pinned; what is recorded needs no question; questions go
   const outside = world()
   const { lock, moved } = await lockRelease(request(outside))
   expect(planRelease({ ...input, lock }).unresolved).toEqual([])
-  // 51 images and 3 bases; the charts' digests are in RKE2's index
-  expect(outside.asked).toHaveLength(54)
+  // 51 images, three that no list names, and 3 bases; the charts' digests are in RKE2's index
+  expect(outside.asked).toHaveLength(57)
   expect(outside.busiest).toBe(4)
-  expect(moved).toHaveLength(54 + 12 + 1)
+  expect(moved).toHaveLength(57 + 12 + 1)
   expect(moved.every(({ from }) => from === 'nothing')).toBe(true)
 })
 
@@ -74,7 +74,7 @@ describe('a second lock', () => {
     const { moved } = await lockRelease(request(outside, { lock, update: ['pause', 'linux/arm64'] }))
     expect(outside.asked.toSorted()).toEqual(['linux/arm64', 'pause'])
     expect(moved.map(({ what }) => what)).toEqual(['base/linux/arm64', 'pause'])
-    expect((await lockRelease(request(world(1), { lock, update: 'all' }))).moved).toHaveLength(54)
+    expect((await lockRelease(request(world(1), { lock, update: 'all' }))).moved).toHaveLength(57)
   })
 
   test('refuses a name that nothing has, before it asks anybody', async () => {
@@ -95,7 +95,7 @@ describe('a second lock', () => {
     const { lock: after, moved } = await lockRelease(request(outside, { lock, components, upstream: { ...input.upstream, groups } }))
     expect(outside.asked).toEqual(['klipper-helm'])
     expect(moved.filter(({ to }) => to === 'nothing')).toHaveLength(8)
-    expect(Object.keys(after.releases[version]!.components)).toHaveLength(43)
+    expect(Object.keys(after.releases[version]!.components)).toHaveLength(46)
   })
 
   test('leaves other releases alone', async () => {
@@ -113,11 +113,11 @@ describe('what the outside does not give', () => {
   test('stands there with its reason, and is asked for again next time', async () => {
     const { lock } = await lockRelease(request({ ...world(), source: () => Promise.reject(down) }))
     const gaps = planRelease({ ...input, lock } satisfies PlanInput).unresolved
-    expect(gaps).toHaveLength(23)
+    expect(gaps).toHaveLength(26)
     expect(gaps.every(({ reason }) => reason === `RFO_SOURCE_GIT: could not resolve host: rfo-build lock ${version}`)).toBe(true)
     const outside = world()
     const { lock: mended } = await lockRelease(request(outside, { lock }))
-    expect(outside.asked).toHaveLength(23)
+    expect(outside.asked).toHaveLength(26)
     expect(planRelease({ ...input, lock: mended }).unresolved).toEqual([])
   })
 

@@ -10,9 +10,9 @@ const changed = (file: string, change: (text: string) => string): readonly FileT
   componentFiles.map((each) => (each.file === file ? { file, text: change(each.text) } : each))
 const complaint = (components: readonly FileText[], list?: FileText): unknown => thrownBy(() => assemble(components, list))
 
-test('one file for each of the 51 images', () => {
-  expect(assemble(componentFiles).components.size).toBe(51)
-  expect(componentFiles.length).toBe(51)
+test('one file for each of the 51 images, and for the three that no list names', () => {
+  expect(assemble(componentFiles).components.size).toBe(54)
+  expect(componentFiles.length).toBe(54)
 })
 
 describe('files that don’t fit together', () => {
@@ -66,6 +66,19 @@ describe('files that don’t fit together', () => {
     expect(complaint(changed(file, (text) => `${text}files: [{ path: /x, from: ../../etc/passwd }]\n`))).toMatchObject({
       code: 'RFO_PLAN_YAML',
     })
+  })
+
+  test('what is collected must be made, and for every platform', () => {
+    const file = 'pipelines/rke2-runtime.yaml'
+    const of = (from: string, to: string) => complaint(changed(file, (text) => text.replace(from, to)))
+    expect(of('program: /usr/local/bin/runc', 'program: /usr/local/bin/rnuc')).toMatchObject({
+      message: 'hardened-runc makes no /usr/local/bin/rnuc',
+      where: file,
+    })
+    expect(of('component: hardened-runc', 'component: pause-runc')).toMatchObject({ code: 'RFO_PLAN_PIPELINE' })
+    expect(of('output: /bin/runc', 'output: /bin/ctr')).toMatchObject({ message: 'two things are put at /bin/ctr' })
+    const lacking = changed('pipelines/hardened-runc.yaml', (text) => `${text}unsupported: { riscv64: a test }\n`)
+    expect(complaint(lacking)).toMatchObject({ message: 'hardened-runc is not made for riscv64', where: file })
   })
 
   test('a list with an image twice in a group, or with something that is no image', () => {

@@ -29,10 +29,12 @@ describe.each(releases)('$version', ({ version, upstream, commit, epoch }) => {
     expect(ReleasePlanSchema.parse(JSON.parse(JSON.stringify(plan)))).toEqual(plan)
   })
 
-  test('holds all 52 entries of the recorded lists: 51 images, one of them in two groups', () => {
+  test('holds all 52 entries of the recorded lists: 51 images, one of them in two groups; and three that no list names', () => {
     expect(listed).toHaveLength(52)
-    expect(new Set(plan.images.map((image) => image.upstream))).toEqual(new Set(listed))
-    expect(plan.images).toHaveLength(51)
+    expect(new Set(plan.images.filter((image) => image.groups.length > 0).map((image) => image.upstream))).toEqual(new Set(listed))
+    expect(new Set(listed).size).toBe(51)
+    const unlisted = plan.images.filter((image) => image.groups.length === 0).map((image) => image.component)
+    expect(unlisted).toEqual(['hardened-containerd', 'hardened-crictl', 'hardened-runc'])
     expect(plan.images.flatMap((image) => image.groups)).toHaveLength(52)
     expect(named('hardened-cni-plugins').groups).toEqual(['cilium', 'multus'])
     expect(plan.upstream).toEqual({ version: upstream, commit })
@@ -40,9 +42,9 @@ describe.each(releases)('$version', ({ version, upstream, commit, epoch }) => {
     expect(plan.charts).toHaveLength(12)
   })
 
-  test('rebuilds the 18 hardened images, runtime, pause and all else that RKE2 rebuilds; mirrors the rest', () => {
+  test('rebuilds the 18 hardened images, what the runtime carries, runtime, pause and all else that RKE2 rebuilds; mirrors the rest', () => {
     const rebuilt = plan.images.filter((image) => image.action === 'rebuild').map((image) => image.component)
-    expect(rebuilt.filter((name) => name.startsWith('hardened-'))).toHaveLength(18)
+    expect(rebuilt.filter((name) => name.startsWith('hardened-'))).toHaveLength(18 + 3)
     expect(rebuilt.filter((name) => !name.startsWith('hardened-'))).toEqual([
       'klipper-helm',
       'nginx-ingress-controller',
@@ -73,7 +75,12 @@ describe.each(releases)('$version', ({ version, upstream, commit, epoch }) => {
       deviates: { from: 'https://github.com/k3s-io/etcd v3.5.4-k3s1' },
       smoke: { expect: 'etcd Version: 3.5.4' },
     })
-    expect(named('hardened-kubernetes').source).toMatchObject({ tag: upstream.replace('+rke2r1', '') })
+    const kubernetes = upstream.replace('+rke2r1', '')
+    expect(named('hardened-kubernetes').source).toMatchObject(
+      kubernetes === 'v1.25.4'
+        ? { module: 'k8s.io/kubernetes', version: 'v1.25.4', edit: { require: { 'k8s.io/api': 'v0.25.4' } } }
+        : { tag: kubernetes },
+    )
     expect(named('hardened-cluster-autoscaler').source).toMatchObject({ tag: '1.8.5' })
     expect(JSON.stringify(plan.images.map(({ files: _, ...image }) => image))).not.toMatch(/\{[A-Za-z]+\}/)
   })
@@ -86,9 +93,18 @@ describe.each(releases)('$version', ({ version, upstream, commit, epoch }) => {
     expect(plan.images.every((image) => image.platforms['linux/amd64']?.status === 'made')).toBe(true)
   })
 
-  test('has real pins of the five Go components and all charts; what could not be reached is named with a reason and a command', () => {
+  test('has real pins of the Go components and all charts; what could not be reached is named with a reason and a command', () => {
     const pinned = plan.images.filter((image) => image.locked?.pin.kind === 'go-module').map((image) => image.component)
-    expect(pinned).toEqual(['hardened-cni-plugins', 'hardened-coredns', 'hardened-etcd', 'hardened-flannel', 'hardened-k8s-metrics-server'])
+    expect(pinned).toEqual([
+      'hardened-cni-plugins',
+      'hardened-containerd',
+      'hardened-coredns',
+      'hardened-etcd',
+      'hardened-flannel',
+      'hardened-k8s-metrics-server',
+      // the module proxy serves this version of it alone
+      ...(version === 'v1.25.4+rfor1' ? ['hardened-kubernetes'] : []),
+    ])
     expect(plan.charts.every((chart) => chart.locked?.kind === 'chart')).toBe(true)
     const gaps = new Set(plan.unresolved.map((gap) => gap.what))
     for (const image of plan.images) expect(gaps.has(image.component)).toBe(image.locked?.pin.kind === 'unresolved')

@@ -45,7 +45,7 @@ const november: readonly (readonly [string, string])[] = [
 ]
 
 function lists(version: string, images: readonly string[], charts: UpstreamRelease['charts'] = []): UpstreamRelease {
-  return { version, commit, date: '2022-11-14T00:00:00Z', how: 'made up', groups: { core: [...images] }, charts: [...charts] }
+  return { version, commit, date: '2022-11-14T00:00:00Z', how: 'made up', groups: { core: [...images] }, unlisted: [], charts: [...charts] }
 }
 
 describe('what is due, and when', () => {

@@ -11,6 +11,11 @@ export const version = 'v1.24.8+rfor1'
 /** Two compiled for real elsewhere, one with a file of its own, one mirrored, the runtime with gzip layers. */
 const kept = [
   'rancher/rke2-runtime',
+  // what the runtime carries
+  'rancher/hardened-containerd',
+  'rancher/hardened-crictl',
+  'rancher/hardened-kubernetes',
+  'rancher/hardened-runc',
   'rancher/hardened-coredns',
   'rancher/hardened-cni-plugins',
   'rancher/pause',
@@ -27,7 +32,11 @@ export async function smallProject(): Promise<Project> {
   await mkdir(join(folder, 'pipelines', 'upstream'), { recursive: true })
   for (const name of ['release.yaml', 'rfo.yaml']) await cp(join(root, 'pipelines', name), join(folder, 'pipelines', name))
   const list = 'pipelines/upstream/v1.24.8+rke2r1.yaml'
-  const upstream = parse(await readFile(join(root, list), 'utf8')) as { groups: Record<string, string[]>; charts: { name: string }[] }
+  const upstream = parse(await readFile(join(root, list), 'utf8')) as {
+    groups: Record<string, string[]>
+    unlisted: string[]
+    charts: { name: string }[]
+  }
   for (const [group, references] of Object.entries(upstream.groups)) {
     const few = references.filter((reference) => kept.some((repository) => reference.includes(`/${repository}:`)))
     if (few.length === 0) delete upstream.groups[group]

@@ -28,6 +28,7 @@ describe.each(['v1.24.8+rke2r1', 'v1.25.4+rke2r1'])('%s', (version) => {
       lists: { ...lists, 'images.txt': 'ignored' },
       charts: readFileSync(join(folder, 'charts.txt'), 'utf8'),
       chartDigests,
+      unlisted: recorded.unlisted,
     })
     expect(read).toEqual(recorded)
     expect(Object.keys(read.groups)[0]).toBe('core')

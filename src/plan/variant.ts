@@ -1,0 +1,32 @@
+/** A pipeline file holds for many versions of RKE2; this decides what of it holds for one. */
+import { satisfies } from 'semver'
+import { RfoError } from '../error.ts'
+import type { Component, ComponentText } from './component.ts'
+import { type Version, versionCore } from './version.ts'
+
+/** `where`: the file. Throws RFO_PLAN_PIPELINE when two variants fit. */
+export function variantOf(text: ComponentText, upstream: Version, where: string): Component {
+  const { when, ...own } = text
+  const fitting = when.filter(({ versions }) => satisfies(versionCore(upstream), versions, { includePrerelease: true }))
+  if (fitting.length > 1) {
+    throw new RfoError(
+      'RFO_PLAN_PIPELINE',
+      `two variants fit ${versionCore(upstream)}: ${fitting.map((one) => one.versions).join(' and ')}`,
+      {
+        exit: 'usage',
+        where,
+        next: 'make their ranges apart',
+      },
+    )
+  }
+  return fitting[0] === undefined ? own : replaced(own, fitting[0])
+}
+
+/** Every way in which the file can be read, for whoever checks it. */
+export function variantsOf({ when, ...own }: ComponentText): readonly Component[] {
+  return [own, ...when.map((variant) => replaced(own, variant))]
+}
+
+function replaced(own: Component, { versions: _, ...instead }: ComponentText['when'][number]): Component {
+  return { ...own, ...(Object.fromEntries(Object.entries(instead).filter(([, value]) => value !== undefined)) as Partial<Component>) }
+}
