@@ -8,7 +8,7 @@ import type { ReleasePlan } from '../plan/release-plan.ts'
 import { by } from './root.ts'
 
 /** RKE2's `rke2-images`: what a server needs with the default CNI. */
-const legacyGroups: readonly string[] = ['core', 'canal']
+export const legacyGroups: readonly string[] = ['core', 'canal']
 
 export interface ReleaseFileText {
   readonly path: string
@@ -55,6 +55,10 @@ export interface SummedFile {
   readonly digest: Digest
   /** 64 hex characters */
   readonly sm3: string
+}
+
+export function sbomPath(component: string, platform: string): string {
+  return `sbom/${component}.${platform.replace('/', '-')}.cdx.json`
 }
 
 /** The platform whose file this is, by RKE2's `.linux-<arch>` in its name; undefined = of no platform. */

@@ -9,11 +9,13 @@ import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { installerText, platformsText } from '../pack/installer.ts'
+import { auditFile, auditPage } from './audit.ts'
+import { readContent } from './audit-images.ts'
 import { unsignedDigest, unsignedSize } from './bundle-tasks.ts'
 import type { EvidenceTasks } from './evidence-tasks.ts'
 import { given } from './given.ts'
 import { type ListedFile, sm3, sm3Annotation, titledFiles } from './listing.ts'
-import { checksumLists, imageLists } from './lists.ts'
+import { checksumLists, imageLists, sbomPath } from './lists.ts'
 import { releaseNotes } from './notes.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import type { FileRecord } from './predicate.ts'
@@ -46,10 +48,6 @@ export function releaseTasks(request: ReleaseRequest, parts: Parts, ports: Relea
   return { release, statement: statementTask(request, parts, release, ports) }
 }
 
-export function sbomPath(component: string, platform: string): string {
-  return `sbom/${component}.${platform.replace('/', '-')}.cdx.json`
-}
-
 function rootTask(request: ReleaseRequest, { evidence, files, titled, support }: Parts, ports: ReleasePorts): Task {
   const { plan } = request
   const needs: Record<string, Task> = { support }
@@ -64,7 +62,8 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
     id: 'release',
     needs,
     key: {
-      rule: 'release@6',
+      rule: 'release@7',
+      sourceOf: request.bundle.sourceOf,
       installer: digestOf(request.installer),
       verifier: digestOf(request.verifier),
       plan: digestOf(planText),
@@ -95,8 +94,17 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
         if (titled.some((task) => task.id === name)) files.push(...(await titledFiles(descriptor, ports.store)))
         else files.push({ path: name, ...sized(descriptor) })
       }
+      const found = [...new Map(files.map((file) => [file.path, file])).values()] // specs come once a platform
+      const contents = await Promise.all(
+        evidence.map(async ({ images: { image } }) => {
+          const content = await readContent(given(inputs[`index/${image.component}`]), ports.store)
+          return [image.component, content] as const
+        }),
+      )
+      const audit = auditPage({ plan, images: new Map(contents), support: said, sourceOf: request.bundle.sourceOf, files: found })
+      found.push({ path: auditFile, ...sized(await pushBytes(ports.store, mediaTypes.octets, audit)) })
       const withSm3 = async (file: ListedFile): Promise<FileRecord> => ({ ...file, sm3: await sm3(ports.store, file) })
-      const each = await Promise.all([...new Map(files.map((file) => [file.path, file])).values()].map(withSm3)) // specs come once a platform
+      const each = await Promise.all(found.map(withSm3))
       for (const { path, text } of checksumLists(plan.platforms, each))
         each.push(await withSm3({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) }))
       const root = await pushBytes(ports.store, mediaTypes.index, rootBytes(rootIndex(plan.version, images, each)))

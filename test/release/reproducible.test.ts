@@ -44,7 +44,17 @@ test('two machines, one root', async () => {
   const second = await underUmask(other.folder, '077', { TZ: 'Asia/Shanghai', LANG: 'zh_CN.UTF-8', LC_ALL: 'zh_CN.UTF-8', RFO_LANG: 'zh' })
   expect(second).toBe(first)
   const read = (project: Project, path: string): Promise<Buffer> => readFile(join(project.folder, 'dist', version, path))
-  for (const path of ['plan.json', 'images.lock', 'RELEASE.md', 'RELEASE.zh.md', 'sha256sum-arm64.txt', 'sm3sum-riscv64.txt', 'SANDBOX']) {
+  const texts = [
+    'plan.json',
+    'images.lock',
+    'RELEASE.md',
+    'RELEASE.zh.md',
+    'audit.html',
+    'sha256sum-arm64.txt',
+    'sm3sum-riscv64.txt',
+    'SANDBOX',
+  ]
+  for (const path of texts) {
     expect((await read(other, path)).equals(await read(one, path)), path).toBe(true)
   }
   // each signed with a key of its own: no signature is in the root
