@@ -17,13 +17,22 @@ import { parseIndex } from '../../src/oci/manifest.ts'
 import { type PlatformName, platformNames } from '../../src/oci/platform.ts'
 import type { ImagePlan, ReleasePlan } from '../../src/plan/release-plan.ts'
 import { type Containerd, startContainerd } from '../build/containerd.ts'
+import { contractFiles, filesOf, withoutListings } from '../release/form.ts'
 import { tool } from '../tools.ts'
 
 const folder = process.env.RFO_REAL_RELEASE
 if (folder === undefined) {
   process.stderr.write('tests of a real release are skipped: RFO_REAL_RELEASE names none (CI makes one, which takes many minutes and Go)\n')
 }
-const compiled = ['hardened-coredns', 'hardened-etcd', 'hardened-k8s-metrics-server', 'hardened-flannel', 'hardened-cni-plugins']
+const compiled = [
+  'hardened-kubernetes',
+  'hardened-containerd',
+  'hardened-coredns',
+  'hardened-etcd',
+  'hardened-k8s-metrics-server',
+  'hardened-flannel',
+  'hardened-cni-plugins',
+]
 const host = process.arch === 'arm64' ? 'arm64' : 'amd64'
 const env = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
 
@@ -67,6 +76,24 @@ describe.skipIf(folder === undefined)('a release from real sources', () => {
     expect(imageOf(component).locked?.standIn).toBeUndefined()
   })
 
+  test('holds every file of the contract, and no other', async () => {
+    const files = withoutListings(await filesOf(folder ?? ''))
+    expect(files.filter((path) => !path.startsWith('evidence/test-result.'))).toEqual(contractFiles(plan))
+  })
+
+  test('the runtime’s kubelet and containerd print the versions of the images that they come from', async () => {
+    const runtime = imageOf('rke2-runtime')
+    const { expect: wanted } = imageOf('hardened-containerd').smoke ?? { expect: '' }
+    for (const platform of plan.platforms) {
+      const image = await manifestOf(runtime, platform)
+      const request = { image, platform, host, env, workDir: scratch } as const
+      const containerd = await smoke({ ...request, argv: ['/bin/containerd', '--version'], expect: wanted }, layout)
+      expect(containerd).toContain(wanted)
+      const kubelet = await smoke({ ...request, argv: ['/bin/kubelet', '--version'], expect: `Kubernetes ${plan.version}` }, layout)
+      expect(kubelet).toContain(plan.version)
+    }
+  })
+
   for (const component of compiled) {
     test(`${component} runs in containerd, with the digest that was signed`, async ({ skip }) => {
       if (daemon === undefined) return skip()
@@ -87,7 +114,8 @@ describe.skipIf(folder === undefined)('a release from real sources', () => {
     })
 
     for (const platform of platformNames) {
-      test(`${component} on ${platform} prints its version`, async () => {
+      test(`${component} on ${platform} prints its version`, async ({ skip }) => {
+        if (!plan.platforms.includes(platform)) return skip(`the release was made without ${platform}`)
         const image = imageOf(component)
         const { argv, expect: wanted } = image.smoke ?? { argv: [], expect: '' }
         const output = await smoke(
