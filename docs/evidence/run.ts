@@ -1,0 +1,101 @@
+/**
+ * `npm run evidence -- <name>`: what takes longer than CI has. Writes docs/evidence/<name>.md (what was proven, with
+ * digests that anybody can make again) and <name>.log (what was said, without paths of the machine that said it).
+ */
+import { spawn } from 'node:child_process'
+import { createWriteStream } from 'node:fs'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..', '..')
+const names: Readonly<Record<string, () => Promise<string>>> = { components }
+
+const [name = ''] = process.argv.slice(2)
+const prove = names[name]
+if (prove === undefined) {
+  process.stderr.write(`usage: npm run evidence -- ${Object.keys(names).join(' | ')}\n`)
+  process.exit(2)
+}
+const logFile = join(root, 'docs', 'evidence', `${name}.log`)
+const log = createWriteStream(logFile)
+const began = performance.now()
+const page = await prove()
+log.end()
+const minutes = ((performance.now() - began) / 60_000).toFixed(1)
+const machine = `${new Date().toISOString().slice(0, 10)}, ${cpus().length} cores, Node ${process.versions.node}, ${minutes} minutes`
+await writeFile(join(root, 'docs', 'evidence', `${name}.md`), page.replace('{machine}', machine))
+
+interface Made {
+  readonly root: string
+  readonly images: readonly {
+    readonly component: string
+    readonly digest: string
+    readonly platforms: Readonly<Record<string, { readonly status: string; readonly digest?: string }>>
+  }[]
+  readonly platforms: readonly string[]
+}
+
+/** Every component whose source can be had, compiled for every platform; the release that they are in, verified; each run. */
+async function components(): Promise<string> {
+  const version = 'v1.25.4+rfor1'
+  const out = join(root, 'dist', 'evidence')
+  await rm(out, { recursive: true, force: true })
+  const cli = [process.execPath, join(root, 'bin', 'rfo-build.js')] as const
+  await said([...cli, 'release', version, '--stand-in', 'bases,mirrors,git,charts', '--out', out, '--progress', 'lines'])
+  const folder = join(out, version)
+  await said([...cli, 'verify', folder, '--expect', version, '--key', join(root, '.rfo', 'sandbox', 'cosign.pub')])
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
+  await said([process.execPath, vitest, 'run', '--no-color', '--reporter=verbose', 'test/real/release.test.ts'], {
+    RFO_REAL_RELEASE: folder,
+  })
+  const { predicate } = JSON.parse(await readFile(join(folder, 'evidence', 'release.json'), 'utf8')) as {
+    predicate: Omit<Made, 'root'> & { root: { digest: string } }
+  }
+  const plan = JSON.parse(await readFile(join(folder, 'plan.json'), 'utf8')) as {
+    images: {
+      component: string
+      version: string
+      build?: { kind: string }
+      locked?: { pin: { kind: string; module?: string; version?: string } }
+    }[]
+  }
+  const compiled = plan.images.filter((image) => image.locked?.pin.kind === 'go-module')
+  const rows = compiled.flatMap(({ component, locked }) => {
+    const made = predicate.images.find((image) => image.component === component)
+    return predicate.platforms.map((platform) => {
+      const { status, digest } = made?.platforms[platform] ?? { status: 'absent' }
+      return `| ${component} | ${locked?.pin.module}@${locked?.pin.version} | ${platform} | ${digest ?? status} |`
+    })
+  })
+  return `# Components of ${version}, compiled
+
+\`npm run evidence -- components\` ({machine}). The release was made with stand-ins for bases, mirrors, git sources and charts, was
+verified, and each program below printed its version: in containerd for the machine's own platform, under qemu-user for the others
+([log](components.log)). The digests are those of platform manifests; the same lock gives the same ones on any machine with the same C
+compiler, which flannel alone needs on amd64.
+
+Root: \`${predicate.root.digest}\`
+
+| component | source | platform | manifest |
+|---|---|---|---|
+${rows.join('\n')}
+`
+}
+
+/** Runs to the end, into the log and to stderr. A failure ends everything: evidence is not written for it. */
+function said(argv: readonly [string, ...string[]], env: Readonly<Record<string, string>> = {}): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const [program, ...args] = argv
+    const child = spawn(program, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8')
+      stream.on('data', (text: string) => {
+        process.stderr.write(text)
+        log.write(text.replaceAll(root, '.'))
+      })
+    }
+    child.on('error', reject)
+    child.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`${args[1] ?? program} ended with ${code}`))))
+  })
+}
