@@ -34,6 +34,7 @@ export const GitSource = z.strictObject({
   kind: z.literal('git'),
   url: z.string().regex(/^https:\/\//, 'an https URL'),
   tag: Template.default('{version}'),
+  submodules: z.literal(true).optional().describe('its submodules are part of the source, at the commits that it names'),
 })
 export const ArchiveSource = z.strictObject({ kind: z.literal('archive'), url: Template })
 export const Source = z.discriminatedUnion('kind', [GoModuleSource, GitSource, ArchiveSource])

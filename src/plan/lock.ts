@@ -46,6 +46,7 @@ export const GitPin = z.strictObject({
     .strictObject({ url: z.string(), digest: DigestText, size: z.int().nonnegative() })
     .optional()
     .describe('the host’s .tar.gz of this commit: a build machine then needs no git'),
+  submodules: z.literal(true).optional().describe('they are opened too: the commit names theirs'),
   prebuilt: z.string().optional().describe('as in an archive pin'),
 })
 export type GitPin = z.infer<typeof GitPin>

@@ -87,37 +87,120 @@ export async function resolveTag(at: GitContext, url: string, tag: string): Prom
   return commit
 }
 
-/** A checkout of just that commit in a fresh folder, without .git. */
+/** A repository inside another: which commit of it, the other's own commit says. */
+export interface Submodule {
+  readonly url: string
+  /** below the checkout */
+  readonly path: string
+  readonly commit: string
+}
+
+export interface Checkout {
+  readonly dir: string
+  /** in the order of their paths, those within others too; empty unless the pin asks for them */
+  readonly submodules: readonly Submodule[]
+}
+
+interface Wanted {
+  readonly url: string
+  /** absent = a submodule: it is its commit */
+  readonly tag?: string
+  readonly commit: string
+}
+
+/** A checkout of just that commit in a fresh folder, without .git, and of its submodules if the pin asks for them. */
 export async function checkout(
   at: GitContext,
-  pin: { readonly url: string; readonly tag: string; readonly commit: string },
-): Promise<string> {
+  pin: { readonly url: string; readonly tag: string; readonly commit: string; readonly submodules?: true | undefined },
+): Promise<Checkout> {
   const dir = join(at.workDir, 'sources', randomUUID())
   await mkdir(dir, { recursive: true })
-  const from = reach(at.addresses, pin.url)
-  const run = (...args: string[]): Promise<string> => git(at, from, args, dir)
   try {
-    await run('init', '--quiet')
-    try {
-      await run('fetch', '--quiet', '--depth=1', '--no-tags', '--', from, pin.commit)
-    } catch (thrown) {
-      if (at.signal?.aborted) throw thrown
-      // a host that gives no single commits (uploadpack.allowReachableSHA1InWant) gives its tags
-      await run('fetch', '--quiet', '--depth=1', '--no-tags', '--', from, `refs/tags/${pin.tag}`)
-    }
-    const got = (await run('rev-parse', '--verify', 'FETCH_HEAD^{commit}')).trim()
-    if (got !== pin.commit) {
-      throw new RfoError('RFO_SOURCE_SUM', `${pin.url} ${pin.tag} is not what the lock pins: expected ${pin.commit}, got ${got}`, {
-        exit: 'untrusted',
-        next: 'find out who moved the tag; `rfo-build lock <version> --update <name>` accepts it',
-      })
-    }
-    await run('checkout', '--quiet', '--detach', got)
-    await rm(join(dir, '.git'), { recursive: true, force: true })
+    await checkoutInto(at, dir, pin)
+    const submodules = pin.submodules === true ? await submodulesOf(at, dir, pin.url, '', 1) : []
+    await removeGit(dir, submodules)
     await refuseEscapingLinks(dir)
-    return dir
+    return { dir, submodules }
   } catch (thrown) {
     await rm(dir, { recursive: true, force: true })
     throw thrown
   }
+}
+
+async function checkoutInto(at: GitContext, dir: string, { url, tag, commit }: Wanted): Promise<void> {
+  const from = reach(at.addresses, url)
+  const run = (...args: string[]): Promise<string> => git(at, from, args, dir)
+  const fetch = (...what: string[]): Promise<string> => run('fetch', '--quiet', '--no-tags', ...what)
+  await run('init', '--quiet')
+  try {
+    await fetch('--depth=1', '--', from, commit)
+  } catch (thrown) {
+    if (at.signal?.aborted) throw thrown
+    // a host that gives no single commits (uploadpack.allowReachableSHA1InWant) gives its tags and branches
+    if (tag !== undefined) await fetch('--depth=1', '--', from, `refs/tags/${tag}`)
+    else await fetch('--', from, '+refs/*:refs/remotes/all/*')
+  }
+  const name = tag === undefined ? commit : 'FETCH_HEAD'
+  const got = (await run('rev-parse', '--verify', '--quiet', `${name}^{commit}`).catch(() => '')).trim()
+  if (got !== commit) {
+    const what = tag === undefined ? 'has not the commit that its parent names' : `${tag} is not what the lock pins`
+    throw new RfoError('RFO_SOURCE_SUM', `${url} ${what}: expected ${commit}, got ${got === '' ? 'nothing' : got}`, {
+      exit: 'untrusted',
+      next: 'find out who moved the tag; `rfo-build lock <version> --update <name>` accepts it',
+    })
+  }
+  await run('checkout', '--quiet', '--detach', got)
+}
+
+/** Submodules of submodules of submodules are somebody's mistake, or meant to exhaust us. */
+const maxDepth = 4
+const maxSubmodules = 100
+
+/**
+ * What `git submodule update --init --recursive` would do, without what it does besides: no configuration of the
+ * repository's own decides a URL's protocol or a command. https://git-scm.com/docs/gitmodules
+ */
+async function submodulesOf(at: GitContext, root: string, url: string, below: string, depth: number): Promise<Submodule[]> {
+  const dir = join(root, below)
+  const run = (...args: string[]): Promise<string> => git(at, url, args, dir)
+  // mode 160000: a commit of another repository
+  const links = (await run('ls-tree', '-r', '-z', 'HEAD')).split('\0').flatMap((line) => {
+    const [, commit, path] = /^160000 commit ([0-9a-f]{40})\t(.+)$/.exec(line) ?? []
+    return commit === undefined || path === undefined ? [] : [{ commit, path }]
+  })
+  if (links.length === 0) return []
+  if (depth > maxDepth || links.length > maxSubmodules) throw noSubmodule(url, `more than ${maxSubmodules}, or ${maxDepth} deep`)
+  const settings = (await run('config', '--null', '--file', '.gitmodules', '--list')).split('\0').map((each) => each.split('\n'))
+  const found: Submodule[] = []
+  for (const { commit, path } of links) {
+    const name = settings.find(([key, value]) => /^submodule\..*\.path$/.test(key ?? '') && value === path)?.[0]?.slice(0, -'.path'.length)
+    const written = settings.find(([key]) => name !== undefined && key === `${name}.url`)?.[1]
+    if (written === undefined) throw noSubmodule(url, `.gitmodules says no url of ${path}`)
+    const from = submoduleUrl(url, written)
+    if (path.split('/').some((part) => part === '..' || part.toLowerCase() === '.git'))
+      throw noSubmodule(url, `a submodule at ${path.slice(0, 200)}`)
+    const inside = join(below, path)
+    await checkoutInto(at, join(root, inside), { url: from, commit })
+    found.push({ url: from, path: inside, commit }, ...(await submodulesOf(at, root, from, inside, depth + 1)))
+  }
+  return found
+}
+
+/** `../other` is a neighbour of the repository; anything else must be an https URL, as a pipeline's own. */
+function submoduleUrl(parent: string, written: string): string {
+  const url = /^\.\.?\//.test(written) ? new URL(written, `${parent.replace(/\/+$/, '')}/`).href : written
+  if (!/^https:\/\/[^\s]+$/.test(url))
+    throw noSubmodule(parent, `a submodule at ${JSON.stringify(written.slice(0, 200))}, which is no https URL`)
+  return url
+}
+
+function noSubmodule(url: string, why: string): RfoError {
+  return new RfoError('RFO_SOURCE_SUBMODULE', `${url}: ${why}`, {
+    exit: 'untrusted',
+    next: 'leave submodules out of the pipeline, or patch them',
+  })
+}
+
+async function removeGit(dir: string, submodules: readonly Submodule[]): Promise<void> {
+  for (const path of ['', ...submodules.map((each) => each.path)]) await rm(join(dir, path, '.git'), { recursive: true, force: true })
 }

@@ -108,10 +108,17 @@ function golangPurl(module: string, version: string): string {
 }
 
 async function openGit(pin: GitPin, options: OpenOptions): Promise<OpenSource> {
-  const dir = pin.archive === undefined ? await checkout(options, pin) : await openArchive(pin.archive, pin.prebuilt, options)
+  // a host's archive holds no submodules
+  const { dir, submodules } =
+    pin.archive === undefined || pin.submodules === true
+      ? await checkout(options, pin)
+      : { dir: await openArchive(pin.archive, pin.prebuilt, options), submodules: [] }
   const uri = `git+${pin.url}@refs/tags/${pin.tag}`
   const archive: Material[] = pin.archive === undefined ? [] : [{ uri: pin.archive.url, digest: { sha256: hex(pin.archive.digest) } }]
-  return { dir, revision: `git+${pin.url}@${pin.commit}`, materials: [{ uri, digest: { gitCommit: pin.commit } }, ...archive] }
+  const inside = submodules.map(
+    ({ url, path, commit }): Material => ({ uri: `git+${url}@${commit}`, digest: { gitCommit: commit }, name: path }),
+  )
+  return { dir, revision: `git+${pin.url}@${pin.commit}`, materials: [{ uri, digest: { gitCommit: pin.commit } }, ...inside, ...archive] }
 }
 
 async function openArchive(

@@ -27,7 +27,13 @@ export async function resolveSource(source: Source, options: ResolveOptions): Pr
     case 'go-module':
       return await resolveModule(source, options)
     case 'git':
-      return { kind: 'git', url: source.url, tag: source.tag, commit: await resolveTag(options, source.url, source.tag) }
+      return {
+        kind: 'git',
+        url: source.url,
+        tag: source.tag,
+        commit: await resolveTag(options, source.url, source.tag),
+        ...(source.submodules === true ? { submodules: true } : {}),
+      }
     case 'archive': {
       const { digest, size } = await download({ ...options, url: source.url })
       return { kind: 'archive', url: source.url, digest, size }

@@ -81,6 +81,98 @@ describe.skipIf(git.skip)('git', () => {
     })
   })
 
+  test('a forced push that drops the commit is named; the lock still says what it was', async () => {
+    const forced = join(dir, 'forced')
+    const there = async (...args: string[]) =>
+      (
+        await promisify(execFile)(git.path, ['-C', forced, '-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], {
+          env: { ...env, GIT_CONFIG_GLOBAL: '/dev/null' },
+        })
+      ).stdout.trim()
+    await promisify(execFile)(git.path, ['init', '--quiet', '-b', 'main', forced])
+    await there('commit', '--quiet', '--allow-empty', '-m', 'one')
+    await there('tag', 'v1')
+    const at = { ...options(), addresses: { [url]: `file://${forced}` } }
+    const pin = (await resolveSource({ kind: 'git', url, tag: 'v1' }, at)) as GitPin
+    await there('commit', '--quiet', '--amend', '--allow-empty', '-m', 'another')
+    await there('tag', '-f', 'v1')
+    await there('reflog', 'expire', '--expire=now', '--all')
+    await there('gc', '--quiet', '--prune=now')
+    await expect(openSource(pin, at)).rejects.toMatchObject({
+      code: 'RFO_SOURCE_SUM',
+      exit: 'untrusted',
+      message: expect.stringContaining(`expected ${pin.commit}, got ${await there('rev-parse', 'v1')}`),
+    })
+  })
+
+  describe('submodules', () => {
+    const other = 'https://example.org/parts/lib'
+    let parent: string
+    let library: string
+    const inside = async (folder: string, ...args: string[]) =>
+      (
+        await promisify(execFile)(
+          git.path,
+          ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@example.org', '-c', 'protocol.file.allow=always', ...args],
+          { env: { ...env, GIT_CONFIG_GLOBAL: '/dev/null' } },
+        )
+      ).stdout.trim()
+    const reached = () => ({ ...options(), addresses: { [url]: `file://${parent}`, [other]: `file://${library}` } })
+    const opened = async (tag: string) =>
+      openSource((await resolveSource({ kind: 'git', url, tag, submodules: true }, reached())) as GitPin, reached())
+
+    beforeAll(async () => {
+      ;[parent, library] = [join(dir, 'parent'), join(dir, 'library')]
+      for (const folder of [parent, library]) await promisify(execFile)(git.path, ['init', '--quiet', '-b', 'main', folder])
+      await writeFile(join(library, 'lib.c'), 'int x;\n')
+      await inside(library, 'add', '.')
+      await inside(library, 'commit', '--quiet', '-m', 'lib')
+      await inside(parent, 'submodule', '--quiet', 'add', '--', library, 'third party/lib')
+      for (const [tag, written] of [
+        ['v1', other],
+        ['v2', '../parts/lib'],
+        ['v3', 'ext::sh -c touch% /tmp/x'],
+        ['v4', 'file:///etc'],
+      ] as const) {
+        await inside(parent, 'config', '--file', '.gitmodules', 'submodule.third party/lib.url', written)
+        await inside(parent, 'add', '.gitmodules')
+        await inside(parent, 'commit', '--quiet', '-m', tag)
+        await inside(parent, 'tag', tag)
+      }
+      // from here on the library has moved on: what the parent names is what counts
+      await writeFile(join(library, 'lib.c'), 'int y;\n')
+      await inside(library, 'commit', '--quiet', '-am', 'later')
+    })
+
+    test('are opened at the commit that the parent names, without .git, and are materials of their own', async () => {
+      const source = await opened('v1')
+      expect(await readFile(join(source.dir, 'third party/lib/lib.c'), 'utf8')).toBe('int x;\n')
+      expect((await readdir(join(source.dir, 'third party/lib'))).sort()).toEqual(['lib.c'])
+      const commit = await inside(library, 'rev-parse', 'HEAD^')
+      expect(source.materials.slice(1)).toEqual([{ uri: `git+${other}@${commit}`, digest: { gitCommit: commit }, name: 'third party/lib' }])
+      await rm(source.dir, { recursive: true })
+      const neighbour = await opened('v2')
+      expect(neighbour.materials.slice(1)).toEqual(source.materials.slice(1))
+      await rm(neighbour.dir, { recursive: true })
+    })
+
+    test('are left alone where the pipeline does not ask for them', async () => {
+      const source = await openSource((await resolveSource({ kind: 'git', url, tag: 'v1' }, reached())) as GitPin, reached())
+      expect(await readdir(join(source.dir, 'third party/lib'))).toEqual([])
+      await rm(source.dir, { recursive: true })
+    })
+
+    test('a URL that is no https URL is refused before anything is asked', async () => {
+      for (const tag of ['v3', 'v4']) await expect(opened(tag)).rejects.toMatchObject({ code: 'RFO_SOURCE_SUBMODULE', exit: 'untrusted' })
+    })
+
+    test('one whose commit is gone is named', async () => {
+      const at = { ...reached(), addresses: { [url]: `file://${parent}`, [other]: `file://${repository}` } }
+      const pin = (await resolveSource({ kind: 'git', url, tag: 'v1', submodules: true }, at)) as GitPin
+      await expect(openSource(pin, at)).rejects.toMatchObject({ code: 'RFO_SOURCE_SUM', message: expect.stringContaining(other) })
+    })
+  })
+
   test('a link that leads out of the checkout is refused, and nothing stays', async () => {
     const before = await readdir(join(workDir, 'sources'))
     await expect(openSource(await resolve('v3'), options())).rejects.toMatchObject({ code: 'RFO_SOURCE_PATH' })
