@@ -42,6 +42,8 @@ export interface ProvenanceInput {
   readonly standIn?: string
   /** what the pipeline says of the build: flags, tags, toolchain, layer encoding */
   readonly parameters: Json
+  /** the C compiler of the machine that built, as `--version` says it: no pin names it */
+  readonly compiler?: string
   readonly builderId: string
   readonly builderVersion: string
 }
@@ -61,7 +63,11 @@ export function provenance(input: ProvenanceInput): Json {
       ...(input.standIn === undefined ? {} : { standIn: input.standIn }),
       parameters: input.parameters,
     },
-    internalParameters: input.base === undefined ? {} : { base: input.base.uri },
+    // https://slsa.dev/spec/v1.0/provenance#internalParameters : what the builder decides
+    internalParameters: {
+      ...(input.base === undefined ? {} : { base: input.base.uri }),
+      ...(input.compiler === undefined ? {} : { compiler: input.compiler }),
+    },
     resolvedDependencies: dependencies(input),
   }
   return {

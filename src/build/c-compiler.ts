@@ -1,4 +1,4 @@
-/** The C compiler that cgo needs, found by what it says it makes. */
+/** The C compiler that C and cgo need, found by what it says it makes. */
 import { RfoError } from '../error.ts'
 import { exec } from '../exec.ts'
 import { type Architecture, architectures } from '../oci/platform.ts'
@@ -22,7 +22,7 @@ export async function compilerFor(architecture: Architecture, where: Where): Pro
     // Debian says x86_64-linux-gnu, openEuler x86_64-openEuler-linux
     if (machine?.startsWith(`${rpm}-`)) return { program, version: (await ask(program, '--version', where)) ?? program }
   }
-  throw new RfoError('RFO_BUILD_TOOL', `cgo for ${architecture} needs a C compiler for it, and there is none on the PATH`, {
+  throw new RfoError('RFO_BUILD_TOOL', `${architecture} needs a C compiler that makes programs for it, and there is none on the PATH`, {
     exit: 'machine',
     next: `install gcc, or ${rpm}-linux-gnu-gcc on another architecture, with the static libc`,
   })

@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
-import { exec } from '../exec.ts'
 import { architectures, type PlatformName, platformOf } from '../oci/platform.ts'
 import type { Build } from '../plan/component.ts'
 import { cgoEnv, compilerFor } from './c-compiler.ts'
+import { compileStep } from './compile-step.ts'
 import { checkElf } from './elf.ts'
 
 export type GoBuild = Extract<Build, { kind: 'go' }>
@@ -42,7 +42,7 @@ export interface Compiled {
   readonly programs: Program[]
   /** holds them; the caller removes it once the bytes are in a store */
   readonly dir: string
-  /** first line of `--version` of the C compiler, when there was one: with cgo the bytes depend on it and on its libc */
+  /** first line of `--version` of the C compiler, when there was one: the bytes depend on it and on its libc */
   readonly compiler?: string
 }
 
@@ -112,27 +112,11 @@ function baseEnv(request: CompileRequest, go: { readonly root: string; readonly 
 }
 
 async function run(request: CompileRequest, argv: [string, ...string[]], env: Record<string, string>): Promise<void> {
-  try {
-    await exec(argv, {
-      env,
-      cwd: request.source.dir,
-      exit: 'build',
-      ...(request.signal === undefined ? {} : { signal: request.signal }),
-      ...(request.line === undefined ? {} : { line: request.line }),
-    })
-  } catch (thrown) {
-    if (!(thrown instanceof RfoError) || thrown.code !== 'RFO_EXEC_FAILED') throw thrown
-    const last = thrown.details.at(-1) ?? thrown.message
-    const full = thrown.details.some((text) => /no space left on device/i.test(text))
-    throw new RfoError(
-      full ? 'RFO_BUILD_SPACE' : 'RFO_BUILD_COMPILE',
-      `go build ${argv.at(-1)} for ${request.platform}: ${last}`.slice(0, 500),
-      {
-        exit: full ? 'machine' : 'build',
-        details: thrown.details,
-        cause: thrown,
-        ...(full ? { next: 'free some space' } : {}),
-      },
-    )
-  }
+  await compileStep(argv, {
+    what: `go build ${argv.at(-1)} for ${request.platform}`,
+    env,
+    cwd: request.source.dir,
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+    ...(request.line === undefined ? {} : { line: request.line }),
+  })
 }

@@ -1,7 +1,7 @@
 /** pipelines/<component>.yaml: how one image of a release is made. Text in, values out; no I/O here. */
 import { validRange } from 'semver'
 import { z } from 'zod'
-import { architectureNames, platformNames } from '../oci/platform.ts'
+import { type Architecture, architectureNames, platformNames } from '../oci/platform.ts'
 
 const ArchitectureName = z.enum(architectureNames)
 const Absolute = z.string().regex(/^\/[^\0]*$/, 'an absolute path in the image')
@@ -58,6 +58,23 @@ export const GoBuild = z.strictObject({
   ldflags: z.array(Template).default([]),
   cgo: z.array(ArchitectureName).default([]).describe('architectures that need CGO_ENABLED=1'),
 })
+/** C files that one call of the compiler makes a static program of; what a Makefile would do is not run. */
+export const CBuild = z.strictObject({
+  kind: z.literal('c'),
+  commands: z
+    .array(
+      z.strictObject({
+        // the compiler takes it for neither an option nor a list of options
+        sources: z
+          .array(z.string().regex(/^(?!.*(^|\/)\.\.(\/|$))[A-Za-z0-9_][\w./+-]*\.c$/, 'a C file inside the source'))
+          .min(1)
+          .describe('paths below the source’s root'),
+        output: Absolute,
+      }),
+    )
+    .min(1),
+  cflags: z.array(Template).default([]).describe('besides -static, which every program has'),
+})
 /** A recipe with RUN steps; needs a builder that can run them (docker, buildkit). */
 export const RecipeBuild = z.strictObject({ kind: z.literal('recipe'), outputs: z.array(Absolute).min(1), reason: z.string() })
 /** Programs that other components of the release make: nothing is compiled twice, and nothing is compiled otherwise. */
@@ -73,7 +90,7 @@ export const CollectBuild = z.strictObject({
     )
     .min(1),
 })
-export const Build = z.discriminatedUnion('kind', [GoBuild, RecipeBuild, CollectBuild])
+export const Build = z.discriminatedUnion('kind', [GoBuild, CBuild, RecipeBuild, CollectBuild])
 export type Build = z.infer<typeof Build>
 
 /** Image paths of the programs that a build makes or collects. */
@@ -82,12 +99,18 @@ export function programPaths(build: Build | undefined): readonly string[] {
     case undefined:
       return []
     case 'go':
+    case 'c':
       return build.commands.map((command) => command.output)
     case 'recipe':
       return build.outputs
     case 'collect':
       return build.from.map((each) => each.output)
   }
+}
+
+/** Whether a C compiler takes part when the build is made for an architecture. */
+export function needsCCompiler(build: Build | undefined, architecture: Architecture): boolean {
+  return build?.kind === 'c' || (build?.kind === 'go' && build.cgo.includes(architecture))
 }
 
 /** A file in the image that nothing compiles: written here, or taken from the source as it lies there. */

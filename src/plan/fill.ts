@@ -21,7 +21,7 @@ export function fillComponent(component: Component, upstream: string, release: R
   return {
     reference: referenceOf(component, upstream, release, put(component.tag)),
     ...(source === undefined ? {} : { source: fillSource(source, put, each) }),
-    ...(build === undefined ? {} : { build: build.kind === 'go' ? { ...build, ldflags: build.ldflags.map(put) } : build }),
+    ...(build === undefined ? {} : { build: fillBuild(build, put) }),
     config: {
       ...config,
       ...(config.env === undefined ? {} : { env: each(config.env) }),
@@ -39,6 +39,18 @@ function referenceOf(component: Component, upstream: string, release: ReleaseFil
   const rule = component.action === 'rebuild' ? `${release.repository}/${last}` : name.repository
   const registry = component.action === 'rebuild' ? release.registry : name.registry
   return spellImageName(parseImageName(`${registry}/${component.image ?? rule}:${tag}`, `pipelines/${component.name}.yaml`))
+}
+
+function fillBuild(build: Build, put: (template: string) => string): Build {
+  switch (build.kind) {
+    case 'go':
+      return { ...build, ldflags: build.ldflags.map(put) }
+    case 'c':
+      return { ...build, cflags: build.cflags.map(put) }
+    case 'recipe':
+    case 'collect':
+      return build
+  }
 }
 
 function fillSource(

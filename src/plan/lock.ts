@@ -19,11 +19,16 @@ export const GoModulePin = z.strictObject({
   version: z.string(),
   h1: GoSum.describe('of the module’s zip'),
   goModH1: GoSum.describe('of its go.mod'),
-  sums: DigestText.describe('of the go.mod and go.sum that the build uses, after edits: sha256(go.mod + "\\n" + go.sum)'),
-  toolchain: z.strictObject({
-    version: z.string(),
-    h1: z.record(z.string(), GoSum).describe('host `linux-amd64` → sum of golang.org/toolchain'),
-  }),
+  sums: DigestText.optional().describe(
+    'of the go.mod and go.sum that the build uses, after edits: sha256(go.mod + "\\n" + go.sum); absent when Go does not compile it',
+  ),
+  toolchain: z
+    .strictObject({
+      version: z.string(),
+      h1: z.record(z.string(), GoSum).describe('host `linux-amd64` → sum of golang.org/toolchain'),
+    })
+    .optional()
+    .describe('absent when Go does not compile it'),
 })
 export type GoModulePin = z.infer<typeof GoModulePin>
 export const ArchivePin = z.strictObject({

@@ -7,7 +7,9 @@ export function pinText(pin: Pin | LockedBase | LockedChart | { readonly kind: s
     case 'unresolved':
       return `unresolved: ${known.reason}`
     case 'go-module':
-      return `${known.module}@${known.version} ${known.h1} (sums ${known.sums}, ${known.toolchain.version})`
+      return `${known.module}@${known.version} ${known.h1}${
+        known.toolchain === undefined ? '' : ` (sums ${known.sums}, ${known.toolchain.version})`
+      }`
     case 'git':
       return `${known.url} ${known.tag} ${known.commit}`
     case 'archive':

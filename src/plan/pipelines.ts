@@ -67,6 +67,8 @@ function checkComponent(component: Component, file: string): void {
   }
   if (component.build?.kind === 'collect' && component.files.length > 0)
     throw complaint('what collects programs has no files of its own', file, 'drop files')
+  if (component.source?.kind === 'go-module' && component.source.edit !== undefined && component.build?.kind !== 'go')
+    throw complaint('only a Go build uses a go.mod', file, 'drop source.edit')
   const outputs = [...programPaths(component.build), ...component.files.map((each) => each.path)]
   const twice = outputs.find((output, at) => outputs.indexOf(output) !== at)
   if (twice !== undefined) throw complaint(`two things are put at ${twice}`, file, 'give each its own path')

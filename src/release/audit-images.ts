@@ -124,6 +124,7 @@ function how({ action, build, locked }: ImagePlan): Markup | undefined {
   const pin = locked?.pin
   if ((pin?.kind === 'git' || pin?.kind === 'archive') && pin.prebuilt !== undefined) return say(words.prebuilt)
   if (build === undefined) return undefined
+  if (build.kind === 'c') return say(words.compiledC)
   return say(build.kind === 'go' ? words.compiled(build.toolchain) : words.recipe)
 }
 

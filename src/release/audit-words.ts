@@ -122,6 +122,7 @@ export const words = {
   rebuilt: ['rebuilt', '重建'],
   mirrored: ['mirrored', '镜像同步'],
   compiled: (toolchain: string): Said => [`compiled with ${toolchain}`, `以 ${toolchain} 编译`],
+  compiledC: ['compiled by a C compiler', '以 C 编译器编译'],
   prebuilt: ['not compiled: programs as they lie in the source', '未编译，程序原样取自来源'],
   recipe: ['built by a recipe with RUN steps', '以含 RUN 步骤的配方构建'],
   inPlaceOf: ['in place of', '取代'],

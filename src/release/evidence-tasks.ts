@@ -14,7 +14,7 @@ import type { ImagePlan } from '../plan/release-plan.ts'
 import { attest, signImage } from '../sign/attach.ts'
 import { keyFingerprint } from '../sign/key.ts'
 import { given } from './given.ts'
-import type { ImageTasks } from './image-tasks.ts'
+import type { ImagePlatform, ImageTasks } from './image-tasks.ts'
 import { readSourceRecord } from './image-tasks.ts'
 import { standInsOf } from './labels.ts'
 import { attachedEntries } from './oci-entries.ts'
@@ -32,11 +32,11 @@ export interface EvidenceTasks {
 
 export function evidenceTasks(request: ReleaseRequest, made: readonly ImageTasks[], ports: ReleasePorts): EvidenceTasks[] {
   return made.map((images) => {
-    const platforms = images.platforms.map(({ platform, image, base }) => ({
-      platform,
-      image,
-      sbom: sbomTask(request, images.image, platform, image, ports),
-      provenance: provenanceTask(request, images, platform, image, base, collectedFrom(images.image, platform, made), ports),
+    const platforms = images.platforms.map((one) => ({
+      platform: one.platform,
+      image: one.image,
+      sbom: sbomTask(request, images.image, one.platform, one.image, ports),
+      provenance: provenanceTask(request, images, one, collectedFrom(images.image, one.platform, made), ports),
     }))
     return { images, platforms, sign: signTask(request, images, platforms, ports) }
   })
@@ -92,9 +92,7 @@ function collectedFrom(image: ImagePlan, platform: PlatformName, all: readonly I
 function provenanceTask(
   request: ReleaseRequest,
   images: ImageTasks,
-  platform: PlatformName,
-  made: Task,
-  base: Task | undefined,
+  { platform, image: made, base, compiler }: ImagePlatform,
   collected: readonly { readonly image: ImagePlan; readonly task: Task }[],
   ports: ReleasePorts,
 ): Task {
@@ -113,6 +111,7 @@ function provenanceTask(
     ...(image.deviates === undefined ? {} : { deviates: image.deviates }),
     ...(standIns.length === 0 ? {} : { standIn: standIns.join('; ') }),
     parameters: { build: (image.build ?? null) as unknown as Json, config: image.config as unknown as Json, layers: image.layers },
+    ...(compiler === undefined ? {} : { compiler }),
     builderId,
     builderVersion: request.toolVersion,
   }

@@ -2,6 +2,7 @@
 import { realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { assembleImage, assembleIndex } from '../build/assemble.ts'
+import { cBuilder, compileC } from '../build/c.ts'
 import { collectPrograms } from '../build/collect.ts'
 import { compressLayer, layerEncoder } from '../build/compress.ts'
 import { compileGo, goBuilder } from '../build/go.ts'
@@ -22,6 +23,7 @@ import type { ArchivePin, GitPin, GoModulePin, PinnedManifest } from '../plan/lo
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { type OpenSource, openSource } from '../source/open.ts'
 import { type ChartTask, chartFile } from './chart-tasks.ts'
+import { type CCompilers, compiledInC } from './compilers.ts'
 import { given } from './given.ts'
 import { imageLabels } from './labels.ts'
 import type { ReleasePorts } from './ports.ts'
@@ -30,8 +32,16 @@ export interface ImageTasks {
   readonly image: ImagePlan
   /** present for rebuilt images */
   readonly source?: Task
-  readonly platforms: readonly { readonly platform: PlatformName; readonly image: Task; readonly base?: Task }[]
+  readonly platforms: readonly ImagePlatform[]
   readonly index: Task
+}
+
+export interface ImagePlatform {
+  readonly platform: PlatformName
+  readonly image: Task
+  readonly base?: Task
+  /** the C compiler's own words, when one makes programs of the image */
+  readonly compiler?: string
 }
 
 /** What a source task leaves: where the source came from, as provenance will say it. */
@@ -43,16 +53,21 @@ export interface SourceRecord {
 type SourcePin = GoModulePin | GitPin | ArchivePin
 
 /** All images of a plan. Base tasks are shared between components. */
-export function imageTasks(plan: ReleasePlan, charts: readonly ChartTask[], ports: ReleasePorts): ImageTasks[] {
+export function imageTasks(plan: ReleasePlan, charts: readonly ChartTask[], compilers: CCompilers, ports: ReleasePorts): ImageTasks[] {
   const bases = new Map<string, Task>()
   const baseOf = (platform: PlatformName): Task => remembered(bases, platform, () => baseTask(plan, platform, ports))
   const sources = new Map<string, Task>()
   const sourceOf = (image: ImagePlan): Task => remembered(sources, image.component, () => sourceTask(image, ports))
+  const compilerOf = (image: ImagePlan, platform: PlatformName): string | undefined => {
+    const { architecture } = platformOf(platform)
+    return compiledInC(image, architecture) ? (compilers.get(architecture) ?? '') : undefined
+  }
   const programs = new Map<string, Task>()
   const programsOf = (image: ImagePlan, platform: PlatformName): Task =>
     remembered(programs, `${image.component}/${platform}`, () => {
       const carried = image.charts === true ? charts : []
-      if (image.build?.kind !== 'collect') return programsTask(plan, image, platform, sourceOf(image), carried, ports)
+      if (image.build?.kind !== 'collect')
+        return programsTask(plan, image, platform, sourceOf(image), compilerOf(image, platform), carried, ports)
       const from = image.build.from.map((each) => {
         const other = plan.images.find((one) => one.component === each.component)
         if (other === undefined) throw unpinned(`${each.component}, which ${image.component} collects`)
@@ -66,8 +81,13 @@ export function imageTasks(plan: ReleasePlan, charts: readonly ChartTask[], port
     const platforms = made.map((platform) => {
       if (source === undefined) return { platform, image: mirrorTask(image, platform, ports) }
       const base = image.base === 'scratch' ? undefined : baseOf(platform)
-      const layer = programsOf(image, platform)
-      return { platform, ...(base === undefined ? {} : { base }), image: assembleTask(plan, image, platform, base, layer, ports) }
+      const compiler = compilerOf(image, platform)
+      return {
+        platform,
+        ...(base === undefined ? {} : { base }),
+        ...(compiler === undefined ? {} : { compiler }),
+        image: assembleTask(plan, image, platform, base, programsOf(image, platform), ports),
+      }
     })
     return { image, ...(source === undefined ? {} : { source }), platforms, index: indexTask(plan, image, platforms, ports) }
   })
@@ -139,6 +159,7 @@ function programsTask(
   image: ImagePlan,
   platform: PlatformName,
   source: Task,
+  compiler: string | undefined,
   charts: readonly ChartTask[],
   ports: ReleasePorts,
 ): Task {
@@ -168,13 +189,14 @@ function programsTask(
       edit: editOf(image),
       platform,
       epoch: plan.epoch,
-      builder: prebuilt === undefined ? goBuilder : 'prebuilt@1',
+      builder: prebuilt === undefined ? (build.kind === 'c' ? cBuilder : goBuilder) : 'prebuilt@1',
+      ...(compiler === undefined ? {} : { compiler }),
       charts: charts.map(({ chart }) => [chart.name, chart.version, chart.url]),
     },
     lane: 'cpu',
     run: (inputs, at) =>
       withSource(image, ports, at, async (opened) => {
-        const made = await programsOf(image, platform, opened, prebuilt, ports, at)
+        const made = await programsOf(plan, image, platform, opened, prebuilt, ports, at)
         try {
           const entries = made.programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
           const files = [...(await fileEntries(image, opened)), ...(await carriedCharts(charts, inputs, ports))]
@@ -237,6 +259,7 @@ interface MadePrograms {
 }
 
 async function programsOf(
+  plan: ReleasePlan,
   image: ImagePlan,
   platform: PlatformName,
   source: OpenSource,
@@ -246,8 +269,10 @@ async function programsOf(
 ): Promise<MadePrograms> {
   if (prebuilt !== undefined)
     return { programs: await prebuiltPrograms({ source, prebuilt, outputs: programPaths(image.build), platform }) }
-  if (image.build?.kind !== 'go') return { programs: [] }
-  return await compileGo({ source, build: image.build, platform, env: ports.env, workDir: ports.workDir, signal: at.signal, line: at.log })
+  const { build } = image
+  const how = { source, platform, env: ports.env, workDir: ports.workDir, signal: at.signal, line: at.log }
+  if (build?.kind === 'c') return await compileC({ ...how, build, epoch: plan.epoch })
+  return build?.kind === 'go' ? await compileGo({ ...how, build }) : { programs: [] }
 }
 
 /** Files that nothing compiles: written in the pipeline, or taken from the source as they lie there. */

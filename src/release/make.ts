@@ -12,6 +12,7 @@ import { archiveTasks } from './archive-tasks.ts'
 import { bundleTasks } from './bundle-tasks.ts'
 import { candidateName, carriedEvidence } from './candidate.ts'
 import { chartPath, chartTasks } from './chart-tasks.ts'
+import { cCompilers } from './compilers.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
 import { imageTasks } from './image-tasks.ts'
 import { layOut } from './lay-out.ts'
@@ -32,7 +33,7 @@ export interface MadeRelease {
 /** Throws the first cause when a task failed; the others stand in its details. */
 export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts): Promise<MadeRelease> {
   const charts = chartTasks(request.plan, ports)
-  const images = imageTasks(request.plan, charts, ports)
+  const images = imageTasks(request.plan, charts, await cCompilers(request.plan, ports), ports)
   const evidence = evidenceTasks(request, images, ports)
   const archives = archiveTasks(request.plan, images, ports)
   const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives]

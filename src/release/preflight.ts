@@ -2,7 +2,8 @@
 import { access, constants, mkdir, statfs } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { exitOrder, RfoError } from '../error.ts'
-import { type Architecture, architectures, type PlatformName } from '../oci/platform.ts'
+import { type Architecture, architectures, platformOf } from '../oci/platform.ts'
+import { needsCCompiler } from '../plan/component.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 
 export interface PreflightInput {
@@ -49,14 +50,16 @@ async function programProblems({ plan, env, host }: PreflightInput): Promise<Rfo
       problems.push(new RfoError('RFO_PREFLIGHT_PROGRAM', `no program ${program} on the PATH`, { exit: 'machine', where: whose, next }))
   }
   const compiled = plan.images.filter(isCompiled)
-  if (compiled.length > 0)
+  // Go's modules are fetched with it, whatever compiles them
+  const withGo = compiled.filter(({ build, source }) => build?.kind === 'go' || source?.kind === 'go-module')
+  if (withGo.length > 0)
     await missing(
       'go',
-      compiled.map((image) => image.component).join(', '),
+      withGo.map((image) => image.component).join(', '),
       'install Go 1.21 or newer; rfo-build doctor says what works without it',
     )
-  for (const compiler of crossCompilers(plan, compiled, host))
-    await missing(compiler.program, compiler.component, `install ${compiler.program}`)
+  for (const { program, components } of cCompilersOf(plan, compiled, host))
+    await missing(program, components, `install ${program} with its static libc`)
   if (plan.images.some((image) => image.locked?.pin.kind === 'git' && image.locked.pin.archive === undefined))
     await missing('git', 'git sources', 'install git')
   for (const image of plan.images) {
@@ -73,11 +76,11 @@ async function programProblems({ plan, env, host }: PreflightInput): Promise<Rfo
   return problems
 }
 
-/** Compiled here by the host's `go`. */
+/** Compiled here, by Go or a C compiler. */
 export function isCompiled(image: ImagePlan): boolean {
   return (
     image.action === 'rebuild' &&
-    image.build?.kind === 'go' &&
+    (image.build?.kind === 'go' || image.build?.kind === 'c') &&
     !isPrebuilt(image) &&
     image.locked !== undefined &&
     image.locked.pin.kind !== 'unresolved'
@@ -89,18 +92,14 @@ function isPrebuilt(image: ImagePlan): boolean {
   return (pin?.kind === 'git' || pin?.kind === 'archive') && pin.prebuilt !== undefined
 }
 
-function crossCompilers(plan: ReleasePlan, compiled: readonly ImagePlan[], host: Architecture): { program: string; component: string }[] {
-  return compiled.flatMap((image) => {
-    if (image.build?.kind !== 'go') return []
-    return image.build.cgo
-      .filter(
-        (architecture) =>
-          plan.platforms.includes(`linux/${architecture}` as PlatformName) && image.platforms[`linux/${architecture}`]?.status === 'made',
-      )
-      .map((architecture) => ({
-        program: architecture === host ? 'gcc' : `${architectures[architecture].rpm}-linux-gnu-gcc`,
-        component: image.component,
-      }))
+/** Each once, with the components that need it. */
+function cCompilersOf(plan: ReleasePlan, compiled: readonly ImagePlan[], host: Architecture): { program: string; components: string }[] {
+  return plan.platforms.flatMap((platform) => {
+    const { architecture } = platformOf(platform)
+    const needing = compiled.filter((image) => image.platforms[platform]?.status === 'made' && needsCCompiler(image.build, architecture))
+    if (needing.length === 0) return []
+    const program = architecture === host ? 'gcc' : `${architectures[architecture].rpm}-linux-gnu-gcc`
+    return [{ program, components: needing.map((image) => image.component).join(', ') }]
   })
 }
 

@@ -29,8 +29,8 @@ export function resolvers(ports: ResolverPorts): Resolvers {
     source: async ({ source, toolchain }) =>
       await resolveSource(source, {
         ...at,
-        // asked only where Go is needed: a lock of images alone needs no Go
-        host: source.kind === 'go-module' ? await hostOfGo(at) : 'linux-amd64',
+        // asked only where Go compiles: the host's toolchain is pinned first
+        host: toolchain === undefined ? 'linux-amd64' : await hostOfGo(at),
         ...(toolchain === undefined ? {} : { toolchain }),
       }),
     image: async (reference) => await resolveImage(open, reference, signal),

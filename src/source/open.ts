@@ -12,6 +12,7 @@ import { extractTar, sourceRoot } from './extract.ts'
 import { checkout } from './git.ts'
 import { type DownloadedModule, downloadModule, downloadToolchain, type GoTools, hostOfGo, toolsOf } from './go-command.ts'
 import { type GoEdit, prepareTree } from './go-tree.ts'
+import { copyTree } from './tree.ts'
 
 export interface OpenOptions {
   readonly env: Readonly<Record<string, string>>
@@ -36,7 +37,7 @@ export interface OpenSource {
   /** `pkg:golang/…`, `git+https://…@<commit>` or a URL */
   readonly revision: string
   readonly materials: readonly Material[]
-  /** for a Go module: the checked toolchain and its modules, which a compile uses without a network */
+  /** for a Go module that Go compiles: the checked toolchain and its modules, which a compile uses without a network */
   readonly go?: GoTools
 }
 
@@ -55,6 +56,34 @@ export async function openSource(pin: GoModulePin | GitPin | ArchivePin, options
 }
 
 async function openModule(pin: GoModulePin, options: OpenOptions): Promise<OpenSource> {
+  const { toolchain, sums } = pin
+  return toolchain === undefined || sums === undefined ? await openFiles(pin, options) : await openGo({ ...pin, toolchain, sums }, options)
+}
+
+type CompiledPin = GoModulePin & { readonly toolchain: NonNullable<GoModulePin['toolchain']>; readonly sums: Digest }
+
+/** A module that Go does not compile is its files alone: no toolchain, and no other module takes part. */
+async function openFiles(pin: GoModulePin, options: OpenOptions): Promise<OpenSource> {
+  const module = await pinnedModule(pin, options)
+  const dir = join(options.workDir, 'sources', randomUUID())
+  try {
+    await copyTree(module.Dir, dir)
+  } catch (thrown) {
+    await rm(dir, { recursive: true, force: true })
+    throw thrown
+  }
+  return { dir, revision: golangPurl(pin.module, pin.version), materials: [moduleMaterial(module)] }
+}
+
+async function pinnedModule(pin: GoModulePin, options: OpenOptions): Promise<DownloadedModule> {
+  const module = await downloadModule(options, pin.module, pin.version)
+  const name = `${pin.module} ${pin.version}`
+  expectSum(name, pin.h1, module.Sum)
+  expectSum(`${name}/go.mod`, pin.goModH1, module.GoModSum)
+  return module
+}
+
+async function openGo(pin: CompiledPin, options: OpenOptions): Promise<OpenSource> {
   const host = await hostOfGo(options)
   const pinned = pin.toolchain.h1[host]
   if (pinned === undefined) {
@@ -65,14 +94,11 @@ async function openModule(pin: GoModulePin, options: OpenOptions): Promise<OpenS
   }
   const toolchain = await downloadToolchain(options, pin.toolchain.version, host)
   expectSum(`${toolchain.Path} ${toolchain.Version}`, pinned, toolchain.Sum)
-  const module = await downloadModule(options, pin.module, pin.version)
-  const name = `${pin.module} ${pin.version}`
-  expectSum(name, pin.h1, module.Sum)
-  expectSum(`${name}/go.mod`, pin.goModH1, module.GoModSum)
+  const module = await pinnedModule(pin, options)
   const tools = await toolsOf(options, toolchain)
   const tree = await prepareTree(options, tools, module, options.edit)
   try {
-    expectSum(`go.mod and go.sum of ${name}`, pin.sums, tree.sums)
+    expectSum(`go.mod and go.sum of ${pin.module} ${pin.version}`, pin.sums, tree.sums)
   } catch (thrown) {
     await rm(tree.dir, { recursive: true, force: true })
     throw thrown

@@ -14,7 +14,7 @@ export interface ResolveOptions {
   readonly addresses: Addresses
   /** the machine that resolves */
   readonly host: GoHost
-  /** of the component's build; Go modules need one */
+  /** of the component's build, when Go compiles it */
   readonly toolchain?: string
   readonly workDir: string
   readonly signal?: AbortSignal
@@ -43,13 +43,9 @@ export async function resolveSource(source: Source, options: ResolveOptions): Pr
 
 async function resolveModule(source: Extract<Source, { kind: 'go-module' }>, options: ResolveOptions): Promise<GoModulePin> {
   const { toolchain } = options
-  if (toolchain === undefined) {
-    throw new RfoError('RFO_SOURCE_TOOLCHAIN', `${source.module} is a Go module, and its pipeline names no toolchain`, {
-      exit: 'usage',
-      next: 'add build.toolchain',
-    })
-  }
   const module = await downloadModule(options, source.module, source.version)
+  const files = { kind: 'go-module' as const, module: source.module, version: source.version, h1: module.Sum, goModH1: module.GoModSum }
+  if (toolchain === undefined) return files
   const own = await downloadToolchain(options, toolchain, options.host)
   const h1: Record<string, string> = { [options.host]: own.Sum }
   for (const host of goHosts.filter((name) => name !== options.host)) {
@@ -64,11 +60,7 @@ async function resolveModule(source: Extract<Source, { kind: 'go-module' }>, opt
   const tree = await prepareTree(options, await toolsOf(options, own), module, source.edit)
   await rm(tree.dir, { recursive: true, force: true })
   return {
-    kind: 'go-module',
-    module: source.module,
-    version: source.version,
-    h1: module.Sum,
-    goModH1: module.GoModSum,
+    ...files,
     sums: tree.sums,
     toolchain: { version: toolchain, h1: Object.fromEntries(Object.entries(h1).sort(([a], [b]) => (a < b ? -1 : 1))) },
   }

@@ -63,6 +63,12 @@ describe('provenance', () => {
     expect(new Set(names).size).toBe(4)
   })
 
+  test('says which C compiler took part: another one is another build', () => {
+    const said = made({ compiler: 'gcc (Debian 12.2.0-14) 12.2.0' })
+    expect(said.buildDefinition.internalParameters).toEqual({ base: input.base?.uri, compiler: 'gcc (Debian 12.2.0-14) 12.2.0' })
+    expect(said.runDetails.metadata.invocationId).not.toBe(made().runDetails.metadata.invocationId)
+  })
+
   test('says what deviates and what stands in', () => {
     const { externalParameters } = made({
       deviates: { from: 'k3s-io/etcd', reason: 'refused' },

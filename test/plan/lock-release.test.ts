@@ -127,7 +127,7 @@ describe('what the outside does not give', () => {
     expect(moved).toEqual([
       {
         what: 'pause',
-        from: expect.stringContaining('https://github.com/kubernetes/kubernetes'),
+        from: expect.stringContaining('k8s.io/kubernetes'),
         to: 'unresolved: RFO_SOURCE_GIT: could not resolve host',
       },
     ])

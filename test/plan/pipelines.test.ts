@@ -68,6 +68,16 @@ describe('files that don’t fit together', () => {
     })
   })
 
+  test('a C file that is none of the source’s, and a go.mod edited for what Go does not compile', () => {
+    const file = 'pipelines/pause.yaml'
+    expect(complaint(changed(file, (text) => text.replace('build/pause/linux/pause.c', '../pause.c')))).toMatchObject({
+      code: 'RFO_PLAN_YAML',
+      message: expect.stringContaining('a C file inside the source'),
+    })
+    const edited = changed(file, (text) => text.replace('version: v1.23.14', 'version: v1.23.14\n  edit: { dropReplace: [k8s.io/api] }'))
+    expect(complaint(edited)).toMatchObject({ code: 'RFO_PLAN_PIPELINE', message: 'only a Go build uses a go.mod', where: file })
+  })
+
   test('what is collected must be made, and for every platform', () => {
     const file = 'pipelines/rke2-runtime.yaml'
     const of = (from: string, to: string) => complaint(changed(file, (text) => text.replace(from, to)))

@@ -1,5 +1,5 @@
 /**
- * The five components that are Go modules, for real: resolved, opened, compiled on three platforms, put into images that
+ * Five components that Go compiles and one in C, all out of Go modules, for real: resolved, opened, compiled on three platforms, put into images that
  * run and print their version: in containerd for amd64 where it is there, else out of the image, under qemu-user if need be.
  */
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -8,14 +8,15 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { assembleImage, assembleIndex } from '../../src/build/assemble.ts'
+import { compileC } from '../../src/build/c.ts'
 import { compressLayer } from '../../src/build/compress.ts'
-import { compileGo, type GoBuild } from '../../src/build/go.ts'
+import { type Compiled, compileGo } from '../../src/build/go.ts'
 import { writeLayerTar } from '../../src/build/layer.ts'
 import { smoke } from '../../src/build/smoke.ts'
 import { type LayoutStore, openLayout } from '../../src/content/layout.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
 import { type PlatformName, platformNames } from '../../src/oci/platform.ts'
-import { Component } from '../../src/plan/component.ts'
+import { Component, programPaths } from '../../src/plan/component.ts'
 import { fill, placeholders } from '../../src/plan/template.ts'
 import { parseUpstreamVersion, parseVersion } from '../../src/plan/version.ts'
 import { type OpenSource, openSource } from '../../src/source/open.ts'
@@ -34,6 +35,7 @@ const releases = {
   'hardened-k8s-metrics-server': 'v0.6.1-build20221011',
   'hardened-flannel': 'v0.19.1-build20221011',
   'hardened-cni-plugins': 'v1.0.1-build20221011',
+  pause: '3.6',
 } as const
 
 const env = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
@@ -72,14 +74,20 @@ describe.skipIf(!real)('compiled from the module proxy', () => {
     const text = await readFile(new URL(`../../pipelines/${name}.yaml`, import.meta.url), 'utf8')
     const component = filled(Component.parse(parse(text)), tag) as Component
     const { source, build } = component
-    if (source?.kind !== 'go-module' || build?.kind !== 'go') throw new Error('a Go component')
+    if (source?.kind !== 'go-module') throw new Error('a Go module')
     const started = performance.now()
     const host = arm ? 'linux-arm64' : 'linux-amd64'
-    const pin = await resolveSource(source, { env, addresses: {}, host, toolchain: build.toolchain, workDir })
+    const pin = await resolveSource(source, {
+      env,
+      addresses: {},
+      host,
+      workDir,
+      ...(build?.kind === 'go' ? { toolchain: build.toolchain } : {}),
+    })
     const opened = await openSource(pin, { env, addresses: {}, workDir, ...(source.edit === undefined ? {} : { edit: source.edit }) })
     process.stderr.write(`${name}: source ${seconds(started)} s, ${opened.materials.length} materials\n`)
     const manifests: Descriptor[] = []
-    for (const platform of platformNames) manifests.push(await makeImage(component, build, opened, platform))
+    for (const platform of platformNames) manifests.push(await makeImage(component, opened, platform))
     await rm(opened.dir, { recursive: true })
     const index = await assembleIndex(manifests, {}, layout)
     if (daemon !== undefined && component.smoke !== undefined) {
@@ -99,11 +107,17 @@ describe.skipIf(!real)('compiled from the module proxy', () => {
     }
   })
 
-  async function makeImage(component: Component, build: GoBuild, source: OpenSource, platform: PlatformName): Promise<Descriptor> {
+  async function compile({ build }: Component, source: OpenSource, platform: PlatformName): Promise<Compiled> {
+    if (build?.kind === 'c') return await compileC({ source, build, platform, epoch, env, workDir })
+    if (build?.kind === 'go') return await compileGo({ source, build, platform, env, workDir })
+    throw new Error('a component that is compiled')
+  }
+
+  async function makeImage(component: Component, source: OpenSource, platform: PlatformName): Promise<Descriptor> {
     const before = performance.now()
-    const { programs, dir } = await compileGo({ source, build, platform, env, workDir })
+    const { programs, dir } = await compile(component, source, platform)
     const compiled = seconds(before)
-    expect(programs.map((program) => program.path)).toEqual(build.commands.map((command) => command.output))
+    expect(programs.map((program) => program.path)).toEqual(programPaths(component.build))
     const packing = performance.now()
     const tar = await writeLayerTar(
       programs.map((program) => ({ ...program, mode: 0o755 })),
@@ -112,8 +126,8 @@ describe.skipIf(!real)('compiled from the module proxy', () => {
     )
     await rm(dir, { recursive: true })
     const layer = { ...(await compressLayer(tar, component.layers, layout, { workDir })), createdBy: component.name }
-    const base = await smallBase(layout, platform)
-    const image = await assembleImage({ base, layers: [layer], platform, config: component.config, labels: {}, epoch }, layout)
+    const base = component.base === 'scratch' ? {} : { base: await smallBase(layout, platform) }
+    const image = await assembleImage({ ...base, layers: [layer], platform, config: component.config, labels: {}, epoch }, layout)
     const packed = seconds(packing)
     if (component.smoke === undefined) throw new Error('a component that prints its version')
     const request = { image, platform, ...component.smoke, host: arm ? ('arm64' as const) : ('amd64' as const), env, workDir }

@@ -32,6 +32,7 @@ const compiled = [
   'hardened-k8s-metrics-server',
   'hardened-flannel',
   'hardened-cni-plugins',
+  'pause',
 ]
 const host = process.arch === 'arm64' ? 'arm64' : 'amd64'
 const env = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))

@@ -55,6 +55,10 @@ export const images: readonly ImagePlan[] = [
   image('hardened-tool', 'v1.0.0-build20221011', {
     ...go({ kind: 'archive', url: 'https://example.org/tool/v1.0.0/tool.tar.gz' }, '/usr/bin/tool'),
   }),
+  image('pause', '3.6', {
+    source: { kind: 'go-module', module: 'k8s.io/kubernetes', version: 'v1.23.14' },
+    build: { kind: 'c', commands: [{ sources: ['build/pause/linux/pause.c'], output: '/pause' }], cflags: [] },
+  }),
   image('klipper-lb', 'v0.3.5', { action: 'mirror' }),
   image('mirrored-cilium-cilium', 'v1.12.3', {
     action: 'mirror',

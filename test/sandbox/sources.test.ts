@@ -121,7 +121,7 @@ test('kinds replace only what they name', () => {
   const named = (...kinds: ('git' | 'go-module' | 'archive')[]): string[] =>
     [...standInSources(images, new Set(kinds), plan.epoch).pins.keys()].sort()
   expect(named('git')).toEqual(['hardened-calico', 'hardened-calico-extra', 'hardened-kubernetes'])
-  expect(named('go-module')).toEqual(['hardened-coredns'])
+  expect(named('go-module')).toEqual(['hardened-coredns', 'pause'])
   expect(named()).toEqual([])
 })
 

@@ -65,7 +65,7 @@ describe('what the lock pins comes out of the sockets', () => {
       ),
       ...Object.values(release().charts).flatMap((chart) => (chart.kind === 'chart' ? [chart] : [])),
     ]
-    expect(pinned.length).toBe(7)
+    expect(pinned.length).toBe(8)
     for (const { url, digest } of pinned) {
       const response = await fetch(reach(sandbox.addresses, url))
       expect(digestOf(Buffer.from(await response.arrayBuffer())), url).toBe(digest)

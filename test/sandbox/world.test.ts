@@ -36,7 +36,7 @@ test('is the same bytes each time, and on every machine', () => {
     archives: digestOf(canonicalJson([...a.sources.archives].map(([url, bytes]) => [url, digestOf(bytes)]))),
   }
   expect(golden).toEqual({
-    archives: 'sha256:feed9a529dbf346fb72d8dcef2164b8bfd23c202224af2b300ce7492b608ae3e',
+    archives: 'sha256:1bd52e0f9b2de309632171093ed9fbcac72be04b284a06c1bf5e8c1b5f8bb66e',
     base: 'sha256:b406eea711959bb3e967b36b58bf5975606934cd2ba8a6990c1fec82d1b783a7',
     chart: 'sha256:f9adbaabcc42a43c1ea0b33ab52db096cdc6e6e6d62092fe5aef07cbdb1fa9c4',
     commit: 'c706a717cd1fb66783a60f1f5dd98da9b899454a',

@@ -68,7 +68,7 @@ describe.skipIf(go.skip)('a Go module', { timeout: 240_000 }, () => {
   test('is pinned, opened with its go.mod edited, and compiled to the same bytes in two different places', async () => {
     const pin = await resolve('one')
     expect(Pin.parse(pin)).toEqual(pin)
-    expect(Object.keys(pin.toolchain.h1)).toEqual(['linux-amd64', 'linux-arm64'])
+    expect(Object.keys(pin.toolchain?.h1 ?? {})).toEqual(['linux-amd64', 'linux-arm64'])
     const said: string[] = []
     const digests: string[] = []
     for (const name of ['one', 'a/much/longer/place']) {
@@ -104,6 +104,24 @@ describe.skipIf(go.skip)('a Go module', { timeout: 240_000 }, () => {
       await smokeProgram(run, file, [])
     }
     expect(digests[1]).toBe(digests[0])
+  })
+
+  test('is its files alone when Go does not compile it: no toolchain is fetched, and a change is still refused', async () => {
+    const { toolchain: _, ...without } = at('one')
+    const files = GoModuleSource.parse({ kind: 'go-module', module: 'example.org/Tool', version: 'v1.0.0' })
+    await rm(join(proxy, 'golang.org'), { recursive: true })
+    const pin = (await resolveSource(files, without)) as GoModulePin
+    expect(Pin.parse(pin)).toEqual(pin)
+    expect(Object.keys(pin)).toEqual(['kind', 'module', 'version', 'h1', 'goModH1'])
+    const opened = await openSource(pin, at('two'))
+    expect(await readFile(join(opened.dir, 'main.go'), 'utf8')).toBe(tools['main.go'])
+    expect(opened).toMatchObject({ revision: 'pkg:golang/example.org/Tool@v1.0.0', materials: [{ name: 'example.org/Tool@v1.0.0' }] })
+    await expect(compileGo({ source: opened, build, platform: native, env: env(), workDir: at('two').workDir })).rejects.toMatchObject({
+      code: 'RFO_BUILD_GO',
+    })
+    await putTool({ ...tools, 'main.go': 'package main\n' })
+    await expect(openSource(pin, at('three'))).rejects.toMatchObject({ code: 'RFO_SOURCE_SUM', exit: 'untrusted' })
+    expect(await readdir(at('three').workDir)).not.toContain('sources')
   })
 
   test.each([
@@ -154,7 +172,7 @@ describe.skipIf(go.skip)('a Go module', { timeout: 240_000 }, () => {
     })
     const absent = resolveSource({ ...source, version: 'v9.0.0' }, at('one'))
     await expect(absent).rejects.toMatchObject({ code: 'RFO_SOURCE_GO', exit: 'outside', message: expect.stringContaining('v9.0.0') })
-    const elsewhere = { ...pin, toolchain: { ...pin.toolchain, h1: {} } }
+    const elsewhere = { ...pin, toolchain: { version: toolchain, h1: {} } }
     await expect(openSource(elsewhere, { ...at('one'), edit })).rejects.toMatchObject({ code: 'RFO_SOURCE_TOOLCHAIN', exit: 'lock' })
   })
 
