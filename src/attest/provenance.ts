@@ -42,8 +42,8 @@ export interface ProvenanceInput {
   readonly standIn?: string
   /** what the pipeline says of the build: flags, tags, toolchain, layer encoding */
   readonly parameters: Json
-  /** the C compiler of the machine that built, as `--version` says it: no pin names it */
-  readonly compiler?: string
+  /** the C compiler of the machine that built, as `--version` says it, and the digest of its static libc: no pin names them */
+  readonly compiler?: { readonly version: string; readonly libc?: string }
   readonly builderId: string
   readonly builderVersion: string
 }
@@ -66,7 +66,7 @@ export function provenance(input: ProvenanceInput): Json {
     // https://slsa.dev/spec/v1.0/provenance#internalParameters : what the builder decides
     internalParameters: {
       ...(input.base === undefined ? {} : { base: input.base.uri }),
-      ...(input.compiler === undefined ? {} : { compiler: input.compiler }),
+      ...(input.compiler === undefined ? {} : { compiler: { ...input.compiler } }),
     },
     resolvedDependencies: dependencies(input),
   }

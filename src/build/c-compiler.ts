@@ -1,12 +1,21 @@
 /** The C compiler that C and cgo need, found by what it says it makes. */
+import { readFile } from 'node:fs/promises'
 import { RfoError } from '../error.ts'
 import { exec } from '../exec.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
 import { type Architecture, architectures } from '../oci/platform.ts'
+
+/** What of a compiler decides the bytes of what it makes. */
+export interface CompilerFacts {
+  /** first line of `--version` */
+  readonly version: string
+  /** of the libc.a that it links, and so of a part of every program; absent when it has none: then it links nothing static */
+  readonly libc?: Digest
+}
 
 export interface CCompiler {
   readonly program: string
-  /** first line of `--version` */
-  readonly version: string
+  readonly facts: CompilerFacts
 }
 
 interface Where {
@@ -20,12 +29,20 @@ export async function compilerFor(architecture: Architecture, where: Where): Pro
   for (const program of [`${rpm}-linux-gnu-gcc`, 'gcc']) {
     const machine = await ask(program, '-dumpmachine', where)
     // Debian says x86_64-linux-gnu, openEuler x86_64-openEuler-linux
-    if (machine?.startsWith(`${rpm}-`)) return { program, version: (await ask(program, '--version', where)) ?? program }
+    if (machine?.startsWith(`${rpm}-`)) return { program, facts: await factsOf(program, where) }
   }
   throw new RfoError('RFO_BUILD_TOOL', `${architecture} needs a C compiler that makes programs for it, and there is none on the PATH`, {
     exit: 'machine',
     next: `install gcc, or ${rpm}-linux-gnu-gcc on another architecture, with the static libc`,
   })
+}
+
+async function factsOf(program: string, where: Where): Promise<CompilerFacts> {
+  const version = (await ask(program, '--version', where)) ?? program
+  // a file that it does not find it gives back as it was asked for
+  const file = await ask(program, '-print-file-name=libc.a', where)
+  const bytes = file?.startsWith('/') ? await readFile(file).catch(() => undefined) : undefined
+  return { version, ...(bytes === undefined ? {} : { libc: digestOf(bytes) }) }
 }
 
 /** The first line of what it says; undefined when there is no such program, or it does not know. */

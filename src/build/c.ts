@@ -50,7 +50,7 @@ export async function compileC(request: CompileCRequest): Promise<Compiled> {
       await checkElf(file, architecture)
       programs.push({ path: output, file })
     }
-    return { programs, dir: out, compiler: compiler.version }
+    return { programs, dir: out, compiler: compiler.facts }
   } catch (thrown) {
     await rm(out, { recursive: true, force: true })
     throw thrown

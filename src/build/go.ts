@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import { architectures, type PlatformName, platformOf } from '../oci/platform.ts'
 import type { Build } from '../plan/component.ts'
-import { cgoEnv, compilerFor } from './c-compiler.ts'
+import { type CompilerFacts, cgoEnv, compilerFor } from './c-compiler.ts'
 import { compileStep } from './compile-step.ts'
 import { checkElf } from './elf.ts'
 
@@ -42,8 +42,8 @@ export interface Compiled {
   readonly programs: Program[]
   /** holds them; the caller removes it once the bytes are in a store */
   readonly dir: string
-  /** first line of `--version` of the C compiler, when there was one: the bytes depend on it and on its libc */
-  readonly compiler?: string
+  /** the C compiler, when there was one: the bytes depend on it */
+  readonly compiler?: CompilerFacts
 }
 
 /** One file a command, in a fresh folder below workDir. */
@@ -80,7 +80,7 @@ export async function compileGo(request: CompileRequest): Promise<Compiled> {
       await checkElf(file, architecture)
       programs.push({ path: command.output, file })
     }
-    return { programs, dir: out, ...(compiler === undefined ? {} : { compiler: compiler.version }) }
+    return { programs, dir: out, ...(compiler === undefined ? {} : { compiler: compiler.facts }) }
   } catch (thrown) {
     await rm(out, { recursive: true, force: true })
     throw thrown

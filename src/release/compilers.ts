@@ -2,7 +2,7 @@
  * The C compilers of this machine that a plan's programs are made with. No pin names them and the bytes depend on them, so
  * they take part in the keys of the tasks and stand in the provenance.
  */
-import { compilerFor } from '../build/c-compiler.ts'
+import { type CompilerFacts, compilerFor } from '../build/c-compiler.ts'
 import { RfoError } from '../error.ts'
 import { type Architecture, platformOf } from '../oci/platform.ts'
 import { needsCCompiler } from '../plan/component.ts'
@@ -10,21 +10,22 @@ import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { ReleasePorts } from './ports.ts'
 import { isCompiled } from './preflight.ts'
 
-/** Architecture → the first line of its compiler's `--version`; empty when there is none: then the compile says so. */
-export type CCompilers = ReadonlyMap<Architecture, string>
+/** Only architectures that need one and have one: a compile without says so. */
+export type CCompilers = ReadonlyMap<Architecture, CompilerFacts>
 
 /** Each is asked once, and none that nothing needs. */
 export async function cCompilers(plan: ReleasePlan, { env, signal }: Pick<ReleasePorts, 'env' | 'signal'>): Promise<CCompilers> {
   const needed = plan.platforms
     .map((platform) => platformOf(platform).architecture)
     .filter((architecture) => plan.images.some((image) => compiledInC(image, architecture)))
-  return new Map(await Promise.all(needed.map(async (each) => [each, await versionFor(each)] as const)))
+  const found = await Promise.all(needed.map(async (each) => [each, await factsFor(each)] as const))
+  return new Map(found.flatMap(([architecture, facts]) => (facts === undefined ? [] : [[architecture, facts]])))
 
-  async function versionFor(architecture: Architecture): Promise<string> {
+  async function factsFor(architecture: Architecture): Promise<CompilerFacts | undefined> {
     try {
-      return (await compilerFor(architecture, { env, signal })).version
+      return (await compilerFor(architecture, { env, signal })).facts
     } catch (thrown) {
-      if (thrown instanceof RfoError && thrown.code === 'RFO_BUILD_TOOL') return ''
+      if (thrown instanceof RfoError && thrown.code === 'RFO_BUILD_TOOL') return undefined
       throw thrown
     }
   }

@@ -111,7 +111,7 @@ function provenanceTask(
     ...(image.deviates === undefined ? {} : { deviates: image.deviates }),
     ...(standIns.length === 0 ? {} : { standIn: standIns.join('; ') }),
     parameters: { build: (image.build ?? null) as unknown as Json, config: image.config as unknown as Json, layers: image.layers },
-    ...(compiler === undefined ? {} : { compiler }),
+    ...(compiler === undefined ? {} : { compiler: { ...compiler } }),
     builderId,
     builderVersion: request.toolVersion,
   }

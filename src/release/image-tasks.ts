@@ -3,6 +3,7 @@ import { realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { assembleImage, assembleIndex } from '../build/assemble.ts'
 import { cBuilder, compileC } from '../build/c.ts'
+import type { CompilerFacts } from '../build/c-compiler.ts'
 import { collectPrograms } from '../build/collect.ts'
 import { compressLayer, layerEncoder } from '../build/compress.ts'
 import { compileGo, goBuilder } from '../build/go.ts'
@@ -40,8 +41,8 @@ export interface ImagePlatform {
   readonly platform: PlatformName
   readonly image: Task
   readonly base?: Task
-  /** the C compiler's own words, when one makes programs of the image */
-  readonly compiler?: string
+  /** when a C compiler makes programs of the image */
+  readonly compiler?: CompilerFacts
 }
 
 /** What a source task leaves: where the source came from, as provenance will say it. */
@@ -58,9 +59,9 @@ export function imageTasks(plan: ReleasePlan, charts: readonly ChartTask[], comp
   const baseOf = (platform: PlatformName): Task => remembered(bases, platform, () => baseTask(plan, platform, ports))
   const sources = new Map<string, Task>()
   const sourceOf = (image: ImagePlan): Task => remembered(sources, image.component, () => sourceTask(image, ports))
-  const compilerOf = (image: ImagePlan, platform: PlatformName): string | undefined => {
+  const compilerOf = (image: ImagePlan, platform: PlatformName): CompilerFacts | undefined => {
     const { architecture } = platformOf(platform)
-    return compiledInC(image, architecture) ? (compilers.get(architecture) ?? '') : undefined
+    return compiledInC(image, architecture) ? compilers.get(architecture) : undefined
   }
   const programs = new Map<string, Task>()
   const programsOf = (image: ImagePlan, platform: PlatformName): Task =>
@@ -159,7 +160,7 @@ function programsTask(
   image: ImagePlan,
   platform: PlatformName,
   source: Task,
-  compiler: string | undefined,
+  compiler: CompilerFacts | undefined,
   charts: readonly ChartTask[],
   ports: ReleasePorts,
 ): Task {
@@ -190,7 +191,7 @@ function programsTask(
       platform,
       epoch: plan.epoch,
       builder: prebuilt === undefined ? (build.kind === 'c' ? cBuilder : goBuilder) : 'prebuilt@1',
-      ...(compiler === undefined ? {} : { compiler }),
+      ...(compiler === undefined ? {} : { compiler: { ...compiler } }),
       charts: charts.map(({ chart }) => [chart.name, chart.version, chart.url]),
     },
     lane: 'cpu',
@@ -198,6 +199,7 @@ function programsTask(
       withSource(image, ports, at, async (opened) => {
         const made = await programsOf(plan, image, platform, opened, prebuilt, ports, at)
         try {
+          refuseOtherCompiler(compiler, made.compiler, platform)
           const entries = made.programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
           const files = [...(await fileEntries(image, opened)), ...(await carriedCharts(charts, inputs, ports))]
           return await writeLayerTar([...entries, ...files], ports.store, plan.epoch)
@@ -252,10 +254,21 @@ async function carriedCharts(
   return files.map((file): LayerEntry => ({ ...file, mode: 0o644 }))
 }
 
+/** The key and the provenance name the compiler that was found first; an upgrade in between would make a lie of both. */
+function refuseOtherCompiler(planned: CompilerFacts | undefined, used: CompilerFacts | undefined, platform: PlatformName): void {
+  if (planned?.version === used?.version && planned?.libc === used?.libc) return
+  throw new RfoError('RFO_RELEASE_COMPILER', `the C compiler changed during the run: ${planned?.version} became ${used?.version}`, {
+    exit: 'machine',
+    where: platform,
+    next: 'run the same command again',
+  })
+}
+
 interface MadePrograms {
   readonly programs: readonly { readonly path: string; readonly file: string }[]
   /** to be removed; absent = they lie in the source */
   readonly dir?: string
+  readonly compiler?: CompilerFacts
 }
 
 async function programsOf(

@@ -64,8 +64,9 @@ describe('provenance', () => {
   })
 
   test('says which C compiler took part: another one is another build', () => {
-    const said = made({ compiler: 'gcc (Debian 12.2.0-14) 12.2.0' })
-    expect(said.buildDefinition.internalParameters).toEqual({ base: input.base?.uri, compiler: 'gcc (Debian 12.2.0-14) 12.2.0' })
+    const compiler = { version: 'gcc (Debian 12.2.0-14) 12.2.0', libc: `sha256:${'ee'.repeat(32)}` }
+    const said = made({ compiler })
+    expect(said.buildDefinition.internalParameters).toEqual({ base: input.base?.uri, compiler })
     expect(said.runDetails.metadata.invocationId).not.toBe(made().runDetails.metadata.invocationId)
   })
 

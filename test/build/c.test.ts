@@ -59,7 +59,8 @@ for (const architecture of architectureNames) {
       const request = await requestIn(place, { platform })
       const made = await compileC(request)
       expect(made.programs.map(({ path }) => path)).toEqual(['/usr/bin/say'])
-      expect(made.compiler).toMatch(/gcc.*\d+\.\d+/)
+      expect(made.compiler?.version).toMatch(/gcc.*\d+\.\d+/)
+      expect(made.compiler?.libc).toMatch(/^sha256:/)
       const file = made.programs[0]?.file ?? ''
       programs.push(await readFile(file))
       if (emulators[architecture].skip) continue
