@@ -54,11 +54,8 @@ export interface ProgramRequest extends Omit<SmokeRequest, 'image'> {
 /** The same for a program on disk. */
 export async function smokeProgram(request: ProgramRequest, file: string, args: readonly string[]): Promise<string> {
   const { architecture } = platformOf(request.platform)
-  const emulators =
-    architecture === request.host
-      ? [undefined]
-      : [`qemu-${architectures[architecture].qemu}-static`, `qemu-${architectures[architecture].qemu}`]
-  for (const emulator of emulators) {
+  const emulators = emulatorsOf(architecture)
+  for (const emulator of architecture === request.host ? [undefined] : emulators) {
     const lines: string[] = []
     const argv: [string, ...string[]] = emulator === undefined ? [file, ...args] : [emulator, file, ...args]
     try {
@@ -83,6 +80,12 @@ export async function smokeProgram(request: ProgramRequest, file: string, args: 
     exit: 'machine',
     next: 'install qemu-user-static',
   })
+}
+
+/** Names of the program that runs another architecture's programs, the better one first. */
+export function emulatorsOf(architecture: Architecture): readonly [string, string] {
+  const name = `qemu-${architectures[architecture].qemu}`
+  return [`${name}-static`, name]
 }
 
 function failed(

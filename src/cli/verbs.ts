@@ -3,6 +3,7 @@ import type { Entry } from './verb.ts'
 
 const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   release: async () => (await import('./release.ts')).release,
+  build: async () => (await import('./build.ts')).build,
   test: async () => (await import('./test.ts')).test,
   verify: async () => (await import('./verify.ts')).verify,
   plan: async () => (await import('./plan.ts')).plan,

@@ -53,8 +53,17 @@ export interface SourceRecord {
 
 type SourcePin = GoModulePin | GitPin | ArchivePin
 
-/** All images of a plan. Base tasks are shared between components. */
-export function imageTasks(plan: ReleasePlan, charts: readonly ChartTask[], compilers: CCompilers, ports: ReleasePorts): ImageTasks[] {
+/**
+ * `wanted` images of a plan: all of them unless told. Base tasks are shared between components. The plan is the whole
+ * one either way: what is made of a few images has the fingerprints that a release of all of them gives.
+ */
+export function imageTasks(
+  plan: ReleasePlan,
+  charts: readonly ChartTask[],
+  compilers: CCompilers,
+  ports: ReleasePorts,
+  wanted: readonly ImagePlan[] = plan.images,
+): ImageTasks[] {
   const bases = new Map<string, Task>()
   const baseOf = (platform: PlatformName): Task => remembered(bases, platform, () => baseTask(plan, platform, ports))
   const sources = new Map<string, Task>()
@@ -76,7 +85,7 @@ export function imageTasks(plan: ReleasePlan, charts: readonly ChartTask[], comp
       })
       return collectTask(plan, image, platform, from, carried, ports)
     })
-  return plan.images.map((image) => {
+  return wanted.map((image) => {
     const made = plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')
     const source = image.action === 'rebuild' ? sourceOf(image) : undefined
     const platforms = made.map((platform) => {

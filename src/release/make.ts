@@ -2,7 +2,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { results } from '../content/results.ts'
-import { exitCodes, exitFor, RfoError } from '../error.ts'
 import { execute } from '../graph/execute.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -14,6 +13,7 @@ import { candidateName, carriedEvidence } from './candidate.ts'
 import { chartPath, chartTasks } from './chart-tasks.ts'
 import { cCompilers } from './compilers.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
+import { refuseFailures } from './failures.ts'
 import { imageTasks } from './image-tasks.ts'
 import { layOut } from './lay-out.ts'
 import { readListing } from './listing.ts'
@@ -79,20 +79,4 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   // all of the candidate is in the release now, the evidence too
   if (missing.length === 0) await rm(join(request.outDir, candidateName(version)), { recursive: true, force: true })
   return { root: root.digest, folder, missing, ran: report.ran, cached: report.cached }
-}
-
-function refuseFailures(failures: readonly { readonly task: string; readonly error: RfoError }[]): void {
-  const [first] = failures
-  if (first === undefined) return
-  const exit = exitFor(failures.map((failure) => failure.error))
-  const decisive = failures.find((failure) => exitCodes[failure.error.exit] === exit) ?? first
-  const placed = decisive.error
-  const others = failures.filter((failure) => failure !== decisive).map((failure) => failure.error.line())
-  throw new RfoError(placed.code, placed.message, {
-    exit: placed.exit,
-    ...(placed.where === undefined ? {} : { where: placed.where }),
-    ...(placed.next === undefined ? {} : { next: placed.next }),
-    cause: decisive.error,
-    details: [...placed.details, ...others],
-  })
 }

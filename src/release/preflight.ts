@@ -113,7 +113,7 @@ function cCompilersOf(plan: ReleasePlan, compiled: readonly ImagePlan[], host: A
   })
 }
 
-async function onPath(program: string, env: Readonly<Record<string, string>>): Promise<boolean> {
+export async function onPath(program: string, env: Readonly<Record<string, string>>): Promise<boolean> {
   for (const folder of (env['PATH'] ?? '').split(delimiter)) {
     if (folder === '') continue
     try {
