@@ -7,6 +7,7 @@ const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   test: async () => (await import('./test.ts')).test,
   verify: async () => (await import('./verify.ts')).verify,
   plan: async () => (await import('./plan.ts')).plan,
+  lint: async () => (await import('./lint.ts')).lint,
   lock: async () => (await import('./lock.ts')).lock,
   track: async () => (await import('./track.ts')).track,
   keys: async () => (await import('./keys.ts')).keys,

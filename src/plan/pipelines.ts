@@ -20,6 +20,12 @@ export interface Pipelines {
   readonly upstream: UpstreamRelease
 }
 
+/** Something wrong in a file, and the path of the setting that says so. */
+export interface Problem {
+  readonly error: RfoError
+  readonly at: readonly PropertyKey[]
+}
+
 /** Throws RFO_PLAN_YAML for a file that is not what it should be, RFO_PLAN_PIPELINE for files that don't fit together. */
 export function assemblePipelines(input: {
   readonly release: FileText
@@ -27,32 +33,58 @@ export function assemblePipelines(input: {
   readonly upstream: FileText
 }): Pipelines {
   const release = parseYaml(ReleaseFile, input.release.text, input.release.file)
-  for (const platform of release.platforms) {
-    if (release.bases[platform] === undefined) throw complaint(`no base for ${platform}`, input.release.file, `add bases.${platform}`)
-  }
+  refuse(releaseProblems(release, input.release.file))
   const upstream = parseYaml(UpstreamRelease, input.upstream.text, input.upstream.file)
   const version = parseUpstreamVersion(upstream.version)
   const components = new Map<string, Component>()
   const files = new Map<string, string>()
   for (const { file, text } of input.components.toSorted((a, b) => (a.file < b.file ? -1 : 1))) {
     const written = parseYaml(ComponentText, text, file)
-    for (const each of variantsOf(written)) checkComponent(each, file)
+    refuse(componentProblems(written, file))
     const component = variantOf(written, version, file)
     const other = components.get(component.upstream)
-    if (other !== undefined)
-      throw complaint(`${component.upstream} is made by ${files.get(other.name)} already`, file, 'leave one of the two')
+    if (other !== undefined) refuse([madeTwice(component, files.get(other.name) ?? other.name, file)])
     components.set(component.upstream, component)
     files.set(component.name, file)
   }
-  checkUpstream(upstream, components, input.upstream.file)
-  for (const [name, file] of files) checkCollected(name, components, file)
+  refuse(upstreamProblems(upstream, components, input.upstream.file))
+  for (const [name, file] of files) refuse(collectProblems(name, components, file))
   return { release, components, upstream }
 }
 
-function checkComponent(component: Component, file: string): void {
+function refuse(problems: Iterable<Problem>): void {
+  for (const { error } of problems) throw error
+}
+
+export function* releaseProblems(release: ReleaseFile, file: string): Generator<Problem> {
+  for (const [at, platform] of release.platforms.entries()) {
+    if (release.bases[platform] === undefined) yield problem(['platforms', at], `no base for ${platform}`, file, `add bases.${platform}`)
+  }
+}
+
+/** Of one file alone. */
+export function componentProblems(written: ComponentText, file: string): Iterable<Problem> {
+  return inEveryReading(written, (component) => variantProblems(component, file))
+}
+
+/** A check of every way in which a file can be read; what a variant says is placed in the variant. */
+export function* inEveryReading(written: ComponentText, check: (component: Component) => Iterable<Problem>): Generator<Problem> {
+  for (const [at, component] of variantsOf(written).entries()) {
+    // the first reading is the file without its variants
+    const variant = at === 0 ? undefined : written.when[at - 1]
+    for (const { error, at: path } of check(component)) {
+      const [setting] = path
+      const own = variant !== undefined && setting !== undefined && Object.hasOwn(variant, setting)
+      yield { error, at: own ? ['when', at - 1, ...path] : path }
+    }
+  }
+}
+
+function* variantProblems(component: Component, file: string): Generator<Problem> {
   const base = file.slice(file.lastIndexOf('/') + 1)
   if (base !== `${component.name}.yaml`)
-    throw complaint(
+    yield problem(
+      ['name'],
       `it says name: ${component.name}`,
       file,
       `call the file ${component.name}.yaml, or the component ${base.replace(/\.yaml$/, '')}`,
@@ -60,39 +92,69 @@ function checkComponent(component: Component, file: string): void {
   if (component.action === 'rebuild') {
     if (component.source === undefined || component.build === undefined) {
       const missing = (['source', 'build'] as const).filter((key) => component[key] === undefined).join(' and ')
-      throw complaint(`action: rebuild needs ${missing}`, file, `add ${missing}, or say action: mirror`)
+      yield problem(['action'], `action: rebuild needs ${missing}`, file, `add ${missing}, or say action: mirror`)
     }
   } else if (component.source !== undefined || component.build !== undefined) {
-    throw complaint('a mirrored image has neither source nor build', file, 'say action: rebuild, or drop them')
+    yield problem(['action'], 'a mirrored image has neither source nor build', file, 'say action: rebuild, or drop them')
   }
   if (component.build?.kind === 'collect' && component.files.length > 0)
-    throw complaint('what collects programs has no files of its own', file, 'drop files')
+    yield problem(['files'], 'what collects programs has no files of its own', file, 'drop files')
   if (component.source?.kind === 'go-module' && component.source.edit !== undefined && component.build?.kind !== 'go')
-    throw complaint('only a Go build uses a go.mod', file, 'drop source.edit')
+    yield problem(['source', 'edit'], 'only a Go build uses a go.mod', file, 'drop source.edit')
   const outputs = [...programPaths(component.build), ...component.files.map((each) => each.path)]
   const twice = outputs.find((output, at) => outputs.indexOf(output) !== at)
-  if (twice !== undefined) throw complaint(`two things are put at ${twice}`, file, 'give each its own path')
-  tryTemplates(component, file)
+  if (twice !== undefined) {
+    const path = component.files.some((each) => each.path === twice) ? ['files'] : ['build']
+    yield problem(path, `two things are put at ${twice}`, file, 'give each its own path')
+  }
+  yield* templateProblems(component, file)
 }
 
 /** Placeholders are tried with any version, so that a misspelt one is found in its file and not during a release. */
-function tryTemplates(component: Component, file: string): void {
+function* templateProblems(component: Component, file: string): Generator<Problem> {
   const values = placeholders('v1.0.0-build20200101', parseVersion('v1.0.0+rfor1'), parseUpstreamVersion('v1.0.0+rke2r1'))
-  for (const text of JSON.stringify({ ...component, files: [], unsupported: {} }).matchAll(/\{[A-Za-z]+\}/g)) fill(text[0], values, file)
+  for (const { text, at } of textsIn({ ...component, files: [], unsupported: {} }, [])) {
+    for (const [placeholder] of text.matchAll(/\{[A-Za-z]+\}/g)) yield* caught(at, () => fill(placeholder, values, file))
+  }
+}
+
+/** Every text below a value, with its path. */
+function* textsIn(value: unknown, at: readonly PropertyKey[]): Generator<{ readonly text: string; readonly at: readonly PropertyKey[] }> {
+  if (typeof value === 'string') yield { text: value, at }
+  else if (Array.isArray(value)) for (const [index, each] of value.entries()) yield* textsIn(each, [...at, index])
+  else if (typeof value === 'object' && value !== null) for (const [key, each] of Object.entries(value)) yield* textsIn(each, [...at, key])
+}
+
+/** What a check throws, as a problem. */
+function* caught(at: readonly PropertyKey[], check: () => unknown): Generator<Problem> {
+  try {
+    check()
+  } catch (thrown) {
+    if (!(thrown instanceof RfoError)) throw thrown
+    yield { error: thrown, at }
+  }
+}
+
+export function madeTwice(component: Component, other: string, file: string): Problem {
+  return problem(['upstream'], `${component.upstream} is made by ${other} already`, file, 'leave one of the two')
 }
 
 /** What a component collects must be made, and for every platform that the collector is made for. */
-function checkCollected(name: string, components: ReadonlyMap<string, Component>, file: string): void {
+export function* collectProblems(name: string, components: ReadonlyMap<string, Component>, file: string): Generator<Problem> {
   const all = [...components.values()]
   const collector = all.find((each) => each.name === name)
   if (collector?.build?.kind !== 'collect') return
-  for (const { component, program } of collector.build.from) {
+  for (const [at, { component, program }] of collector.build.from.entries()) {
+    const path = ['build', 'from', at]
     const made = all.find((each) => each.name === component)
-    if (made === collector || made?.build?.kind === 'collect' || !programPaths(made?.build).includes(program))
-      throw complaint(`${component} makes no ${program}`, file, `name a program that pipelines/${component}.yaml makes`)
+    if (made === collector || made?.build?.kind === 'collect' || !programPaths(made?.build).includes(program)) {
+      yield problem(path, `${component} makes no ${program}`, file, `name a program that pipelines/${component}.yaml makes`)
+      continue
+    }
     const lacking = Object.keys(made?.unsupported ?? {}).find((architecture) => !(architecture in collector.unsupported))
     if (lacking !== undefined)
-      throw complaint(
+      yield problem(
+        path,
         `${component} is not made for ${lacking}`,
         file,
         `say why under unsupported.${lacking}, as pipelines/${component}.yaml does`,
@@ -100,13 +162,16 @@ function checkCollected(name: string, components: ReadonlyMap<string, Component>
   }
 }
 
-function checkUpstream(upstream: UpstreamRelease, components: ReadonlyMap<string, Component>, file: string): void {
+export function* upstreamProblems(upstream: UpstreamRelease, components: ReadonlyMap<string, Component>, file: string): Generator<Problem> {
   for (const [group, references] of [...Object.entries(upstream.groups), ['unlisted', upstream.unlisted] as const]) {
     for (const [at, reference] of references.entries()) {
-      const where = `${file}: ${group === 'unlisted' ? group : `groups.${group}`}.${at}`
-      const { repository } = parseImageName(reference, where)
-      if (references.indexOf(reference) !== at) throw complaint(`${reference} is twice in group ${group}`, where, 'name it once')
-      if (!components.has(repository)) throw withoutPipeline(repository, reference, where)
+      const path = group === 'unlisted' ? [group, at] : ['groups', group, at]
+      const where = `${file}: ${path.join('.')}`
+      yield* caught(path, () => {
+        const { repository } = parseImageName(reference, where)
+        if (references.indexOf(reference) !== at) throw complaint(`${reference} is twice in group ${group}`, where, 'name it once')
+        if (!components.has(repository)) throw withoutPipeline(repository, reference, where)
+      })
     }
   }
 }
@@ -118,6 +183,10 @@ export function withoutPipeline(repository: string, reference: string, where: st
     where,
     `create pipelines/${repository.slice(repository.lastIndexOf('/') + 1)}.yaml with upstream: ${repository}`,
   )
+}
+
+export function problem(at: readonly PropertyKey[], message: string, where: string, next: string): Problem {
+  return { error: complaint(message, where, next), at }
 }
 
 function complaint(message: string, where: string, next: string): RfoError {

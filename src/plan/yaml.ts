@@ -14,24 +14,46 @@ interface Problem {
   readonly message: string
 }
 
+/** A complaint at its place; line and column count from 1. */
+export interface YamlProblem {
+  readonly line: number
+  readonly column: number
+  readonly message: string
+}
+
+export type YamlReading<T> =
+  | {
+      readonly value: T /** Where a path's value begins; the nearest that is there when it is not. */
+      placeOf(path: readonly PropertyKey[]): Place
+    }
+  | { readonly problems: readonly YamlProblem[] }
+export type Place = Pick<YamlProblem, 'line' | 'column'>
+
 /** Throws RFO_PLAN_YAML (usage); `where` is the first problem's place, all of them are in `details`. */
 export function parseYaml<T>(schema: z.ZodType<T>, text: string, file: string): T {
+  const reading = readYaml(schema, text)
+  if (!('problems' in reading)) return reading.value
+  const said = reading.problems.map(({ line, column, message }) => ({ place: `${file}:${line}:${column}`, message }))
+  const first = said[0] ?? { place: file, message: 'nothing in it' }
+  const more = said.length > 1 ? `, and ${said.length - 1} more` : ''
+  throw new RfoError('RFO_PLAN_YAML', `${first.message}${more}`, {
+    exit: 'usage',
+    where: first.place,
+    next: `edit ${file}`,
+    details: said.slice(0, maxProblems).map(({ place, message }) => `${place}: ${message}`),
+  })
+}
+
+/** The value, or all that is wrong with the text, in its order. Never throws. */
+export function readYaml<T>(schema: z.ZodType<T>, text: string): YamlReading<T> {
   const lines = new LineCounter()
-  const fail = (problems: readonly Problem[]): never => {
-    const sorted = problems.toSorted((a, b) => a.offset - b.offset)
-    const place = (offset: number): string => {
-      const { line, col } = lines.linePos(offset)
-      return `${file}:${Math.max(line, 1)}:${Math.max(col, 1)}`
-    }
-    const first = sorted[0] ?? { offset: 0, message: 'nothing in it' }
-    const more = sorted.length > 1 ? `, and ${sorted.length - 1} more` : ''
-    throw new RfoError('RFO_PLAN_YAML', `${first.message}${more}`, {
-      exit: 'usage',
-      where: place(first.offset),
-      next: `edit ${file}`,
-      details: sorted.slice(0, maxProblems).map((problem) => `${place(problem.offset)}: ${problem.message}`),
-    })
+  const place = (offset: number): Place => {
+    const { line, col } = lines.linePos(offset)
+    return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
+  const fail = (problems: readonly Problem[]): YamlReading<T> => ({
+    problems: problems.toSorted((a, b) => a.offset - b.offset).map(({ offset, message }) => ({ ...place(offset), message })),
+  })
   if (Buffer.byteLength(text) > maxBytes) return fail([{ offset: 0, message: `more than ${maxBytes} bytes` }])
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -49,7 +71,7 @@ export function parseYaml<T>(schema: z.ZodType<T>, text: string, file: string): 
     return fail([{ offset: 0, message: thrown instanceof Error ? thrown.message : String(thrown) }])
   }
   const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
+  if (parsed.success) return { value: parsed.data, placeOf: (path) => place(offsetOf(document.contents, path)) }
   return fail(parsed.error.issues.flatMap((issue) => problemsOf(issue, [], document.contents)))
 }
 

@@ -8,6 +8,7 @@ import type { Digest } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { type Bundle, parseBundle } from '../plan/bundle.ts'
+import type { LintInput } from '../plan/lint.ts'
 import type { Lock } from '../plan/lock.ts'
 import { emptyLock, parseLock } from '../plan/lock-text.ts'
 import { assemblePipelines, type FileText, type Pipelines } from '../plan/pipelines.ts'
@@ -45,10 +46,7 @@ export async function readInputs(
   const lockText = await readText(project, 'images.lock')
   const lock = lockText === undefined ? emptyLock : parseLock(lockText.text, lockText.file)
   const upstream = options.upstream ?? lock.releases[spell(parsed)]?.upstream.version ?? spell(defaultUpstream(parsed))
-  const names = (await readdir(join(project, 'pipelines')).catch(() => undefined))
-    ?.filter((name) => name.endsWith('.yaml') && name !== 'release.yaml' && name !== 'rfo.yaml')
-    .sort()
-  if (names === undefined) throw notHere(project, 'pipelines/')
+  const names = await componentFiles(project)
   const release = await required(project, 'pipelines/release.yaml')
   const bundle = await required(project, 'pipelines/rfo.yaml')
   const own = join(import.meta.dirname, '..', '..')
@@ -62,7 +60,7 @@ export async function readInputs(
       next: `record RKE2's lists of ${upstream} there, or choose a version that is recorded: ${(await recorded(project)).join(', ')}`,
     })
   }
-  const components = await Promise.all(names.map((name) => required(project, `pipelines/${name}`)))
+  const components = await Promise.all(names.map((name) => required(project, name)))
   const pipelines = assemblePipelines({ release, components, upstream: list })
   const platforms = options.platforms
   return {
@@ -86,6 +84,30 @@ export async function readInputs(
       { file: 'platforms', text: (platforms ?? []).join(',') },
     ]),
   }
+}
+
+/** All texts of a project, whatever release they are for. Throws RFO_RELEASE_PROJECT where something is not there. */
+export async function readProject(project: string): Promise<LintInput> {
+  const components = await componentFiles(project)
+  const lists = (await recorded(project)).sort().map((version) => `pipelines/upstream/${version}.yaml`)
+  const lock = await readText(project, 'images.lock')
+  return {
+    release: await required(project, 'pipelines/release.yaml'),
+    bundle: await required(project, 'pipelines/rfo.yaml'),
+    components: await Promise.all(components.map((file) => required(project, file))),
+    upstreams: await Promise.all(lists.map((file) => required(project, file))),
+    ...(lock === undefined ? {} : { lock }),
+  }
+}
+
+/** pipelines/<component>.yaml, sorted. */
+async function componentFiles(project: string): Promise<string[]> {
+  const names = await readdir(join(project, 'pipelines')).catch(() => undefined)
+  if (names === undefined) throw notHere(project, 'pipelines/')
+  return names
+    .filter((name) => name.endsWith('.yaml') && name !== 'release.yaml' && name !== 'rfo.yaml')
+    .sort()
+    .map((name) => `pipelines/${name}`)
 }
 
 /** The plan that a lock gives for these inputs. */

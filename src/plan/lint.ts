@@ -1,0 +1,214 @@
+/** All that is wrong with a project's pipelines and lock, at its place, whatever release it would hurt. Text in, findings out. */
+import type { z } from 'zod'
+import { RfoError } from '../error.ts'
+import { Bundle, parseBundle } from './bundle.ts'
+import { type Component, ComponentText, ReleaseFile, UpstreamRelease } from './component.ts'
+import { Lock } from './lock.ts'
+import { emptyLock } from './lock-text.ts'
+import {
+  collectProblems,
+  componentProblems,
+  type FileText,
+  inEveryReading,
+  madeTwice,
+  type Problem,
+  problem,
+  releaseProblems,
+  upstreamProblems,
+} from './pipelines.ts'
+import { planRelease } from './plan-release.ts'
+import { variantOf } from './variant.ts'
+import { parseUpstreamVersion, type Version } from './version.ts'
+import { type Place, readYaml } from './yaml.ts'
+
+export interface LintInput {
+  readonly release: FileText
+  readonly bundle: FileText
+  readonly components: readonly FileText[]
+  /** every recorded pipelines/upstream/*.yaml */
+  readonly upstreams: readonly FileText[]
+  readonly lock?: FileText
+}
+
+export interface Finding {
+  readonly file: string
+  /** from 1; absent = the file as a whole */
+  readonly line?: number
+  readonly column?: number
+  readonly code: string
+  readonly message: string
+}
+
+/** A text that is in form, and how its paths are found again. */
+interface Read<T> {
+  readonly file: string
+  readonly value: T
+  placeOf(path: readonly PropertyKey[]): Place
+}
+type Found = Finding[]
+
+/** Each finding once, sorted by place. */
+export function lintPipelines(input: LintInput): Finding[] {
+  const found: Found = []
+  const release = read(ReleaseFile, input.release, found)
+  if (release !== undefined)
+    add(found, release, [...releaseProblems(release.value, release.file), ...demandProblems(release.value, release.file)])
+  const components = input.components.flatMap((text) => read(ComponentText, text, found) ?? [])
+  for (const each of components) add(found, each, [...componentProblems(each.value, each.file), ...cgoProblems(each.value, each.file)])
+  lintBundle(input, found)
+  if (input.lock !== undefined) read(Lock, input.lock, found)
+  const unread = new Set(input.components.map(({ file }) => baseName(file)))
+  for (const each of components) unread.delete(baseName(each.file))
+  for (const text of input.upstreams) {
+    const upstream = read(UpstreamRelease, text, found)
+    if (upstream !== undefined) lintUpstream(upstream, components, unread, release, found)
+  }
+  const unique = new Map(found.map((finding) => [findingText(finding), finding]))
+  return [...unique.values()].sort(byPlace)
+}
+
+/** `pipelines/pause.yaml:3:1: RFO_PLAN_YAML what is wrong` */
+export function findingText({ file, line, column, code, message }: Finding): string {
+  return `${file}${line === undefined ? '' : `:${line}:${column}`}: ${code} ${message}`
+}
+
+function byPlace(a: Finding, b: Finding): number {
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1
+  return (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0) || (findingText(a) < findingText(b) ? -1 : 1)
+}
+
+function read<T>(schema: z.ZodType<T>, { file, text }: FileText, found: Found): Read<T> | undefined {
+  const reading = readYaml(schema, text)
+  if (!('problems' in reading)) return { file, ...reading }
+  for (const { line, column, message } of reading.problems) found.push({ file, line, column, code: 'RFO_PLAN_YAML', message })
+  return undefined
+}
+
+function add(found: Found, { file, placeOf }: Pick<Read<unknown>, 'file' | 'placeOf'>, problems: Iterable<Problem>): void {
+  for (const { error, at } of problems) found.push({ file, ...placeOf(at), code: error.code, message: error.message })
+}
+
+function baseName(file: string): string {
+  return file.slice(file.lastIndexOf('/') + 1).replace(/\.yaml$/, '')
+}
+
+/** Evidence can be demanded only of what is made. */
+function* demandProblems(release: ReleaseFile, file: string): Generator<Problem> {
+  for (const [at, platform] of release.demands.conformance.entries()) {
+    if (!release.platforms.includes(platform))
+      yield problem(['demands', 'conformance', at], `${platform} is not a platform of the release`, file, 'drop it, or add it to platforms')
+  }
+}
+
+/** A C compiler for an architecture for which nothing is made is a slip of one of the two lists. */
+function cgoProblems(written: ComponentText, file: string): Iterable<Problem> {
+  return inEveryReading(written, function* (component) {
+    if (component.build?.kind !== 'go') return
+    for (const [at, architecture] of component.build.cgo.entries()) {
+      if (architecture in component.unsupported)
+        yield problem(['build', 'cgo', at], `cgo names ${architecture}, which is unsupported`, file, 'drop it from one of the two')
+    }
+  })
+}
+
+function lintBundle(input: LintInput, found: Found): void {
+  const bundle = read(Bundle, input.bundle, found)
+  if (bundle === undefined) return
+  attempt(
+    () => parseBundle(input.bundle),
+    (error) => add(found, bundle, [{ error, at: ['files'] }]),
+  )
+  const { sourceOf } = bundle.value
+  if (input.components.some(({ file }) => baseName(file) === sourceOf)) return
+  const error = new RfoError('RFO_PLAN_BUNDLE', `no component ${sourceOf}`, { exit: 'usage', where: bundle.file })
+  add(found, bundle, [{ error, at: ['sourceOf'] }])
+}
+
+/** `unread`: components whose files are not in form; that nothing makes what they make is not said once more. */
+function lintUpstream(
+  upstream: Read<UpstreamRelease>,
+  written: readonly Read<ComponentText>[],
+  unread: ReadonlySet<string>,
+  release: Read<ReleaseFile> | undefined,
+  found: Found,
+): void {
+  const version = upstreamVersion(upstream, found)
+  if (version === undefined) return
+  const before = found.length
+  const components = new Map<string, Component>()
+  const sources = new Map<string, Read<ComponentText>>()
+  for (const each of written) {
+    attempt(
+      () => {
+        const component = variantOf(each.value, version, each.file)
+        const other = components.get(component.upstream)
+        if (other !== undefined) add(found, each, [madeTwice(component, sources.get(other.name)?.file ?? other.name, each.file)])
+        else components.set(component.upstream, component)
+        sources.set(component.name, each)
+      },
+      (error) => add(found, each, [{ error, at: ['when'] }]),
+    )
+  }
+  add(
+    found,
+    upstream,
+    [...upstreamProblems(upstream.value, components, upstream.file)].filter(({ at }) => !unread.has(componentOf(upstream.value, at))),
+  )
+  for (const [name, source] of sources) {
+    const from = [...components.values()].find((each) => each.name === name)?.build
+    add(
+      found,
+      source,
+      [...collectProblems(name, components, source.file)].filter(
+        ({ at }) => from?.kind !== 'collect' || !unread.has(from.from[Number(at.at(-1))]?.component ?? ''),
+      ),
+    )
+  }
+  // names and dates are seen only where a release is planned, and nothing is planned of what does not fit together
+  if (release === undefined || unread.size > 0 || found.length > before) return
+  const { major, minor, patch } = version
+  attempt(
+    () =>
+      planRelease({
+        version: `v${major}.${minor}.${patch}+rfor1`,
+        release: release.value,
+        components: [...components.values()],
+        upstream: upstream.value,
+        lock: emptyLock,
+      }),
+    (error) => {
+      const file = written.find((each) => each.file === error.where)?.file ?? upstream.file
+      if (error.where !== release.file) found.push({ file, code: error.code, message: error.message })
+    },
+  )
+}
+
+function upstreamVersion(upstream: Read<UpstreamRelease>, found: Found): Version | undefined {
+  const { version } = upstream.value
+  if (baseName(upstream.file) !== version)
+    add(found, upstream, [problem(['version'], `it says version: ${version}`, upstream.file, `call the file ${version}.yaml`)])
+  let parsed: Version | undefined
+  attempt(
+    () => {
+      parsed = parseUpstreamVersion(version)
+    },
+    (error) => add(found, upstream, [{ error, at: ['version'] }]),
+  )
+  return parsed
+}
+
+/** The component that an entry of the image list is about, by its name. */
+function componentOf(upstream: UpstreamRelease, path: readonly PropertyKey[]): string {
+  const [list, group, at] = path
+  const reference = list === 'unlisted' ? upstream.unlisted[Number(group)] : upstream.groups[String(group)]?.[Number(at)]
+  return reference?.slice(reference.lastIndexOf('/') + 1).replace(/:.*$/, '') ?? ''
+}
+
+function attempt(check: () => void, refused: (error: RfoError) => void): void {
+  try {
+    check()
+  } catch (thrown) {
+    if (!(thrown instanceof RfoError)) throw thrown
+    refused(thrown)
+  }
+}

@@ -1,0 +1,117 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { run } from './ports.ts'
+
+const root = join(import.meta.dirname, '../..')
+let cwd: string
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'rfo-lint-'))
+  cpSync(join(root, 'pipelines'), join(cwd, 'pipelines'), { recursive: true })
+  cpSync(join(root, 'images.lock'), join(cwd, 'images.lock'))
+})
+afterEach(() => rmSync(cwd, { recursive: true }))
+
+const read = (file: string): string => readFileSync(join(cwd, file), 'utf8')
+function change(file: string, edit: (text: string) => string): void {
+  const [before, after] = [read(file), edit(read(file))]
+  expect(after).not.toBe(before)
+  writeFileSync(join(cwd, file), after)
+}
+/** Line of the first text of that kind, from 1. */
+const lineOf = (file: string, text: string): number =>
+  read(file)
+    .split('\n')
+    .findIndex((line) => line.includes(text)) + 1
+const lint = (...argv: readonly string[]) => run(['lint', ...argv], { cwd })
+
+test('the project’s own pipelines: nothing, exit 0', async () => {
+  expect(await lint()).toMatchObject({ exit: 0, stdout: '', stderr: '' })
+  expect(JSON.parse((await lint('--json')).stdout)).toEqual({ schema: 'rfo-build.lint/1', ok: true, exit: 0, findings: [] })
+})
+
+test('all findings of all files at once, each once, at its place; exit 4', async () => {
+  change('pipelines/pause.yaml', (text) => `${text}colour: red\n`)
+  change('pipelines/hardened-coredns.yaml', (text) => text.replace('CoreDNS-{number}', 'CoreDNS-{nubmer}'))
+  change('pipelines/release.yaml', (text) => text.replace(/ {2}linux\/riscv64:\n( {4}.*\n)+/, ''))
+  change('images.lock', (text) => text.replace('schema: rfo-build.lock/1', 'schema: rfo-build.lock/9'))
+  change('pipelines/rfo.yaml', (text) => text.replace(/^sourceOf: .*$/m, 'sourceOf: moon'))
+  const { exit, stdout, lastLine } = await lint()
+  expect(exit).toBe(4)
+  const place = (file: string, text: string): string => `${file}:${lineOf(file, text)}`
+  expect(stdout.trimEnd().split('\n')).toEqual([
+    expect.stringMatching(`^${place('images.lock', 'schema: rfo')}:9: RFO_PLAN_YAML schema: `),
+    `${place('pipelines/hardened-coredns.yaml', '{nubmer}')}:11: RFO_PLAN_TEMPLATE no such placeholder: {nubmer}`,
+    `${place('pipelines/pause.yaml', 'colour')}:1: RFO_PLAN_YAML colour: no such setting`,
+    expect.stringMatching(`^${place('pipelines/release.yaml', 'bases:')}:1: RFO_PLAN_YAML bases.linux/riscv64: `),
+    `${place('pipelines/rfo.yaml', 'sourceOf')}:11: RFO_PLAN_BUNDLE no component moon`,
+  ])
+  expect(lastLine).toMatch(/^rfo-build: RFO_LINT_FINDINGS: 5 findings \(images.lock, .*\); next: edit images.lock$/)
+  const document = JSON.parse((await lint('--json')).stdout)
+  expect(document).toMatchObject({ ok: false, exit: 4, error: { code: 'RFO_LINT_FINDINGS' } })
+  expect(document.findings[2]).toEqual({
+    file: 'pipelines/pause.yaml',
+    line: lineOf('pipelines/pause.yaml', 'colour'),
+    column: 1,
+    code: 'RFO_PLAN_YAML',
+    message: 'colour: no such setting',
+  })
+})
+
+describe('what only one recorded version, or one variant, shows', () => {
+  test('an image that no pipeline makes, in the list that names it', async () => {
+    const list = 'pipelines/upstream/v1.25.4+rke2r1.yaml'
+    change(list, (text) => text.replace(/(\n +- docker.io\/rancher\/pause:3.6)/, '$1\n    - docker.io/rancher/moon:v1'))
+    expect((await lint()).stdout).toBe(
+      `${list}:${lineOf(list, 'rancher/moon')}:7: RFO_PLAN_PIPELINE no pipeline makes docker.io/rancher/moon:v1\n`,
+    )
+  })
+
+  test('a variant’s mistake is placed in the variant', async () => {
+    const file = 'pipelines/hardened-coredns.yaml'
+    change(file, (text) => `${text}when:\n  - versions: '>=9.0.0'\n    files: [{ path: /coredns, text: x }]\n`)
+    expect((await lint()).stdout).toBe(`${file}:${lineOf(file, 'files:')}:12: RFO_PLAN_PIPELINE two things are put at /coredns\n`)
+  })
+
+  test('two variants of one version, two files for one image', async () => {
+    change('pipelines/hardened-coredns.yaml', (text) => {
+      return `${text}when:\n  - { versions: '>=1.25.0', packages: [a] }\n  - { versions: '>=1.25.4', packages: [b] }\n`
+    })
+    writeFileSync(join(cwd, 'pipelines/pause2.yaml'), read('pipelines/pause.yaml').replace('name: pause', 'name: pause2'))
+    const { stdout } = await lint()
+    expect(stdout).toContain('RFO_PLAN_PIPELINE two variants fit 1.25.4: >=1.25.0 and >=1.25.4')
+    expect(stdout).toContain(
+      `pipelines/pause2.yaml:${lineOf('pipelines/pause2.yaml', 'upstream:')}:11: RFO_PLAN_PIPELINE rancher/pause is made by pipelines/pause.yaml already`,
+    )
+  })
+
+  test('a compiler for an architecture that is unsupported', async () => {
+    const file = 'pipelines/hardened-coredns.yaml'
+    change(file, (text) =>
+      text.replace(/\n {2}kind: go\n/, '\n  kind: go\n  cgo: [riscv64]\n').concat('unsupported: { riscv64: a test }\n'),
+    )
+    expect((await lint()).stdout).toBe(`${file}:${lineOf(file, 'cgo')}:9: RFO_PLAN_PIPELINE cgo names riscv64, which is unsupported\n`)
+  })
+})
+
+test('a file that can’t be read as YAML is said once: not again as what nothing makes', async () => {
+  change('pipelines/hardened-runc.yaml', (text) => `${text}: :\n`)
+  const { exit, stdout } = await lint()
+  expect(exit).toBe(4)
+  expect(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .every((line) => line.startsWith('pipelines/hardened-runc.yaml:')),
+  ).toBe(true)
+})
+
+test('a pipeline that no list uses is no finding; a folder without pipelines is exit 2', async () => {
+  writeFileSync(
+    join(cwd, 'pipelines/spare.yaml'),
+    read('pipelines/pause.yaml').replace('name: pause', 'name: spare').replace('rancher/pause', 'rancher/spare'),
+  )
+  expect(await lint()).toMatchObject({ exit: 0, stdout: '' })
+  expect(await run(['lint'], { cwd: tmpdir() })).toMatchObject({ exit: 2, stdout: '' })
+})
