@@ -47,7 +47,8 @@ export async function carriedEvidence(
   }
 }
 
-async function readPredicate(beside: Descriptor, from: ContentReader): Promise<ReleasePredicate> {
+/** What the statement says that was made now. */
+export async function readPredicate(beside: Descriptor, from: ContentReader): Promise<ReleasePredicate> {
   const entry = parseIndex(await readBytes(from, beside)).manifests.find((one) => one.annotations?.[annotationKeys.title] === statementPath)
   const bytes = await readBytes(from, given(entry), maxStatementBytes)
   return ReleasePredicate.parse(parseStatement(bytes).predicate)

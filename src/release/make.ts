@@ -9,7 +9,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { archiveTasks } from './archive-tasks.ts'
 import { bundleTasks } from './bundle-tasks.ts'
-import { candidateName, carriedEvidence } from './candidate.ts'
+import { candidateName, carriedEvidence, readPredicate } from './candidate.ts'
 import { chartPath, chartTasks } from './chart-tasks.ts'
 import { cCompilers } from './compilers.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
@@ -20,6 +20,7 @@ import { readListing } from './listing.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { releaseTasks } from './release-tasks.ts'
 import { supportTask } from './support-task.ts'
+import { refuseOtherDigests } from './tags.ts'
 
 export interface MadeRelease {
   readonly root: Digest
@@ -30,7 +31,7 @@ export interface MadeRelease {
   readonly cached: number
 }
 
-/** Throws the first cause when a task failed; the others stand in its details. */
+/** Throws the first cause when a task failed, with the others in its details; RFO_RELEASE_TAG before anything is laid out. */
 export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts): Promise<MadeRelease> {
   const charts = chartTasks(request.plan, ports)
   const images = imageTasks(request.plan, charts, await cCompilers(request.plan, ports), ports)
@@ -59,6 +60,7 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   }
   const { root } = await readListing(result(release), ports.store)
   const { version } = request.plan
+  await refuseOtherDigests(await readPredicate(result(statement), ports.store), request.outDir)
   const { carried, missing } = await carriedEvidence(request, result(statement), ports.store)
   const folder = await layOut(
     {
