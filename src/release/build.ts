@@ -39,7 +39,8 @@ export function buildScope(plan: ReleasePlan, names: readonly string[]): BuildSc
     const reason = open(image)
     return reason === undefined ? [] : [{ image, reason }]
   })
-  return { images, leftOut, needed: neededFor(images, plan) }
+  // where nothing at all can be made, what is missing for it is the answer
+  return { images, leftOut, needed: neededFor(images.length === 0 ? asked : images, plan) }
 }
 
 function refuseUnknown(name: string, plan: ReleasePlan, rebuilt: readonly ImagePlan[]): void {

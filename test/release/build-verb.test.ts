@@ -3,8 +3,11 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Event } from '../../src/graph/event.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+import { buildScope } from '../../src/release/build.ts'
 import { tool } from '../tools.ts'
 import { type Project, type Ran, run, smallProject, version } from './project.ts'
+import { smallPlan } from './small-plan.ts'
 
 let project: Project
 beforeAll(async () => {
@@ -100,6 +103,7 @@ test('without names: all that are rebuilt, sorted; what a release made is not ma
 })
 
 test('a pipeline that changed runs its own path again, and of that only what differs', async () => {
+  expect((await build(['--platform', 'amd64', '--progress', 'none'])).code).toBe(0)
   const file = join(project.folder, 'pipelines/pause.yaml')
   const text = await readFile(file, 'utf8')
   await writeFile(file, text.replace('user: 65535:65535', 'user: 65534:65534'))
@@ -177,6 +181,26 @@ describe('what can’t be built', () => {
       expect([ran.code, last(ran)]).toEqual([6, expect.stringContaining('RFO_LOCK_UNRESOLVED')])
     }
   })
+})
+
+test('what nobody named and nothing pins is left out; when that is all, what is missing is the answer', () => {
+  const plan = smallPlan()
+  const image = plan.images[0]
+  if (image === undefined) throw new Error('a plan of nothing')
+  const pin = { kind: 'git', url: 'https://example.test/x', tag: 'v1', commit: 'c'.repeat(40) } as const
+  const pinned = { ...image, locked: { fingerprint: digestOf('b'), pin } }
+  const unresolved = ['a', 'b', 'c', 'base/linux/amd64', 'chart/x'].map((what) => ({ what, reason: 'no network' }))
+  const none = buildScope({ ...plan, unresolved }, [])
+  expect(none.images).toEqual([])
+  expect(none.needed.unresolved.map(({ what }) => what)).toEqual(['a', 'b', 'base/linux/amd64'])
+  const some = buildScope(
+    { ...plan, images: [pinned, ...plan.images.slice(1)], unresolved: unresolved.filter(({ what }) => what !== 'b') },
+    [],
+  )
+  expect(some.images).toEqual([pinned])
+  expect(some.leftOut).toMatchObject([{ image: { component: 'a' }, reason: 'a is not locked yet' }])
+  expect(some.needed.images).toEqual([pinned])
+  expect(some.needed.unresolved.map(({ what }) => what)).toEqual(['base/linux/amd64'])
 })
 
 test('--dry-run names images and platforms, and makes nothing', async () => {
