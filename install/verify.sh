@@ -284,9 +284,10 @@ check_presence() {
     /^charts\/[^\/]*\.tgz$/ { print $0 ".prov" }
     /^rpm\/.*\/repomd\.xml$/ { print $0 ".asc" }
   ' "$TMP/paths" >"$TMP/known"
+  sed 's|^\([0-9a-f]\{64\}\)  .*$|evidence/\1.sigstore.json|' "$TMP/sha256" >>"$TMP/known"
   printf 'oci/index.json\noci/oci-layout\n' >>"$TMP/known"
   without "$TMP/files" "$TMP/known" >"$TMP/others"
-  sed -e '/^oci\/blobs\/sha256\/[0-9a-f]\{64\}$/d' -e '/^evidence\/[^/]*$/d' "$TMP/others" >"$TMP/extra"
+  sed -e '/^oci\/blobs\/sha256\/[0-9a-f]\{64\}$/d' -e '/^evidence\/[0-9a-f]\{64\}\.sigstore\.json$/!{' -e '/^evidence\/[^/]*$/d' -e '}' "$TMP/others" >"$TMP/extra"
   none "$TMP/extra" 'an extra file: nothing that is signed names it'
   {
     cat "$TMP/paths"
@@ -399,7 +400,7 @@ check_sandbox() {
 tell_unchecked() {
   [ -n "$SM3" ] || unchecked 'SM3 of the files: --sm3'
   if [ -z "$SM2_KEY" ] && grep -q '\.sm2$' "$TMP/files"; then unchecked 'SM2 signatures (.sm2): --sm2-key FILE, with openssl 3'; fi
-  sed -n 's/^evidence\///p' "$TMP/files" >"$TMP/evidence"
+  sed -n -e '/^evidence\/[0-9a-f]\{64\}\.sigstore\.json$/d' -e 's/^evidence\///p' "$TMP/files" >"$TMP/evidence"
   while IFS= read -r name; do
     case $name in
       release.json | release.sigstore.json | release.sm2) ;;
@@ -408,6 +409,7 @@ tell_unchecked() {
   done <"$TMP/evidence"
   unchecked 'oci/index.json, oci/oci-layout, signatures and attestations of images, and that these are all there: cosign verify, rfo-build verify'
   unchecked 'bundles of the lists (.sigstore.json), which say what their .sig say: cosign verify-blob'
+  unchecked 'bundles of single files (evidence/<sha256>.sigstore.json), which say what the statement says: cosign verify-blob-attestation'
   unchecked 'PGP signatures of charts and packages: helm verify, rpm -K, gpg --verify'
 }
 

@@ -12,6 +12,7 @@ import type { PgpKey } from '../sign/pgp.ts'
 import type { Sm2Key } from '../sign/sm2.ts'
 import { trustMetadata } from '../sign/trust-metadata.ts'
 import { maxChartBytes } from './chart-tasks.ts'
+import { fileStatements } from './file-statements.ts'
 import type { FileRecord } from './predicate.ts'
 import { isChart, isChecksumList, isRepositoryIndex, keyPaths, sm2Statement } from './signed-paths.ts'
 
@@ -56,6 +57,7 @@ export async function fileSignatures(
     { path: statement.bundlePath, bytes: await signStatement(statement.bytes, key) },
   ]
   if (sm2 !== undefined) beside.push({ path: sm2Statement, bytes: await sm2.sign(statement.bytes) })
+  for (const [path, bytes] of fileStatements(files)) beside.push({ path, bytes: await signStatement(bytes, key) })
   for (const file of files) {
     const read = (): Promise<Uint8Array> =>
       readBytes(store, { mediaType: mediaTypes.octets, digest: file.digest, size: file.size }, maxChartBytes)

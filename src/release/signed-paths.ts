@@ -1,5 +1,7 @@
 /** Where keys lie in a release, and which of its files carry a signature of their own. */
 
+import { type Digest, hex } from '../oci/digest.ts'
+
 export const keyPaths = {
   release: 'trust/cosign.pub',
   metadata: 'trust/trust.json',
@@ -9,6 +11,11 @@ export const keyPaths = {
 } as const
 
 export const sm2Statement = 'evidence/release.sm2'
+
+/** Where the bundle lies that says, of one file's digest alone, that the release's key signed it. */
+export function fileBundlePath(digest: Digest): string {
+  return `evidence/${hex(digest)}.sigstore.json`
+}
 
 /** The files that carry a signature of their own, by kind. */
 export function isChecksumList(path: string): boolean {

@@ -25,7 +25,7 @@ export function statementTask(request: ReleaseRequest, { evidence, support }: Pa
     id: 'statement',
     needs,
     key: {
-      rule: 'statement@4',
+      rule: 'statement@5',
       key: keyFingerprint(key.publicKey),
       sm2: sm2?.publicKey.fingerprint ?? null,
       pgp: pgp?.publicKey.fingerprint ?? null,

@@ -17,7 +17,7 @@ import { parseIndex } from '../../src/oci/manifest.ts'
 import { type PlatformName, platformNames } from '../../src/oci/platform.ts'
 import type { ImagePlan, ReleasePlan } from '../../src/plan/release-plan.ts'
 import { type Containerd, startContainerd } from '../build/containerd.ts'
-import { contractFiles, filesOf, withoutListings } from '../release/form.ts'
+import { contractFiles, filesOf, readPredicate, withoutListings } from '../release/form.ts'
 import { tool } from '../tools.ts'
 
 const folder = process.env.RFO_REAL_RELEASE
@@ -79,7 +79,9 @@ describe.skipIf(folder === undefined)('a release from real sources', () => {
 
   test('holds every file of the contract, and no other', async () => {
     const files = withoutListings(await filesOf(folder ?? ''))
-    expect(files.filter((path) => !path.startsWith('evidence/test-result.'))).toEqual(contractFiles(plan))
+    expect(files.filter((path) => !path.startsWith('evidence/test-result.'))).toEqual(
+      contractFiles(plan, await readPredicate(folder ?? '')),
+    )
   })
 
   test('the runtime’s kubelet and containerd print the versions of the images that they come from', async () => {

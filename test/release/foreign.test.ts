@@ -186,4 +186,16 @@ describe('signatures', () => {
     ])
     expect([ran.code, ran.stdout + ran.stderr]).toEqual([0, expect.stringContaining('Verified OK')])
   })
+
+  test.skipIf(cosign3.skip)('cosign 3 verifies one file by the bundle that lies there for it, and no other file', async () => {
+    const sums = (await readFile(join(made, 'sha256sum-amd64.txt'), 'utf8')).split('\n')
+    const bundle = `evidence/${sums.find((line) => line.endsWith('  plan.json'))?.slice(0, 64)}.sigstore.json`
+    const flags = ['--key', key, '--insecure-ignore-tlog', '--bundle', bundle]
+    const attestation = ['verify-blob-attestation', ...flags, '--type', 'https://sigstore.dev/cosign/sign/v1']
+    for (const argv of [['verify-blob', ...flags], attestation]) {
+      const ran = await call(cosign3.path, [...argv, 'plan.json'])
+      expect([ran.code, ran.stdout + ran.stderr]).toEqual([0, expect.stringContaining('Verified OK')])
+      expect((await call(cosign3.path, [...argv, 'images.lock'])).code).not.toBe(0)
+    }
+  })
 })

@@ -19,7 +19,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 test('a sandbox release holds every file of the contract, and no other', async () => {
   const files = await filesOf(made)
-  expect(withoutListings(files)).toEqual(contractFiles(await readPlan(made)))
+  expect(withoutListings(files)).toEqual(contractFiles(await readPlan(made), await readPredicate(made)))
   expect(files.length - withoutListings(files).length).toBe(3 * 3)
 })
 

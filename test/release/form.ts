@@ -24,7 +24,7 @@ export async function filesOf(folder: string): Promise<string[]> {
 }
 
 /** What a sandbox's release holds: its three keys sign. Written out by hand from the contract, not taken from the code. */
-export function contractFiles(plan: ReleasePlan): string[] {
+export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): string[] {
   const perPlatform = plan.platforms.flatMap((platform) => {
     const { architecture } = platformOf(platform)
     const arch = architecture
@@ -51,6 +51,7 @@ export function contractFiles(plan: ReleasePlan): string[] {
     ...perPlatform,
     ...['install-rfo.sh', 'verify.sh', 'RELEASE.md', 'RELEASE.zh.md', 'audit.html', 'images.lock', 'plan.json', 'platforms.txt', 'SANDBOX'],
     ...['evidence/release.json', 'evidence/release.sigstore.json', 'evidence/release.sm2'],
+    ...[...new Set(predicate.files.map((file) => `evidence/${file.digest.slice('sha256:'.length)}.sigstore.json`))],
     ...['trust/cosign.pub', 'trust/sm2.pub', 'trust/helm-keyring', 'trust/trust.json'],
     ...['oci/index.json', 'oci/oci-layout', 'rpm/RPM-GPG-KEY-rfo'],
     ...['common', 'server', 'agent'].map((name) => `rpm/specs/rfo-${name}.spec`),

@@ -85,6 +85,36 @@ test('a public key that did not sign the statement is found', async () => {
   expect(told(report)).toContain('untrusted RFO_VERIFY_KEY trust/cosign.pub')
 })
 
+describe('a file', () => {
+  const bundlesOf = async (): Promise<string[]> =>
+    (await readdir(join(made, 'evidence'))).filter((name) => /^[0-9a-f]{64}\./.test(name)).sort()
+
+  test('a bundle of a single file about another one is found', async () => {
+    const [one = '', two = ''] = await bundlesOf()
+    const report = await changed(async (folder) => cp(join(folder, 'evidence', one), join(folder, 'evidence', two), { force: true }))
+    expect(told(report)).toEqual([`untrusted RFO_SIGN_SUBJECT evidence/${two}`])
+    expect(claimed(report)).not.toContain('bundles')
+  })
+
+  test('a bundle that is gone, one by another key, and one about nothing that is listed are found', async () => {
+    const [one = '', two = ''] = await bundlesOf()
+    const other = readSigningKey(generateKey().privatePem)
+    const report = await changed(async (folder) => {
+      await rm(join(folder, 'evidence', one))
+      const said = Buffer.from(JSON.parse(await readFile(join(folder, 'evidence', two), 'utf8')).dsseEnvelope.payload, 'base64')
+      await writeFile(join(folder, 'evidence', two), await signStatement(said, other))
+      await cp(join(folder, 'evidence', two), join(folder, 'evidence', `${'0'.repeat(64)}.sigstore.json`))
+    })
+    expect(told(report).sort()).toEqual(
+      [
+        `untrusted RFO_SIGN_UNKNOWN evidence/${two}`,
+        `untrusted RFO_VERIFY_EXTRA evidence/${'0'.repeat(64)}.sigstore.json`,
+        `untrusted RFO_VERIFY_MISSING evidence/${one}`,
+      ].sort(),
+    )
+  })
+})
+
 describe('SM2', () => {
   test('an SM2 signature over other bytes is found', async () => {
     const report = await changed(async (folder) =>

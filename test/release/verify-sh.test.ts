@@ -91,6 +91,10 @@ async function resigned(folder: string, change: (predicate: ReleasePredicate) =>
   const predicate = await statementOf(folder)
   change(predicate)
   await signed(folder, releaseStatement(predicate))
+  // whoever signs anew leaves no bundle of a file that is listed no longer
+  const listed = new Set(predicate.files.map((file) => `${hex(file.digest)}.sigstore.json`))
+  for (const name of await readdir(join(folder, 'evidence')))
+    if (/^[0-9a-f]{64}\./.test(name) && !listed.has(name)) await unlink(join(folder, 'evidence', name))
 }
 
 async function signed(folder: string, bytes: Buffer): Promise<void> {

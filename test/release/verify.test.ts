@@ -89,6 +89,7 @@ test('a release that nobody touched is verified, and every claim is made', async
   expect(report.claims.map((claim) => claim.name).sort()).toEqual([
     'attestations',
     'blobs',
+    'bundles',
     'checksums',
     'expected',
     'extras',

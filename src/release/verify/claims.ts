@@ -48,6 +48,11 @@ export const claims = {
     zh: '{count} 份校验和清单与声明一致',
     test: 'test/release/verify.test.ts: a checksum list that differs from the statement is found',
   },
+  bundles: {
+    en: '{count} digests of files have a signed bundle of their own',
+    zh: '{count} 个文件摘要各有独立的签名包',
+    test: 'test/release/other-keys.test.ts: a bundle of a single file about another one is found',
+  },
   trust: {
     en: 'trust/ names the key that signed the statement, for every role',
     zh: 'trust/ 中各角色的密钥即为签名声明的密钥',

@@ -6,6 +6,7 @@ import type { ContentReader } from '../../content/store.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import { mediaTypes } from '../../oci/mediatype.ts'
 import { rpmExtent } from '../../rpm/extent.ts'
+import { fileStatements } from '../file-statements.ts'
 import { checksumLists } from '../lists.ts'
 import { isRooted } from '../root.ts'
 import { isChart, isRepositoryIndex, keyPaths, sm2Statement } from '../signed-paths.ts'
@@ -91,6 +92,7 @@ export function signaturePaths(predicate: ReleasePredicate): string[] {
   const [sm2, pgp] = [paths.includes(keyPaths.sm2), paths.includes(keyPaths.helm)]
   return [
     ...checksumPaths(predicate).flatMap((path) => [`${path}.sig`, `${path}.sigstore.json`, ...(sm2 ? [`${path}.sm2`] : [])]),
+    ...fileStatements(predicate.files).keys(),
     ...(sm2 ? [sm2Statement] : []),
     ...(pgp ? paths.filter(isChart).map((path) => `${path}.prov`) : []),
     ...(pgp ? paths.filter(isRepositoryIndex).map((path) => `${path}.asc`) : []),

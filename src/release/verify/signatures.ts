@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ReleasePredicate } from '../../attest/release.ts'
+import { predicateTypes } from '../../attest/statement.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import { digestOf } from '../../oci/digest.ts'
 import { chartNameOf, provenanceText } from '../../pack/chart-provenance.ts'
@@ -12,7 +13,8 @@ import type { PublicKey } from '../../sign/key.ts'
 import { type PgpPublicKey, readPgpPublicKey, verifyClearSigned, verifyDetached } from '../../sign/pgp.ts'
 import { readSm2PublicKey, type Sm2PublicKey, verifySm2 } from '../../sign/sm2.ts'
 import { verifyTrustMetadata } from '../../sign/trust-metadata.ts'
-import { verifyBlob, verifyBlobBundle } from '../../sign/verify.ts'
+import { verifyBlob, verifyBlobBundle, verifyBundle } from '../../sign/verify.ts'
+import { fileStatements } from '../file-statements.ts'
 import { keyPaths, sm2Statement } from '../signed-paths.ts'
 import type { Claim } from './claims.ts'
 import { maxStatementBytes, signaturePaths, statementPath } from './files.ts'
@@ -46,7 +48,9 @@ export async function verifySignatures(
   const lists: RfoError[] = []
   const found = { sm2: [...sm2.findings], pgp: [...pgp.findings] }
   const counts = { sm2: 0, pgp: 0 }
+  const single = await verifyFileBundles(folder, predicate, key)
   for (const path of signaturePaths(predicate)) {
+    if (single.paths.has(path)) continue
     const { kind, of } = kindOf(path)
     const findings = kind === 'key' ? lists : found[kind]
     try {
@@ -69,9 +73,10 @@ export async function verifySignatures(
   }
   return {
     lists,
-    findings: [...trust, ...found.sm2, ...found.pgp],
+    findings: [...trust, ...single.findings, ...found.sm2, ...found.pgp],
     claims: [
       ...(trust.length === 0 ? [{ name: 'trust' as const, values: {} }] : []),
+      ...(single.findings.length === 0 ? [{ name: 'bundles' as const, values: { count: single.paths.size } }] : []),
       ...(sm2.key !== undefined && found.sm2.length === 0
         ? [{ name: 'sm2' as const, values: { count: counts.sm2, fingerprint: sm2.key.fingerprint } }]
         : []),
@@ -80,6 +85,27 @@ export async function verifySignatures(
         : []),
     ],
   }
+}
+
+/** One bundle a digest, and each signs exactly what the statement's list of files gives. */
+async function verifyFileBundles(
+  folder: string,
+  predicate: ReleasePredicate,
+  key: PublicKey,
+): Promise<{ readonly paths: ReadonlySet<string>; readonly findings: readonly RfoError[] }> {
+  const wanted = fileStatements(predicate.files)
+  const findings: RfoError[] = []
+  for (const [path, payload] of wanted) {
+    try {
+      const bundle = await readSmall(join(folder, path), maxSignatureBytes, path)
+      if (bundle === undefined) findings.push(untrusted('RFO_VERIFY_MISSING', 'no such signature', path))
+      else if (!verifyBundle(textOf(bundle, path), { keys: [key], predicateType: predicateTypes.cosignSign }).payload.equals(payload))
+        findings.push(untrusted('RFO_SIGN_SUBJECT', 'the bundle is about another file', path))
+    } catch (thrown) {
+      findings.push(toRfoError(thrown).at(path))
+    }
+  }
+  return { paths: new Set(wanted.keys()), findings }
 }
 
 function kindOf(path: string): { readonly kind: 'key' | 'sm2' | 'pgp'; readonly of: string } {
