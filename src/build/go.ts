@@ -17,7 +17,7 @@ export const goBuilder = 'go@1'
 /** Where the source is, and the checked toolchain and modules that opening it left. */
 export interface GoSource {
   readonly dir: string
-  readonly go?: { readonly program: string; readonly root: string; readonly modCache: string }
+  readonly go?: { readonly program: string; readonly root: string; readonly modCache: string; readonly vendored?: true }
 }
 
 export interface CompileRequest {
@@ -52,9 +52,9 @@ export async function compileGo(request: CompileRequest): Promise<Compiled> {
   const { architecture } = platformOf(platform)
   const { go } = source
   if (go === undefined) {
-    throw new RfoError('RFO_BUILD_GO', 'only Go modules are compiled: this source was opened without a toolchain', {
+    throw new RfoError('RFO_BUILD_GO', 'this source was opened without a toolchain', {
       exit: 'usage',
-      next: 'give the component a go-module source',
+      next: 'give the component a go-module or git source, and lock it again',
     })
   }
   const compiler = build.cgo.includes(architecture) ? await compilerFor(architecture, request) : undefined
@@ -87,7 +87,7 @@ export async function compileGo(request: CompileRequest): Promise<Compiled> {
   }
 }
 
-function baseEnv(request: CompileRequest, go: { readonly root: string; readonly modCache: string }): Record<string, string> {
+function baseEnv(request: CompileRequest, go: NonNullable<GoSource['go']>): Record<string, string> {
   return {
     PATH: request.env.PATH ?? '',
     ...(request.env.TMPDIR === undefined ? {} : { TMPDIR: request.env.TMPDIR }),
@@ -107,7 +107,7 @@ function baseEnv(request: CompileRequest, go: { readonly root: string; readonly 
     GOPATH: join(request.workDir, 'go', 'path'),
     GOMODCACHE: go.modCache,
     GOCACHE: join(request.workDir, 'go', 'build'),
-    GOFLAGS: '-mod=readonly -trimpath -buildvcs=false -modcacherw',
+    GOFLAGS: `${go.vendored === true ? '-mod=vendor' : '-mod=readonly'} -trimpath -buildvcs=false -modcacherw`,
   }
 }
 

@@ -49,9 +49,11 @@ export const lock: Verb = {
     const made = result.lock.releases[inputs.version]
     // --check says why the lock itself is open, not that nobody was asked
     const open = planOf(inputs, flags.on('check') ? inputs.lock : result.lock).unresolved
-    if (!flags.on('check') && !context.dryRun && result.moved.length > 0) {
+    if (!flags.on('check') && !context.dryRun) {
       const { renderLock } = await import('../plan/lock-text.ts')
-      await replace(join(context.cwd, 'images.lock'), renderLock(result.lock))
+      const text = renderLock(result.lock)
+      // a pin may say the same and be another's: its fingerprint moves without it
+      if (text !== renderLock(inputs.lock)) await replace(join(context.cwd, 'images.lock'), text)
     }
     // an input that nobody could reach is not stale: it is said to be open
     const isOpen = (pin: string): boolean => pin.startsWith('unresolved')

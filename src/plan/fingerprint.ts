@@ -14,8 +14,8 @@ export type PinInput =
 
 export function fingerprintOf(input: PinInput): Digest {
   if (input.action === 'mirror') return digestOf(canonicalJson({ image: input.reference }))
-  // a Go module's pin holds the toolchain that compiles it
-  const toolchain = input.source.kind === 'go-module' && input.build.kind === 'go' ? { toolchain: input.build.toolchain } : {}
+  // the pin of what Go compiles holds the toolchain
+  const toolchain = input.source.kind !== 'archive' && input.build.kind === 'go' ? { toolchain: input.build.toolchain } : {}
   return digestOf(canonicalJson({ source: plain(input.source), ...toolchain }))
 }
 

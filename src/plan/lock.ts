@@ -13,6 +13,11 @@ export const PinnedManifest = z.strictObject({ mediaType: z.string(), digest: Di
 export type PinnedManifest = z.infer<typeof PinnedManifest>
 
 export const Unresolved = z.strictObject({ kind: z.literal('unresolved'), reason: z.string() })
+export const ToolchainPin = z.strictObject({
+  version: z.string(),
+  h1: z.record(z.string(), GoSum).describe('host `linux-amd64` → sum of golang.org/toolchain'),
+})
+export type ToolchainPin = z.infer<typeof ToolchainPin>
 export const GoModulePin = z.strictObject({
   kind: z.literal('go-module'),
   module: z.string(),
@@ -22,13 +27,7 @@ export const GoModulePin = z.strictObject({
   sums: DigestText.optional().describe(
     'of the go.mod and go.sum that the build uses, after edits: sha256(go.mod + "\\n" + go.sum); absent when Go does not compile it',
   ),
-  toolchain: z
-    .strictObject({
-      version: z.string(),
-      h1: z.record(z.string(), GoSum).describe('host `linux-amd64` → sum of golang.org/toolchain'),
-    })
-    .optional()
-    .describe('absent when Go does not compile it'),
+  toolchain: ToolchainPin.optional().describe('absent when Go does not compile it'),
 })
 export type GoModulePin = z.infer<typeof GoModulePin>
 export const ArchivePin = z.strictObject({
@@ -51,6 +50,8 @@ export const GitPin = z.strictObject({
     .strictObject({ url: z.string(), digest: DigestText, size: z.int().nonnegative() })
     .optional()
     .describe('the host’s .tar.gz of this commit: a build machine then needs no git'),
+  sums: DigestText.optional().describe('of the go.mod and go.sum that lie there, when Go compiles it: as in a module’s pin'),
+  toolchain: ToolchainPin.optional().describe('absent when Go does not compile it'),
   submodules: z.literal(true).optional().describe('they are opened too: the commit names theirs'),
   prebuilt: z.string().optional().describe('as in an archive pin'),
 })

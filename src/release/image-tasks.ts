@@ -371,6 +371,7 @@ export async function openPinned(image: ImagePlan, ports: ReleasePorts, at: Task
     signal: at.signal,
     line: at.log,
     ...(image.source?.kind === 'go-module' && image.source.edit !== undefined ? { edit: image.source.edit } : {}),
+    ...(image.build?.kind === 'go' ? { packages: image.build.commands.map((command) => command.package) } : {}),
   })
 }
 

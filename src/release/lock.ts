@@ -25,6 +25,8 @@ export interface Resolvers {
     readonly version: string
     /** `go1.21.13`, when Go compiles it */
     readonly toolchain?: string
+    /** what Go compiles of it */
+    readonly packages?: readonly string[]
   }): Promise<Pin>
   image(reference: string): Promise<Pin>
   base(base: { readonly reference: string; readonly platform: PlatformName; readonly name: string }): Promise<LockedBase>
@@ -139,7 +141,7 @@ async function lockImage(
           component: image.component,
           source,
           version: image.version,
-          ...(build?.kind === 'go' ? { toolchain: build.toolchain } : {}),
+          ...(build?.kind === 'go' ? { toolchain: build.toolchain, packages: build.commands.map((command) => command.package) } : {}),
         }),
   )
   return { fingerprint, pin }

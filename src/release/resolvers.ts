@@ -26,12 +26,13 @@ export function resolvers(ports: ResolverPorts): Resolvers {
   const session = createRegistrySession({ credentials: ports.credentials, proxy: env })
   const open: OpenRepository = (registry, repository) => openRegistry({ registry, repository }, { addresses, session, signal })
   return {
-    source: async ({ source, toolchain }) =>
+    source: async ({ source, toolchain, packages }) =>
       await resolveSource(source, {
         ...at,
         // asked only where Go compiles: the host's toolchain is pinned first
         host: toolchain === undefined ? 'linux-amd64' : await hostOfGo(at),
         ...(toolchain === undefined ? {} : { toolchain }),
+        ...(packages === undefined ? {} : { packages }),
       }),
     image: async (reference) => await resolveImage(open, reference, signal),
     base: async (base) => await resolveBase(open, base, signal),

@@ -22,6 +22,8 @@ export interface GoTools {
   readonly program: string
   readonly root: string
   readonly modCache: string
+  /** its modules lie in the source, below vendor/: https://go.dev/ref/mod#vendoring */
+  readonly vendored?: true
 }
 
 export function modCacheOf(workDir: string): string {

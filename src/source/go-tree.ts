@@ -1,11 +1,11 @@
 /** A module's folder as the build uses it: a writable copy, its go.mod edited, its go.sum complete, its modules in the cache. */
 import { randomUUID } from 'node:crypto'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { RfoError } from '../error.ts'
 import { type Digest, digestOf, hex } from '../oci/digest.ts'
-import { canonicalJson } from '../oci/json.ts'
+import { canonicalJson, type Json } from '../oci/json.ts'
 import { architectures } from '../oci/platform.ts'
 import { type DownloadedModule, type GoContext, type GoTools, runGo } from './go-command.ts'
 import { copyTree, writeWhole } from './tree.ts'
@@ -45,27 +45,53 @@ export async function prepareTree(at: GoContext, tools: GoTools, module: Downloa
   const dir = join(at.workDir, 'sources', randomUUID())
   try {
     await copyTree(module.Dir, dir)
-    const inputs = {
-      rule: 2,
-      toolchain: tools.root,
-      module: module.Path,
-      version: module.Version,
-      h1: module.Sum,
-      edit: edit === undefined ? null : { dropReplace: edit.dropReplace, require: edit.require, packages: edit.packages ?? null },
-    }
-    const kept = join(tools.modCache, 'cache', 'rfo-build', `${hex(digestOf(canonicalJson(inputs)))}.json`)
-    let prepared = await readKept(kept)
-    if (prepared === undefined) {
-      prepared = await prepare(at, tools, dir, module, edit)
-      await writeWhole(kept, canonicalJson(prepared))
-    }
+    const edited = edit === undefined ? null : { dropReplace: edit.dropReplace, require: edit.require, packages: edit.packages ?? null }
+    const inputs = { rule: 2, toolchain: tools.root, module: module.Path, version: module.Version, h1: module.Sum, edit: edited }
+    const whole = ['./...', ...Object.keys(edit?.require ?? {}).map((path) => `${path}/...`)]
+    const prepared = await remembered(tools, inputs, () =>
+      prepare(at, tools, dir, `${module.Path}@${module.Version}`, edit?.packages ?? whole, edit),
+    )
     await writeFile(join(dir, 'go.mod'), prepared.mod)
     await writeFile(join(dir, 'go.sum'), prepared.sum)
-    return { dir, sums: digestOf(`${prepared.mod}\n${prepared.sum}`), modules: modulesOf(prepared) }
+    return { dir, ...sumsOf(prepared) }
   } catch (thrown) {
     await rm(dir, { recursive: true, force: true })
     throw thrown
   }
+}
+
+/**
+ * The same for a checkout, in which nothing is changed: its own go.mod and go.sum decide. Modules that lie below vendor/ are
+ * part of the commit, and no other takes part.
+ */
+export async function prepareCheckout(
+  at: GoContext,
+  tools: GoTools,
+  checkout: { readonly dir: string; readonly url: string; readonly commit: string },
+  packages: readonly string[],
+): Promise<GoTree & { readonly vendored: boolean }> {
+  const { dir, url, commit } = checkout
+  const vendored = await access(join(dir, 'vendor', 'modules.txt')).then(
+    () => true,
+    () => false,
+  )
+  const inputs = { rule: 2, toolchain: tools.root, url, commit, packages: [...packages], vendored }
+  const prepared = await remembered(tools, inputs, () => prepare(at, tools, dir, url, vendored ? [] : packages, undefined))
+  return { dir, vendored, ...sumsOf(prepared) }
+}
+
+/** What was prepared once is kept next to the modules that it names. */
+async function remembered(tools: GoTools, inputs: Json, prepared: () => Promise<Prepared>): Promise<Prepared> {
+  const kept = join(tools.modCache, 'cache', 'rfo-build', `${hex(digestOf(canonicalJson(inputs)))}.json`)
+  const known = await readKept(kept)
+  if (known !== undefined) return known
+  const made = await prepared()
+  await writeWhole(kept, canonicalJson(made))
+  return made
+}
+
+function sumsOf(prepared: Prepared): Pick<GoTree, 'sums' | 'modules'> {
+  return { sums: digestOf(`${prepared.mod}\n${prepared.sum}`), modules: modulesOf(prepared) }
 }
 
 async function readKept(file: string): Promise<Prepared | undefined> {
@@ -76,7 +102,14 @@ async function readKept(file: string): Promise<Prepared | undefined> {
   }
 }
 
-async function prepare(at: GoContext, tools: GoTools, dir: string, module: DownloadedModule, edit: GoEdit | undefined): Promise<Prepared> {
+async function prepare(
+  at: GoContext,
+  tools: GoTools,
+  dir: string,
+  name: string,
+  patterns: readonly string[],
+  edit: GoEdit | undefined,
+): Promise<Prepared> {
   const required = Object.entries(edit?.require ?? {})
   const run = (args: readonly string[], env: Record<string, string>): Promise<string> =>
     runGo(at, args, { program: tools.program, cwd: dir, env: { GOROOT: tools.root, ...env } })
@@ -88,10 +121,9 @@ async function prepare(at: GoContext, tools: GoTools, dir: string, module: Downl
     await run(['mod', 'edit', ...changes], {})
   }
   const flags = edit === undefined ? '-mod=readonly -modcacherw' : '-mod=mod -modcacherw'
-  const patterns = edit?.packages ?? ['./...', ...required.map(([path]) => `${path}/...`)]
   const format = '{{with .Module}}{{if .Replace}}{{.Replace.Path}} {{.Replace.Version}}{{else}}{{.Path}} {{.Version}}{{end}}{{end}}'
   const used = new Set<string>()
-  for (const architecture of Object.keys(architectures)) {
+  for (const architecture of patterns.length === 0 ? [] : Object.keys(architectures)) {
     for (const cgo of ['0', '1']) {
       const listed = await run(['list', '-deps', '-f', format, ...patterns], {
         GOFLAGS: flags,
@@ -103,7 +135,7 @@ async function prepare(at: GoContext, tools: GoTools, dir: string, module: Downl
     }
   }
   const mod = await readFile(join(dir, 'go.mod'), 'utf8').catch(() => {
-    throw new RfoError('RFO_SOURCE_MODULE', `${module.Path}@${module.Version} has no go.mod`, { exit: 'usage' })
+    throw new RfoError('RFO_SOURCE_MODULE', `${name} has no go.mod`, { exit: 'usage' })
   })
   return { mod, sum: await readFile(join(dir, 'go.sum'), 'utf8').catch(() => ''), used: [...used].sort() }
 }

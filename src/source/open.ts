@@ -6,18 +6,20 @@ import { RfoError } from '../error.ts'
 import type { Digest } from '../oci/digest.ts'
 import { hex } from '../oci/digest.ts'
 import type { Addresses } from '../plan/addresses.ts'
-import type { ArchivePin, GitPin, GoModulePin } from '../plan/lock.ts'
+import type { ArchivePin, GitPin, GoModulePin, ToolchainPin } from '../plan/lock.ts'
 import { download } from './download.ts'
 import { extractTar, sourceRoot } from './extract.ts'
 import { checkout } from './git.ts'
 import { type DownloadedModule, downloadModule, downloadToolchain, type GoTools, hostOfGo, toolsOf } from './go-command.ts'
-import { type GoEdit, prepareTree } from './go-tree.ts'
+import { type GoEdit, type ModuleSum, prepareCheckout, prepareTree } from './go-tree.ts'
 import { copyTree } from './tree.ts'
 
 export interface OpenOptions {
   readonly env: Readonly<Record<string, string>>
   readonly addresses: Addresses
   readonly workDir: string
+  /** what of a git source Go compiles: the modules of these packages take part */
+  readonly packages?: readonly string[]
   /** the pipeline's changes to go.mod; the pin's `sums` hold with them alone */
   readonly edit?: GoEdit
   readonly signal?: AbortSignal
@@ -83,19 +85,24 @@ async function pinnedModule(pin: GoModulePin, options: OpenOptions): Promise<Dow
   return module
 }
 
-async function openGo(pin: CompiledPin, options: OpenOptions): Promise<OpenSource> {
+/** The toolchain of a pin, compared with its sum, as a module and as programs. */
+async function pinnedToolchain(pin: ToolchainPin, options: OpenOptions): Promise<{ toolchain: DownloadedModule; tools: GoTools }> {
   const host = await hostOfGo(options)
-  const pinned = pin.toolchain.h1[host]
+  const pinned = pin.h1[host]
   if (pinned === undefined) {
-    throw new RfoError('RFO_SOURCE_TOOLCHAIN', `images.lock holds no sum of ${pin.toolchain.version} for ${host}`, {
+    throw new RfoError('RFO_SOURCE_TOOLCHAIN', `images.lock holds no sum of ${pin.version} for ${host}`, {
       exit: 'lock',
       next: 'rfo-build lock <version> on such a machine',
     })
   }
-  const toolchain = await downloadToolchain(options, pin.toolchain.version, host)
+  const toolchain = await downloadToolchain(options, pin.version, host)
   expectSum(`${toolchain.Path} ${toolchain.Version}`, pinned, toolchain.Sum)
+  return { toolchain, tools: await toolsOf(options, toolchain) }
+}
+
+async function openGo(pin: CompiledPin, options: OpenOptions): Promise<OpenSource> {
+  const { toolchain, tools } = await pinnedToolchain(pin.toolchain, options)
   const module = await pinnedModule(pin, options)
-  const tools = await toolsOf(options, toolchain)
   const tree = await prepareTree(options, tools, module, options.edit)
   try {
     expectSum(`go.mod and go.sum of ${pin.module} ${pin.version}`, pin.sums, tree.sums)
@@ -103,11 +110,7 @@ async function openGo(pin: CompiledPin, options: OpenOptions): Promise<OpenSourc
     await rm(tree.dir, { recursive: true, force: true })
     throw thrown
   }
-  const materials = [
-    moduleMaterial(module),
-    moduleMaterial(toolchain),
-    ...tree.modules.map(({ path, version, h1 }) => moduleMaterial({ Path: path, Version: version, Sum: h1 })),
-  ]
+  const materials = [moduleMaterial(module), moduleMaterial(toolchain), ...tree.modules.map(usedModule)]
   return { dir: tree.dir, revision: golangPurl(pin.module, pin.version), materials, go: tools }
 }
 
@@ -128,6 +131,10 @@ function moduleMaterial(module: Pick<DownloadedModule, 'Path' | 'Version' | 'Sum
   }
 }
 
+function usedModule({ path, version, h1 }: ModuleSum): Material {
+  return moduleMaterial({ Path: path, Version: version, Sum: h1 })
+}
+
 /** https://github.com/package-url/purl-spec/blob/main/types-doc/golang-definition.md */
 function golangPurl(module: string, version: string): string {
   return `pkg:golang/${module.split('/').map(encodeURIComponent).join('/')}@${encodeURIComponent(version)}`
@@ -144,7 +151,34 @@ async function openGit(pin: GitPin, options: OpenOptions): Promise<OpenSource> {
   const inside = submodules.map(
     ({ url, path, commit }): Material => ({ uri: `git+${url}@${commit}`, digest: { gitCommit: commit }, name: path }),
   )
-  return { dir, revision: `git+${pin.url}@${pin.commit}`, materials: [{ uri, digest: { gitCommit: pin.commit } }, ...inside, ...archive] }
+  const opened = {
+    dir,
+    revision: `git+${pin.url}@${pin.commit}`,
+    materials: [{ uri, digest: { gitCommit: pin.commit } }, ...inside, ...archive],
+  }
+  const { toolchain, sums } = pin
+  if (toolchain === undefined || sums === undefined) return opened
+  try {
+    return await withGo(opened, { ...pin, toolchain, sums }, options)
+  } catch (thrown) {
+    await rm(dir, { recursive: true, force: true })
+    throw thrown
+  }
+}
+
+async function withGo(
+  opened: OpenSource,
+  pin: GitPin & { readonly toolchain: ToolchainPin; readonly sums: Digest },
+  options: OpenOptions,
+): Promise<OpenSource> {
+  const { toolchain, tools } = await pinnedToolchain(pin.toolchain, options)
+  const tree = await prepareCheckout(options, tools, { dir: opened.dir, url: pin.url, commit: pin.commit }, options.packages ?? ['./...'])
+  expectSum(`go.mod and go.sum of ${pin.url} ${pin.tag}`, pin.sums, tree.sums)
+  return {
+    ...opened,
+    materials: [...opened.materials, moduleMaterial(toolchain), ...tree.modules.map(usedModule)],
+    go: tree.vendored ? { ...tools, vendored: true } : tools,
+  }
 }
 
 async function openArchive(

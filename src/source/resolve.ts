@@ -3,11 +3,11 @@ import { rm } from 'node:fs/promises'
 import { RfoError } from '../error.ts'
 import type { Addresses } from '../plan/addresses.ts'
 import type { Source } from '../plan/component.ts'
-import type { ArchivePin, GitPin, GoModulePin } from '../plan/lock.ts'
+import type { ArchivePin, GitPin, GoModulePin, ToolchainPin } from '../plan/lock.ts'
 import { download } from './download.ts'
-import { resolveTag } from './git.ts'
-import { downloadModule, downloadToolchain, type GoHost, goHosts, toolsOf } from './go-command.ts'
-import { prepareTree } from './go-tree.ts'
+import { checkout, resolveTag } from './git.ts'
+import { downloadModule, downloadToolchain, type GoHost, type GoTools, goHosts, toolsOf } from './go-command.ts'
+import { prepareCheckout, prepareTree } from './go-tree.ts'
 
 export interface ResolveOptions {
   readonly env: Record<string, string>
@@ -16,6 +16,8 @@ export interface ResolveOptions {
   readonly host: GoHost
   /** of the component's build, when Go compiles it */
   readonly toolchain?: string
+  /** what of a git source Go compiles */
+  readonly packages?: readonly string[]
   readonly workDir: string
   readonly signal?: AbortSignal
   readonly line?: (text: string) => void
@@ -27,13 +29,7 @@ export async function resolveSource(source: Source, options: ResolveOptions): Pr
     case 'go-module':
       return await resolveModule(source, options)
     case 'git':
-      return {
-        kind: 'git',
-        url: source.url,
-        tag: source.tag,
-        commit: await resolveTag(options, source.url, source.tag),
-        ...(source.submodules === true ? { submodules: true } : {}),
-      }
+      return await resolveGit(source, options)
     case 'archive': {
       const { digest, size } = await download({ ...options, url: source.url })
       return { kind: 'archive', url: source.url, digest, size }
@@ -46,22 +42,44 @@ async function resolveModule(source: Extract<Source, { kind: 'go-module' }>, opt
   const module = await downloadModule(options, source.module, source.version)
   const files = { kind: 'go-module' as const, module: source.module, version: source.version, h1: module.Sum, goModH1: module.GoModSum }
   if (toolchain === undefined) return files
-  const own = await downloadToolchain(options, toolchain, options.host)
+  const { pin, tools } = await resolveToolchain(toolchain, options)
+  const tree = await prepareTree(options, tools, module, source.edit)
+  await rm(tree.dir, { recursive: true, force: true })
+  return { ...files, sums: tree.sums, toolchain: pin }
+}
+
+async function resolveGit(source: Extract<Source, { kind: 'git' }>, options: ResolveOptions): Promise<GitPin> {
+  const commit = await resolveTag(options, source.url, source.tag)
+  const pin = {
+    kind: 'git' as const,
+    url: source.url,
+    tag: source.tag,
+    commit,
+    ...(source.submodules === true ? { submodules: true as const } : {}),
+  }
+  if (options.toolchain === undefined) return pin
+  const { pin: toolchain, tools } = await resolveToolchain(options.toolchain, options)
+  const { dir } = await checkout(options, pin)
+  try {
+    const { sums } = await prepareCheckout(options, tools, { dir, url: source.url, commit }, options.packages ?? ['./...'])
+    return { ...pin, sums, toolchain }
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+async function resolveToolchain(version: string, options: ResolveOptions): Promise<{ pin: ToolchainPin; tools: GoTools }> {
+  const own = await downloadToolchain(options, version, options.host)
   const h1: Record<string, string> = { [options.host]: own.Sum }
   for (const host of goHosts.filter((name) => name !== options.host)) {
     try {
-      h1[host] = (await downloadToolchain(options, toolchain, host)).Sum
+      h1[host] = (await downloadToolchain(options, version, host)).Sum
     } catch (thrown) {
       if (!(thrown instanceof RfoError) || thrown.exit !== 'outside') throw thrown
       // Another host's toolchain is a convenience: without its sum that host can't compile, and says so.
-      options.line?.(`no sum of ${toolchain} for ${host}: ${thrown.message}`)
+      options.line?.(`no sum of ${version} for ${host}: ${thrown.message}`)
     }
   }
-  const tree = await prepareTree(options, await toolsOf(options, own), module, source.edit)
-  await rm(tree.dir, { recursive: true, force: true })
-  return {
-    ...files,
-    sums: tree.sums,
-    toolchain: { version: toolchain, h1: Object.fromEntries(Object.entries(h1).sort(([a], [b]) => (a < b ? -1 : 1))) },
-  }
+  const sorted = Object.fromEntries(Object.entries(h1).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return { pin: { version, h1: sorted }, tools: await toolsOf(options, own) }
 }
