@@ -9,7 +9,7 @@ import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
-import { feedTar } from '../oci/tar-feed.ts'
+import { feedTar, plainly } from '../oci/tar-feed.ts'
 import { checkElf } from './elf.ts'
 import type { Program } from './go.ts'
 
@@ -59,9 +59,4 @@ export async function collectPrograms(request: CollectRequest, store: ContentRea
     await rm(dir, { recursive: true, force: true })
     throw thrown
   }
-}
-
-/** tar-stream's streams are not Node's: Node's pipeline takes them for its own and then misses how they fail. */
-async function* plainly(entry: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* entry
 }

@@ -14,7 +14,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { parseImageConfig, parseManifest } from '../oci/manifest.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { type Architecture, architectures, type PlatformName, platformOf } from '../oci/platform.ts'
-import { feedTar } from '../oci/tar-feed.ts'
+import { feedTar, plainly } from '../oci/tar-feed.ts'
 
 export interface SmokeRequest {
   /** platform manifest */
@@ -132,9 +132,4 @@ async function takeOut(request: SmokeRequest, path: string, file: string, store:
     if (found) return true
   }
   return false
-}
-
-/** tar-stream's streams are not Node's: Node's pipeline takes them for its own and then misses how they fail. */
-async function* plainly(entry: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* entry
 }

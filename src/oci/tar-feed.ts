@@ -10,3 +10,8 @@ export async function feedTar(source: AsyncIterable<Uint8Array>, parser: Extract
   }
   parser.end(undefined)
 }
+
+/** tar-stream's streams are not Node's: Node's pipeline takes them for its own and then misses how they fail. */
+export async function* plainly(entry: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* entry
+}

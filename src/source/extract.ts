@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { type Extract, type Header, extract as tarExtract } from 'tar-stream'
 import { RfoError } from '../error.ts'
-import { feedTar } from '../oci/tar-feed.ts'
+import { feedTar, plainly } from '../oci/tar-feed.ts'
 import { linkTarget, pathIn } from './path.ts'
 
 export interface ExtractLimits {
@@ -107,11 +107,6 @@ async function place(
     default:
       throw refused(header.name, `is a ${header.type}`)
   }
-}
-
-/** tar-stream's streams are not Node's: Node's pipeline takes them for its own and then misses how they fail. */
-async function* plainly(entry: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* entry
 }
 
 function refused(name: string, why: string): RfoError {
