@@ -1,46 +1,36 @@
 /** Compiles C files to static programs: nothing of the user's own settings, the same bytes in every folder. */
-import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type PlatformName, platformOf } from '../oci/platform.ts'
+import { platformOf } from '../oci/platform.ts'
 import type { Build } from '../plan/component.ts'
 import { compilerFor } from './c-compiler.ts'
 import { compileStep } from './compile-step.ts'
 import { checkElf } from './elf.ts'
-import type { Compiled, Program } from './go.ts'
+import { type CompileHow, inFreshFolder, type MadePrograms, type Program } from './programs.ts'
 
 export type CBuild = Extract<Build, { kind: 'c' }>
 
 /** The rules of this file, for task keys: change it when the same request would give other bytes. */
 export const cBuilder = 'c@1'
 
-export interface CompileCRequest {
+export interface CompileCRequest extends CompileHow {
   readonly source: { readonly dir: string }
   /** templates filled */
   readonly build: CBuild
-  readonly platform: PlatformName
   /** seconds; what __DATE__ and __TIME__ say */
   readonly epoch: number
-  readonly env: Readonly<Record<string, string>>
-  readonly workDir: string
-  readonly signal?: AbortSignal
-  readonly line?: (text: string) => void
 }
 
 /** One file a command, in a fresh folder below workDir. RFO_BUILD_TOOL without a compiler for the architecture. */
-export async function compileC(request: CompileCRequest): Promise<Compiled> {
+export async function compileC(request: CompileCRequest): Promise<MadePrograms> {
   const { source, build, platform, workDir } = request
   const { architecture } = platformOf(platform)
   const compiler = await compilerFor(architecture, request)
-  const out = join(workDir, 'programs', randomUUID())
-  await mkdir(out, { recursive: true })
-  const programs: Program[] = []
-  try {
+  return await inFreshFolder(workDir, async (dir) => {
+    const programs: Program[] = []
     for (const [index, { sources, output }] of build.commands.entries()) {
-      const file = join(out, String(index))
-      const said = `${compiler.program} ${sources.join(' ')} for ${platform}`
+      const file = join(dir, String(index))
       await compileStep([compiler.program, ...build.cflags, ...fixedFlags(source.dir), '-o', file, ...sources], {
-        what: said,
+        what: `${compiler.program} ${sources.join(' ')} for ${platform}`,
         env: cEnv(request),
         // sources are named from here, so that __FILE__ says no folder of this machine
         cwd: source.dir,
@@ -50,11 +40,8 @@ export async function compileC(request: CompileCRequest): Promise<Compiled> {
       await checkElf(file, architecture)
       programs.push({ path: output, file })
     }
-    return { programs, dir: out, compiler: compiler.facts }
-  } catch (thrown) {
-    await rm(out, { recursive: true, force: true })
-    throw thrown
-  }
+    return { programs, compiler: compiler.facts }
+  })
 }
 
 /** After the pipeline's own, so that they hold whatever it says. https://reproducible-builds.org/docs/build-path/ */

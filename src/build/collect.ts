@@ -1,7 +1,5 @@
 /** Programs that other builds made, out of the layers that they left: the same bytes, checked again for the platform. */
-import { randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { extract } from 'tar-stream'
@@ -11,7 +9,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { feedTar, plainly } from '../oci/tar-feed.ts'
 import { checkElf } from './elf.ts'
-import type { Program } from './go.ts'
+import { inFreshFolder, type MadePrograms, type Program } from './programs.ts'
 
 export interface CollectRequest {
   readonly from: readonly {
@@ -29,11 +27,9 @@ export interface CollectRequest {
 }
 
 /** One pass over each layer. The caller removes `dir`. Throws RFO_BUILD_COLLECT (exit build) for a program that is not there. */
-export async function collectPrograms(request: CollectRequest, store: ContentReader): Promise<{ programs: Program[]; dir: string }> {
-  const dir = join(request.workDir, 'programs', randomUUID())
-  await mkdir(dir, { recursive: true })
-  const programs: Program[] = []
-  try {
+export async function collectPrograms(request: CollectRequest, store: ContentReader): Promise<MadePrograms> {
+  return await inFreshFolder(request.workDir, async (dir) => {
+    const programs: Program[] = []
     for (const layer of new Map(request.from.map((each) => [each.layer.digest, each.layer])).values()) {
       const wanted = new Map(request.from.filter((each) => each.layer.digest === layer.digest).map((each) => [each.program, each.output]))
       const parser = extract({})
@@ -54,9 +50,6 @@ export async function collectPrograms(request: CollectRequest, store: ContentRea
     const absent = request.from.find(({ output }) => !programs.some((program) => program.path === output))
     if (absent !== undefined)
       throw new RfoError('RFO_BUILD_COLLECT', `${absent.component} has no ${absent.program}`, { exit: 'build', where: request.platform })
-    return { programs: programs.sort((a, b) => (a.path < b.path ? -1 : 1)), dir }
-  } catch (thrown) {
-    await rm(dir, { recursive: true, force: true })
-    throw thrown
-  }
+    return { programs: programs.sort((a, b) => (a.path < b.path ? -1 : 1)) }
+  })
 }

@@ -1,13 +1,12 @@
 /** Compiles a Go component: no network, nothing of the user's own settings, the same bytes on every machine. */
-import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
-import { architectures, type PlatformName, platformOf } from '../oci/platform.ts'
+import { architectures, platformOf } from '../oci/platform.ts'
 import type { Build } from '../plan/component.ts'
-import { type CompilerFacts, cgoEnv, compilerFor } from './c-compiler.ts'
+import { cgoEnv, compilerFor } from './c-compiler.ts'
 import { compileStep } from './compile-step.ts'
 import { checkElf } from './elf.ts'
+import { type CompileHow, inFreshFolder, type MadePrograms, type Program } from './programs.ts'
 
 export type GoBuild = Extract<Build, { kind: 'go' }>
 
@@ -20,34 +19,14 @@ export interface GoSource {
   readonly go?: { readonly program: string; readonly root: string; readonly modCache: string; readonly vendored?: true }
 }
 
-export interface CompileRequest {
+export interface CompileRequest extends CompileHow {
   readonly source: GoSource
   /** templates filled */
   readonly build: GoBuild
-  readonly platform: PlatformName
-  readonly env: Readonly<Record<string, string>>
-  readonly workDir: string
-  readonly signal?: AbortSignal
-  readonly line?: (text: string) => void
-}
-
-export interface Program {
-  /** absolute, in the image */
-  readonly path: string
-  /** on disk */
-  readonly file: string
-}
-
-export interface Compiled {
-  readonly programs: Program[]
-  /** holds them; the caller removes it once the bytes are in a store */
-  readonly dir: string
-  /** the C compiler, when there was one: the bytes depend on it */
-  readonly compiler?: CompilerFacts
 }
 
 /** One file a command, in a fresh folder below workDir. */
-export async function compileGo(request: CompileRequest): Promise<Compiled> {
+export async function compileGo(request: CompileRequest): Promise<MadePrograms> {
   const { source, build, platform, workDir } = request
   const { architecture } = platformOf(platform)
   const { go } = source
@@ -65,26 +44,21 @@ export async function compileGo(request: CompileRequest): Promise<Compiled> {
     GOARCH: architecture,
     ...(compiler === undefined ? { CGO_ENABLED: '0' } : cgoEnv(compiler)),
   }
-  const out = join(workDir, 'programs', randomUUID())
-  await mkdir(out, { recursive: true })
   const ldflags = [...build.ldflags, ...(compiler !== undefined ? ['-linkmode=external', '-extldflags=-static'] : [])].join(' ')
-  const programs: Program[] = []
-  try {
+  return await inFreshFolder(workDir, async (dir) => {
+    const programs: Program[] = []
     for (const [index, command] of build.commands.entries()) {
       if (!/^[\w.][\w./~+-]*$/.test(command.package)) {
         throw new RfoError('RFO_BUILD_PACKAGE', `not a Go package: ${JSON.stringify(command.package)}`, { exit: 'usage' })
       }
-      const file = join(out, String(index))
+      const file = join(dir, String(index))
       const tags = build.tags.length === 0 ? [] : ['-tags', build.tags.join(',')]
       await run(request, [go.program, 'build', '-o', file, ...tags, ...(ldflags === '' ? [] : ['-ldflags', ldflags]), command.package], env)
       await checkElf(file, architecture)
       programs.push({ path: command.output, file })
     }
-    return { programs, dir: out, ...(compiler === undefined ? {} : { compiler: compiler.facts }) }
-  } catch (thrown) {
-    await rm(out, { recursive: true, force: true })
-    throw thrown
-  }
+    return { programs, ...(compiler === undefined ? {} : { compiler: compiler.facts }) }
+  })
 }
 
 function baseEnv(request: CompileRequest, go: NonNullable<GoSource['go']>): Record<string, string> {

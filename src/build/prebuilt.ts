@@ -4,7 +4,7 @@ import { join, sep } from 'node:path'
 import { RfoError } from '../error.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { checkElf } from './elf.ts'
-import type { Program } from './go.ts'
+import type { Program } from './programs.ts'
 
 export interface PrebuiltRequest {
   readonly source: { readonly dir: string }

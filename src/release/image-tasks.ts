@@ -9,6 +9,7 @@ import { compressLayer, layerEncoder } from '../build/compress.ts'
 import { compileGo, goBuilder } from '../build/go.ts'
 import { type LayerEntry, writeLayerTar } from '../build/layer.ts'
 import { prebuiltPrograms } from '../build/prebuilt.ts'
+import type { MadePrograms } from '../build/programs.ts'
 import { copyGraph } from '../content/copy.ts'
 import { pushBytes, readJson } from '../content/read.ts'
 import { openRegistry } from '../content/registry.ts'
@@ -207,14 +208,10 @@ function programsTask(
     run: (inputs, at) =>
       withSource(image, ports, at, async (opened) => {
         const made = await programsOf(plan, image, platform, opened, prebuilt, ports, at)
-        try {
+        return await layerOf(made, plan, ports, async () => {
           refuseOtherCompiler(compiler, made.compiler, platform)
-          const entries = made.programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
-          const files = [...(await fileEntries(image, opened)), ...(await carriedCharts(charts, inputs, ports))]
-          return await writeLayerTar([...entries, ...files], ports.store, plan.epoch)
-        } finally {
-          if (made.dir !== undefined) await rm(made.dir, { recursive: true, force: true })
-        }
+          return [...(await fileEntries(image, opened)), ...(await carriedCharts(charts, inputs, ports))]
+        })
       }),
   }
 }
@@ -244,13 +241,23 @@ function collectTask(
     async run(inputs, at) {
       const layers = from.map((each) => ({ ...each, layer: given(inputs[`programs/${each.component}`]) }))
       const made = await collectPrograms({ from: layers, platform, workDir: ports.workDir, signal: at.signal }, ports.store)
-      try {
-        const entries = made.programs.map((program): LayerEntry => ({ path: program.path, file: program.file, mode: 0o755 }))
-        return await writeLayerTar([...entries, ...(await carriedCharts(charts, inputs, ports))], ports.store, plan.epoch)
-      } finally {
-        await rm(made.dir, { recursive: true, force: true })
-      }
+      return await layerOf(made, plan, ports, () => carriedCharts(charts, inputs, ports))
     },
+  }
+}
+
+/** Programs and what lies beside them, as a layer; the programs' folder is gone then. */
+async function layerOf(
+  made: FoundPrograms,
+  plan: ReleasePlan,
+  ports: ReleasePorts,
+  others: () => Promise<LayerEntry[]>,
+): Promise<Descriptor> {
+  try {
+    const entries = made.programs.map(({ path, file }): LayerEntry => ({ path, file, mode: 0o755 }))
+    return await writeLayerTar([...entries, ...(await others())], ports.store, plan.epoch)
+  } finally {
+    if (made.dir !== undefined) await rm(made.dir, { recursive: true, force: true })
   }
 }
 
@@ -273,12 +280,8 @@ function refuseOtherCompiler(planned: CompilerFacts | undefined, used: CompilerF
   })
 }
 
-interface MadePrograms {
-  readonly programs: readonly { readonly path: string; readonly file: string }[]
-  /** to be removed; absent = they lie in the source */
-  readonly dir?: string
-  readonly compiler?: CompilerFacts
-}
+/** Without a folder they lie in the source. */
+type FoundPrograms = Omit<MadePrograms, 'dir'> & Partial<Pick<MadePrograms, 'dir'>>
 
 async function programsOf(
   plan: ReleasePlan,
@@ -288,7 +291,7 @@ async function programsOf(
   prebuilt: string | undefined,
   ports: ReleasePorts,
   at: TaskRun,
-): Promise<MadePrograms> {
+): Promise<FoundPrograms> {
   if (prebuilt !== undefined)
     return { programs: await prebuiltPrograms({ source, prebuilt, outputs: programPaths(image.build), platform }) }
   const { build } = image

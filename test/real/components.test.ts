@@ -10,8 +10,9 @@ import { parse } from 'yaml'
 import { assembleImage, assembleIndex } from '../../src/build/assemble.ts'
 import { compileC } from '../../src/build/c.ts'
 import { compressLayer } from '../../src/build/compress.ts'
-import { type Compiled, compileGo } from '../../src/build/go.ts'
+import { compileGo } from '../../src/build/go.ts'
 import { writeLayerTar } from '../../src/build/layer.ts'
+import type { MadePrograms } from '../../src/build/programs.ts'
 import { smoke } from '../../src/build/smoke.ts'
 import { type LayoutStore, openLayout } from '../../src/content/layout.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
@@ -107,7 +108,7 @@ describe.skipIf(!real)('compiled from the module proxy', () => {
     }
   })
 
-  async function compile({ build }: Component, source: OpenSource, platform: PlatformName): Promise<Compiled> {
+  async function compile({ build }: Component, source: OpenSource, platform: PlatformName): Promise<MadePrograms> {
     if (build?.kind === 'c') return await compileC({ source, build, platform, epoch, env, workDir })
     if (build?.kind === 'go') return await compileGo({ source, build, platform, env, workDir })
     throw new Error('a component that is compiled')
