@@ -93,6 +93,11 @@ export const CollectBuild = z.strictObject({
 export const Build = z.discriminatedUnion('kind', [GoBuild, CBuild, RecipeBuild, CollectBuild])
 export type Build = z.infer<typeof Build>
 
+/** Names of the components whose programs a build collects. */
+export function collectedComponents(build: Build | undefined): ReadonlySet<string> {
+  return new Set(build?.kind === 'collect' ? build.from.map((each) => each.component) : [])
+}
+
 /** Image paths of the programs that a build makes or collects. */
 export function programPaths(build: Build | undefined): readonly string[] {
   switch (build?.kind) {

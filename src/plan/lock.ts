@@ -66,6 +66,11 @@ export type ImagePin = z.infer<typeof ImagePin>
 export const Pin = z.discriminatedUnion('kind', [GoModulePin, ArchivePin, GitPin, ImagePin, Unresolved])
 export type Pin = z.infer<typeof Pin>
 
+/** Where in the source the programs lie compiled; undefined = they are made. */
+export function prebuiltOf(pin: Pin | undefined): string | undefined {
+  return pin?.kind === 'git' || pin?.kind === 'archive' ? pin.prebuilt : undefined
+}
+
 export const LockedComponent = z.strictObject({
   fingerprint: DigestText.describe('of the pipeline file’s part that decides the pin, with version filled in'),
   pin: Pin,

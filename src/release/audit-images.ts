@@ -5,7 +5,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, hex } from '../oci/digest.ts'
 import { parseIndex, parseManifest } from '../oci/manifest.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import type { Pin } from '../plan/lock.ts'
+import { type Pin, prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { type Content, linkTo, type Markup, markup, web, within } from './audit-markup.ts'
 import { type Said, say, words } from './audit-words.ts'
@@ -121,8 +121,7 @@ function pair(said: Said, content: Content): Markup {
 
 function how({ action, build, locked }: ImagePlan): Markup | undefined {
   if (action === 'mirror') return undefined
-  const pin = locked?.pin
-  if ((pin?.kind === 'git' || pin?.kind === 'archive') && pin.prebuilt !== undefined) return say(words.prebuilt)
+  if (prebuiltOf(locked?.pin) !== undefined) return say(words.prebuilt)
   if (build === undefined) return undefined
   if (build.kind === 'c') return say(words.compiledC)
   return say(build.kind === 'go' ? words.compiled(build.toolchain) : words.recipe)

@@ -1,23 +1,22 @@
 /** `build`: a few images of a release, made and tried. Their tasks are the release's own, so what was made here is found there. */
 import { emulatorsOf, smoke } from '../build/smoke.ts'
 import { pushBytes } from '../content/read.ts'
-import { results } from '../content/results.ts'
 import { RfoError } from '../error.ts'
-import { execute } from '../graph/execute.ts'
 import type { Task, TaskRun } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { type Architecture, type PlatformName, platformOf } from '../oci/platform.ts'
+import { collectedComponents } from '../plan/component.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { chartTasks } from './chart-tasks.ts'
 import { cCompilers } from './compilers.ts'
-import { refuseFailures } from './failures.ts'
 import { given } from './given.ts'
 import { imageTasks } from './image-tasks.ts'
 import type { ReleasePorts } from './ports.ts'
 import { onPath } from './preflight.ts'
+import { runTasks } from './run.ts'
 
 /** What is made, out of a whole plan. */
 export interface BuildScope {
@@ -63,8 +62,7 @@ function unpinnedFor(image: ImagePlan, plan: ReleasePlan): string | undefined {
 }
 
 function collectedBy(image: ImagePlan, plan: ReleasePlan): readonly ImagePlan[] {
-  if (image.build?.kind !== 'collect') return []
-  const names = new Set(image.build.from.map((each) => each.component))
+  const names = collectedComponents(image.build)
   return plan.images.filter((other) => names.has(other.component))
 }
 
@@ -129,25 +127,14 @@ export async function buildImages(
   )
   sayWhatIsMissing(scope, made, ports)
   const cached = new Set<string>()
-  const report = await execute(
-    made.flatMap(({ task, smoke: tried }) => (typeof tried === 'string' ? [task] : [task, tried])),
-    {
-      results: results(ports.store),
-      lanes: ports.lanes,
-      failureMode: 'finish',
-      signal: ports.signal,
-      listener(event) {
-        if (event.kind === 'task-cached') cached.add(event.task)
-        ports.listener(event)
-      },
-      now: ports.now,
-      ...(ports.logs === undefined ? {} : { logs: ports.logs }),
-    },
-  )
-  refuseFailures(report.failures)
+  const tasks = made.flatMap(({ task, smoke: tried }) => (typeof tried === 'string' ? [task] : [task, tried]))
+  const done = await runTasks(tasks, ports, 'finish', (event) => {
+    if (event.kind === 'task-cached') cached.add(event.task)
+    ports.listener(event)
+  })
   return made
     .map(({ component, platform, task, smoke: tried }): BuiltImage => {
-      const { digest } = given(report.results.get(task.id))
+      const { digest } = done.of(task)
       return { component, platform, digest, smoke: typeof tried === 'string' ? tried : cached.has(tried.id) ? 'cached' : 'ran' }
     })
     .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))

@@ -10,6 +10,7 @@ import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { releaseTarball, tarballEncoder, tarballName } from '../pack/tarball.ts'
+import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { minorLine, parseVersion } from '../plan/version.ts'
 import { specFiles, writeRepository } from '../rpm/make.ts'
@@ -45,7 +46,7 @@ export function bundleTasks(request: ReleaseRequest, made: readonly ImageTasks[]
 function tarballTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformName, source: Task, ports: ReleasePorts): Task {
   const { bundle, plan } = request
   const pin = pinnedSource(image)
-  const prebuilt = pin.kind === 'go-module' ? undefined : pin.prebuilt
+  const prebuilt = prebuiltOf(pin)
   const names = tarballName(platform)
   return {
     id: `tarball/${platform}`,

@@ -22,10 +22,8 @@ export function candidateName(version: string): string {
 /** Test results that lie in the release's or the candidate's folder and hold for what was made now. */
 export async function carriedEvidence(
   { plan, outDir, key }: ReleaseRequest,
-  beside: Descriptor,
-  from: ContentReader,
+  predicate: ReleasePredicate,
 ): Promise<{ carried: { path: string; from: string }[]; missing: PlatformName[] }> {
-  const predicate = await readPredicate(beside, from)
   const carried: { path: string; from: string }[] = []
   const passed = new Set<PlatformName>()
   for (const platform of plan.platforms) {

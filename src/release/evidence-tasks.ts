@@ -10,13 +10,14 @@ import { hex } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import { collectedComponents } from '../plan/component.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { attest, signImage } from '../sign/attach.ts'
 import { keyFingerprint } from '../sign/key.ts'
 import { given } from './given.ts'
 import type { ImagePlatform, ImageTasks } from './image-tasks.ts'
 import { readSourceRecord } from './image-tasks.ts'
-import { standInsOf } from './labels.ts'
+import { buildKind, standInsOf } from './labels.ts'
 import { attachedEntries } from './oci-entries.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 
@@ -81,8 +82,7 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformN
 
 /** The images whose programs an image collects, on the same platform. */
 function collectedFrom(image: ImagePlan, platform: PlatformName, all: readonly ImageTasks[]): { image: ImagePlan; task: Task }[] {
-  if (image.build?.kind !== 'collect') return []
-  const names = new Set(image.build.from.map((each) => each.component))
+  const names = collectedComponents(image.build)
   return all.flatMap((other) => {
     const task = names.has(other.image.component) ? other.platforms.find((each) => each.platform === platform)?.image : undefined
     return task === undefined ? [] : [{ image: other.image, task }]
@@ -100,10 +100,9 @@ function provenanceTask(
   const { image, source } = images
   const pin = image.locked?.pin
   const standIns = standInsOf(plan, image, platform)
-  const prebuilt = (pin?.kind === 'git' || pin?.kind === 'archive') && pin.prebuilt !== undefined
   const lockedBase = plan.bases[platform]?.locked
   const facts = {
-    buildType: buildKind(image, prebuilt),
+    buildType: buildKind(image),
     component: image.component,
     version: image.version,
     platform,
@@ -132,7 +131,10 @@ function provenanceTask(
       const predicate = provenance({
         ...facts,
         source: upstream ?? (first === undefined ? { uri: record?.revision ?? '', digest: {} } : { uri: first.uri, digest: first.digest }),
-        materials: [...others, ...collected.map(({ image: other }) => imageMaterial(other, given(inputs[`image/${other.component}`])))],
+        materials: [
+          ...others,
+          ...collected.map(({ image: other }) => imageMaterial(other.component, other, given(inputs[`image/${other.component}`]))),
+        ],
         ...(inputs['base'] === undefined || lockedBase?.kind !== 'image'
           ? {}
           : { base: { uri: `oci://${lockedBase.reference}`, digest: { sha256: hex(inputs['base'].digest) } } }),
@@ -142,15 +144,9 @@ function provenanceTask(
   }
 }
 
-function buildKind(image: ImagePlan, prebuilt: boolean): 'compiled' | 'prebuilt' | 'collected' | 'mirror' {
-  if (image.action === 'mirror') return 'mirror'
-  if (image.build?.kind === 'collect') return 'collected'
-  return prebuilt ? 'prebuilt' : 'compiled'
-}
-
-function imageMaterial(image: ImagePlan, manifest: Descriptor): { name: string; uri: string; digest: { sha256: string } } {
+function imageMaterial(name: string, image: ImagePlan, manifest: Descriptor): { name: string; uri: string; digest: { sha256: string } } {
   const sha256 = hex(manifest.digest)
-  return { name: image.component, uri: `oci://${image.reference}@sha256:${sha256}`, digest: { sha256 } }
+  return { name, uri: `oci://${image.reference}@sha256:${sha256}`, digest: { sha256 } }
 }
 
 /** Signs the index and every platform manifest, and attests: of what the index is, and of each manifest provenance and SBOM. */
@@ -182,10 +178,7 @@ function signTask(request: ReleaseRequest, images: ImageTasks, platforms: Eviden
       }
       const index = given(inputs['index'])
       await sign(index)
-      const manifests = platforms.map(({ platform }) => {
-        const sha256 = hex(given(inputs[`image/${platform}`]).digest)
-        return { name: platform, uri: `oci://${image.reference}@sha256:${sha256}`, digest: { sha256 } }
-      })
+      const manifests = platforms.map(({ platform }) => imageMaterial(platform, image, given(inputs[`image/${platform}`])))
       const made = indexProvenance({
         component: image.component,
         version: image.version,

@@ -21,7 +21,7 @@ import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { parseReference } from '../oci/reference.ts'
 import { programPaths } from '../plan/component.ts'
-import type { ArchivePin, GitPin, GoModulePin, PinnedManifest } from '../plan/lock.ts'
+import { type ArchivePin, type GitPin, type GoModulePin, type PinnedManifest, prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { type OpenSource, openSource } from '../source/open.ts'
 import { type ChartTask, chartFile } from './chart-tasks.ts'
@@ -175,7 +175,7 @@ function programsTask(
   ports: ReleasePorts,
 ): Task {
   const pin = pinnedSource(image)
-  const prebuilt = pin.kind === 'go-module' ? undefined : pin.prebuilt
+  const prebuilt = prebuiltOf(pin)
   const { build } = image
   if (build === undefined) throw unpinned(`build of ${image.component}`)
   if (prebuilt === undefined && build.kind === 'recipe') {

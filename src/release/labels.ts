@@ -1,6 +1,9 @@
 /** Labels of a rebuilt image: what somebody sees who has nothing but the image. */
+import type { BuildKind } from '../attest/provenance.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import { collectedComponents } from '../plan/component.ts'
+import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 
 /** Time is the release's epoch; nothing here depends on the machine. */
@@ -22,11 +25,18 @@ export function imageLabels(plan: ReleasePlan, image: ImagePlan, platform: Platf
   }
 }
 
+/** What an image's programs are: made here, found in the source, or another image's. */
+export function buildKind({ action, build, locked }: ImagePlan): Exclude<BuildKind, 'index'> {
+  if (action === 'mirror') return 'mirror'
+  if (build?.kind === 'collect') return 'collected'
+  return prebuiltOf(locked?.pin) === undefined ? 'compiled' : 'prebuilt'
+}
+
 /** What stands in for real input in this image on this platform: base, source or whole image. */
 export function standInsOf(plan: ReleasePlan, image: ImagePlan, platform: PlatformName): string[] {
   const base = plan.bases[platform]?.locked
   const own = image.locked?.standIn
-  const collected = image.build?.kind === 'collect' ? new Set(image.build.from.map((each) => each.component)) : new Set<string>()
+  const collected = collectedComponents(image.build)
   return [
     ...(own === undefined ? [] : [own]),
     ...plan.images.flatMap((other) =>

@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path'
 import { exitOrder, RfoError } from '../error.ts'
 import { type Architecture, architectures, platformOf } from '../oci/platform.ts'
 import { needsCCompiler } from '../plan/component.ts'
+import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 
 export interface PreflightInput {
@@ -98,8 +99,7 @@ export function isCompiled(image: ImagePlan): boolean {
 }
 
 function isPrebuilt(image: ImagePlan): boolean {
-  const pin = image.locked?.pin
-  return (pin?.kind === 'git' || pin?.kind === 'archive') && pin.prebuilt !== undefined
+  return prebuiltOf(image.locked?.pin) !== undefined
 }
 
 /** Each once, with the components that need it. */
