@@ -5,11 +5,12 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, hex } from '../oci/digest.ts'
 import { parseIndex, parseManifest } from '../oci/manifest.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { type Pin, prebuiltOf } from '../plan/lock.ts'
+import { collectedComponents } from '../plan/component.ts'
+import type { Pin } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { type Content, linkTo, type Markup, markup, web, within } from './audit-markup.ts'
 import { type Said, say, words } from './audit-words.ts'
-import { standInsOf } from './labels.ts'
+import { buildKind, standInsOf } from './labels.ts'
 import { sbomPath } from './lists.ts'
 
 /** The blobs of one image. */
@@ -54,12 +55,13 @@ function groupsList(plan: ReleasePlan): Markup {
   const of = (group: string): ImagePlan[] => plan.images.filter((image) => image.groups.includes(group))
   return markup`<h3>${say(words.groups)}</h3>
 <dl class="groups">${groups.map(
-    (group) => markup`<dt id="group-${group}">${group}</dt><dd>${of(group).map(({ component }, i) => [
-      i === 0 ? '' : ', ',
-      within(`image-${component}`, component),
-    ])}</dd>
+    (group) => markup`<dt id="group-${group}">${group}</dt><dd>${imageLinks(of(group).map(({ component }) => component))}</dd>
 `,
   )}</dl>`
+}
+
+function imageLinks(components: Iterable<string>): Markup {
+  return markup`${[...components].map((component, i) => [i === 0 ? '' : ', ', within(`image-${component}`, component)])}`
 }
 
 function imageRow(plan: ReleasePlan, image: ImagePlan, content: ImageContent | undefined, paths: ReadonlySet<string>): Markup {
@@ -69,7 +71,7 @@ ${content && markup`<dd>index ${blob(content.index)}</dd>`}
 ${image.upstream === image.reference ? undefined : pair(words.inPlaceOf, markup`<code>${image.upstream}</code>`)}
 ${pair(
   words.group,
-  image.groups.map((group, i) => [i === 0 ? '' : ', ', within(`group-${group}`, group)]),
+  image.groups.length === 0 ? say(words.noGroup) : image.groups.map((group, i) => [i === 0 ? '' : ', ', within(`group-${group}`, group)]),
 )}
 </dl></th>
 <td>${madeFrom(plan, image)}</td>
@@ -119,9 +121,12 @@ function pair(said: Said, content: Content): Markup {
   return markup`<dt>${say(said)}</dt><dd>${content}</dd>`
 }
 
-function how({ action, build, locked }: ImagePlan): Markup | undefined {
-  if (action === 'mirror') return undefined
-  if (prebuiltOf(locked?.pin) !== undefined) return say(words.prebuilt)
+function how(image: ImagePlan): Markup | undefined {
+  const { build } = image
+  const kind = buildKind(image)
+  if (kind === 'mirror') return undefined
+  if (kind === 'collected') return markup`${say(words.collected)} ${imageLinks(collectedComponents(build))}`
+  if (kind === 'prebuilt') return say(words.prebuilt)
   if (build === undefined) return undefined
   if (build.kind === 'c') return say(words.compiledC)
   return say(build.kind === 'go' ? words.compiled(build.toolchain) : words.recipe)

@@ -123,6 +123,8 @@ export const words = {
   mirrored: ['mirrored', '镜像同步'],
   compiled: (toolchain: string): Said => [`compiled with ${toolchain}`, `以 ${toolchain} 编译`],
   compiledC: ['compiled by a C compiler', '以 C 编译器编译'],
+  collected: ['programs of other images of this release:', '程序取自本发布的其他镜像：'],
+  noGroup: ['in no list: another image carries its programs', '不在任何清单中，其程序由其他镜像携带'],
   prebuilt: ['not compiled: programs as they lie in the source', '未编译，程序原样取自来源'],
   recipe: ['built by a recipe with RUN steps', '以含 RUN 步骤的配方构建'],
   inPlaceOf: ['in place of', '取代'],

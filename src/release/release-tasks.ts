@@ -62,7 +62,7 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
     id: 'release',
     needs,
     key: {
-      rule: 'release@7',
+      rule: 'release@8',
       sourceOf: request.bundle.sourceOf,
       installer: digestOf(request.installer),
       verifier: digestOf(request.verifier),

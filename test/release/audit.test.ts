@@ -143,6 +143,16 @@ describe('in a release', () => {
   })
   afterAll(() => project.remove())
 
+  test('an image that collects programs says whose they are, and those that no list names say that another carries them', () => {
+    const row = (component: string): string => page.split(`<tr id="image-${component}">`)[1]?.split('</tr>')[0] ?? ''
+    expect(row('rke2-runtime')).toContain('programs of other images of this release:')
+    for (const component of ['hardened-containerd', 'hardened-crictl', 'hardened-kubernetes', 'hardened-runc'])
+      expect(row('rke2-runtime')).toContain(`<a href="#image-${component}">${component}</a>`)
+    expect(row('rke2-runtime')).not.toContain('RUN steps')
+    expect(row('hardened-runc')).toContain('in no list: another image carries its programs')
+    expect(row('hardened-kubernetes')).not.toContain('in no list')
+  })
+
   test('every file of the statement is on it, but for what holds its digest and for keys', () => {
     const text = unescaped(page)
     const left = predicate.files.filter(
