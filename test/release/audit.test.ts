@@ -9,6 +9,7 @@ import { hex } from '../../src/oci/digest.ts'
 import { auditFile, auditPage } from '../../src/release/audit.ts'
 import { linkTo, markup, shellWord, visible } from '../../src/release/audit-markup.ts'
 import { auditFacts, hostile, hostileFacts } from './audit-facts.ts'
+import { readPredicate } from './form.ts'
 import { type Project, run, smallProject, version } from './project.ts'
 import { smallPlan } from './small-plan.ts'
 
@@ -139,7 +140,7 @@ describe('in a release', () => {
     expect((await run(project.folder, ['release', version, '--sandbox', '--progress', 'none'])).code).toBe(0)
     made = join(project.folder, 'dist', version)
     page = await readFile(join(made, auditFile), 'utf8')
-    predicate = (JSON.parse(await readFile(join(made, 'evidence/release.json'), 'utf8')) as { predicate: ReleasePredicate }).predicate
+    predicate = await readPredicate(made)
   })
   afterAll(() => project.remove())
 

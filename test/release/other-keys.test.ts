@@ -3,10 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ReleasePredicate } from '../../src/attest/release.ts'
-import type { Statement } from '../../src/attest/statement.ts'
 import { digestOf } from '../../src/oci/digest.ts'
-import { releaseStatement } from '../../src/release/predicate.ts'
 import type { OtherKeys } from '../../src/release/verify/signatures.ts'
 import { type VerifyReport, verifyRelease } from '../../src/release/verify/verify.ts'
 import { signStatement } from '../../src/sign/bundle.ts'
@@ -15,6 +12,7 @@ import { generatePgpKey, readPgpKey, readPgpPublicKey } from '../../src/sign/pgp
 import { generateSm2Key, readSm2Key, readSm2PublicKey } from '../../src/sign/sm2.ts'
 import { trustMetadata } from '../../src/sign/trust-metadata.ts'
 import { type Project, run, smallProject, version } from './project.ts'
+import { resigned } from './resigned.ts'
 
 let project: Project
 let made: string
@@ -54,13 +52,9 @@ function claimed(report: VerifyReport): string[] {
 /** A file of a key replaced and listed as such, which the holder of the release's key alone could do. */
 async function relisted(folder: string, path: string, bytes: string): Promise<void> {
   await writeFile(join(folder, path), bytes)
-  const statement = JSON.parse(await readFile(join(folder, 'evidence/release.json'), 'utf8')) as Statement
-  const predicate = statement.predicate as unknown as ReleasePredicate
-  for (const file of predicate.files)
-    if (file.path === path) Object.assign(file, { digest: digestOf(bytes), size: Buffer.byteLength(bytes) })
-  const text = releaseStatement(predicate)
-  await writeFile(join(folder, 'evidence/release.json'), text)
-  await writeFile(join(folder, 'evidence/release.sigstore.json'), await signStatement(text, privateKey))
+  await resigned(folder, privateKey, ({ files }) => {
+    for (const file of files) if (file.path === path) Object.assign(file, { digest: digestOf(bytes), size: Buffer.byteLength(bytes) })
+  })
 }
 
 const chart = async (): Promise<string> => (await readdir(join(made, 'charts'))).find((name) => name.endsWith('.tgz')) ?? ''

@@ -9,6 +9,7 @@ import { generatePgpKey } from '../../src/sign/pgp.ts'
 import { type Containerd, startContainerd } from '../build/containerd.ts'
 import { hostTool, onHost } from '../pack/host.ts'
 import { tool } from '../tools.ts'
+import { readPredicate } from './form.ts'
 import { type Project, type Ran, run, smallProject, version } from './project.ts'
 
 let project: Project
@@ -21,7 +22,7 @@ beforeAll(async () => {
   expect((await run(project.folder, ['release', version, '--sandbox', '--progress', 'none'])).code).toBe(0)
   made = join(project.folder, 'dist', version)
   scratch = await mkdtemp(join(tmpdir(), 'rfo-packed-'))
-  predicate = (JSON.parse(await readFile(join(made, 'evidence/release.json'), 'utf8')) as { predicate: ReleasePredicate }).predicate
+  predicate = await readPredicate(made)
 })
 afterAll(async () => {
   await project.remove()

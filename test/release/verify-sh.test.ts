@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ReleasePredicate } from '../../src/attest/release.ts'
-import type { Statement } from '../../src/attest/statement.ts'
 import { digestOf, hex } from '../../src/oci/digest.ts'
 import { canonicalJson } from '../../src/oci/json.ts'
-import { releaseStatement } from '../../src/release/predicate.ts'
-import { signBlob, signStatement } from '../../src/sign/bundle.ts'
+import { signBlob } from '../../src/sign/bundle.ts'
 import { generateKey, readSigningKey, type SigningKey } from '../../src/sign/key.ts'
 import { tool } from '../tools.ts'
+import { readPredicate } from './form.ts'
 import { type Project, type Ran, root, run, smallProject, version } from './project.ts'
+import { resigned, signedAnew } from './resigned.ts'
 
 const script = join(root, 'install/verify.sh')
 const programs = ['awk', 'cat', 'find', 'grep', 'mktemp', 'openssl', 'rm', 'sed', 'sha256sum', 'sort', 'tr', 'wc'] as const
@@ -81,25 +81,12 @@ async function flip(file: string): Promise<void> {
   await put(file, bytes)
 }
 
-async function statementOf(folder: string): Promise<ReleasePredicate> {
-  const text = await readFile(join(folder, 'evidence/release.json'), 'utf8')
-  return (JSON.parse(text) as Statement).predicate as unknown as ReleasePredicate
-}
-
-/** What only the key's holder could do. */
-async function resigned(folder: string, change: (predicate: ReleasePredicate) => void): Promise<void> {
-  const predicate = await statementOf(folder)
-  change(predicate)
-  await signed(folder, releaseStatement(predicate))
-  // whoever signs anew leaves no bundle of a file that is listed no longer
+/** Whoever signs anew leaves no bundle of a file that is listed no longer. */
+async function anotherStatement(folder: string, change: (predicate: ReleasePredicate) => void): Promise<void> {
+  const predicate = await resigned(folder, key, change)
   const listed = new Set(predicate.files.map((file) => `${hex(file.digest)}.sigstore.json`))
   for (const name of await readdir(join(folder, 'evidence')))
     if (/^[0-9a-f]{64}\./.test(name) && !listed.has(name)) await unlink(join(folder, 'evidence', name))
-}
-
-async function signed(folder: string, bytes: Buffer): Promise<void> {
-  await put(join(folder, 'evidence/release.json'), bytes)
-  await put(join(folder, 'evidence/release.sigstore.json'), await signStatement(bytes, key))
 }
 
 /** Another text of a list, signed, and the statement agrees with it. */
@@ -107,7 +94,7 @@ async function relisted(folder: string, list: string, edit: (text: string) => st
   const text = edit(await readFile(join(folder, list), 'utf8'))
   await put(join(folder, list), text)
   await put(join(folder, `${list}.sig`), (await signBlob(Buffer.from(text), key)).signature)
-  await resigned(folder, (predicate) => {
+  await anotherStatement(folder, (predicate) => {
     const entry = predicate.files.find(({ path }) => path === list)
     Object.assign(entry ?? {}, { digest: digestOf(text), size: text.length, sm3: createHash('sm3').update(text).digest('hex') })
     also(predicate)
@@ -129,7 +116,7 @@ async function dropStandIns(folder: string, also: (predicate: ReleasePredicate) 
 }
 
 async function firstLayer(folder: string): Promise<string> {
-  const [image] = (await statementOf(folder)).images
+  const [image] = (await readPredicate(folder)).images
   const platform = image?.platforms['linux/amd64']
   const manifest = platform?.status === 'made' ? hex(platform.digest) : ''
   const { layers } = JSON.parse(await readFile(join(folder, 'oci/blobs/sha256', manifest), 'utf8')) as { layers: { digest: string }[] }
@@ -175,7 +162,7 @@ describe.each(shells)('with $name', (shell) => {
       expect([ran.code, ran.stderr]).toEqual([0, ''])
       expect(lastLine(ran.stdout)).toBe(`verified ${version} ${key.publicKey.fingerprint} [SANDBOX]`)
       expect(ran.stdout).toContain(`proven: evidence/release.json is signed by ${key.publicKey.fingerprint}\n`)
-      expect(ran.stdout).toContain(`proven: ${(await statementOf(made)).files.length} files have the SHA-256 that was signed`)
+      expect(ran.stdout).toContain(`proven: ${(await readPredicate(made)).files.length} files have the SHA-256 that was signed`)
       expect(ran.stdout).toMatch(/^not checked: SM3 of the files/m)
       expect(ran.stdout).toMatch(/^not checked: oci\/index\.json.* signatures and attestations of images.*cosign verify/m)
       expect(ran.stdout).toMatch(/^not checked: PGP signatures.*helm verify, rpm -K/m)
@@ -289,7 +276,7 @@ describe.each(shells)('with $name', (shell) => {
       const layer = await firstLayer(made)
       await refused(await verify(await changed((copy) => flip(join(copy, layer)))), 3, 'its SHA-256', layer)
       await refused(await verify(await changed((copy) => unlink(join(copy, layer)))), 3, 'a config or layer', layer)
-      const index = `oci/blobs/sha256/${hex((await statementOf(made)).images[0]?.digest ?? digestOf(''))}`
+      const index = `oci/blobs/sha256/${hex((await readPredicate(made)).images[0]?.digest ?? digestOf(''))}`
       await refused(await verify(await changed((copy) => unlink(join(copy, index)))), 3, 'a manifest that the statement names', index)
     })
 
@@ -311,7 +298,7 @@ describe.each(shells)('with $name', (shell) => {
       await refused(await verify(pretty), 3, `not what ${bundle} signs`, 'evidence/release.json')
       const other = { _type: 'https://in-toto.io/Statement/v1', predicateType: 'https://slsa.dev/provenance/v1', predicate: {} }
       const subject = [{ digest: { sha256: 'a'.repeat(64) } }]
-      const foreign = await changed((copy) => signed(copy, Buffer.from(canonicalJson({ ...other, subject }))))
+      const foreign = await changed((copy) => signedAnew(copy, key, Buffer.from(canonicalJson({ ...other, subject }))))
       await refused(await verify(foreign), 3, 'not a statement about one release', 'evidence/release.json')
     })
 
@@ -328,11 +315,11 @@ describe.each(shells)('with $name', (shell) => {
       )
       await refused(await verify(odd), 3, 'holds a line that the statement does not', list)
       for (const path of ['/etc/passwd', 'rpm/../../passwd', 'rpm/./x', 'rpm//x', 'a b']) {
-        const folder = await changed((copy) => resigned(copy, ({ files }) => Object.assign(files[0] ?? {}, { path })))
+        const folder = await changed((copy) => anotherStatement(copy, ({ files }) => Object.assign(files[0] ?? {}, { path })))
         await refused(await verify(folder), 3, 'names a path that no release has', path)
       }
-      const twice = await changed((copy) => resigned(copy, ({ files }) => Object.assign(files[1] ?? {}, { path: files[0]?.path })))
-      await refused(await verify(twice), 3, 'names it twice', (await statementOf(made)).files[0]?.path ?? '')
+      const twice = await changed((copy) => anotherStatement(copy, ({ files }) => Object.assign(files[1] ?? {}, { path: files[0]?.path })))
+      await refused(await verify(twice), 3, 'names it twice', (await readPredicate(made)).files[0]?.path ?? '')
     })
   })
 

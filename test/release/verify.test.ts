@@ -3,17 +3,15 @@ import { cp, link, mkdir, mkdtemp, readdir, readFile, rm, symlink, unlink, write
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ReleasePredicate } from '../../src/attest/release.ts'
-import type { Statement } from '../../src/attest/statement.ts'
 import { RfoError } from '../../src/error.ts'
 import { digestOf, hex } from '../../src/oci/digest.ts'
 import { canonicalJson, type Json } from '../../src/oci/json.ts'
-import { releaseStatement } from '../../src/release/predicate.ts'
 import { isRooted, rootDigest, rootIndex } from '../../src/release/root.ts'
 import { type VerifyReport, verifyRelease } from '../../src/release/verify/verify.ts'
 import { signBlob, signStatement } from '../../src/sign/bundle.ts'
 import { generateKey, type PublicKey, readPublicKey, readSigningKey, type SigningKey } from '../../src/sign/key.ts'
 import { type Project, run, smallProject, version } from './project.ts'
+import { resigned } from './resigned.ts'
 
 let project: Project
 let made: string
@@ -38,7 +36,7 @@ afterAll(async () => {
 
 let copies = 0
 /** A copy of the release with its own bytes (no links), changed. */
-async function changed(change: (folder: string) => Promise<void>): Promise<string> {
+async function changed(change: (folder: string) => Promise<unknown>): Promise<string> {
   copies += 1
   const folder = join(scratch, String(copies))
   await cp(made, folder, { recursive: true })
@@ -61,16 +59,6 @@ async function flip(file: string, at?: number): Promise<void> {
   const place = at ?? Math.floor(bytes.length / 2)
   bytes[place] = (bytes[place] ?? 0) ^ 1
   await writeFile(file, bytes)
-}
-
-/** Signs a changed predicate with the release's own key: what only the key's holder could do. */
-async function resigned(folder: string, change: (predicate: ReleasePredicate) => void): Promise<void> {
-  const statement = JSON.parse(await readFile(join(folder, 'evidence/release.json'), 'utf8')) as Statement
-  const predicate = statement.predicate as unknown as ReleasePredicate
-  change(predicate)
-  const bytes = releaseStatement(predicate)
-  await writeFile(join(folder, 'evidence/release.json'), bytes)
-  await writeFile(join(folder, 'evidence/release.sigstore.json'), await signStatement(bytes, privateKey))
 }
 
 async function blobOf(folder: string, pick: (value: { readonly [key: string]: Json }) => boolean): Promise<string> {
@@ -187,7 +175,7 @@ describe('files', () => {
       await writeFile(join(copy, path), text)
       await writeFile(join(copy, `${path}.sig`), signature)
       await writeFile(join(copy, `${path}.sigstore.json`), bundle)
-      await resigned(copy, (predicate) => {
+      await resigned(copy, privateKey, (predicate) => {
         const file = predicate.files.find((one) => one.path === path)
         if (file === undefined) throw new Error('no list')
         Object.assign(file, { digest: digestOf(text), size: text.length })
@@ -214,7 +202,7 @@ describe('files', () => {
 
 describe('the statement', () => {
   test('a root that does not cover the list is refused', async () => {
-    const folder = await changed((copy) => resigned(copy, (predicate) => void predicate.files.shift()))
+    const folder = await changed((copy) => resigned(copy, privateKey, (predicate) => void predicate.files.shift()))
     expect(await codes(folder)).toContain('untrusted RFO_VERIFY_ROOT')
   })
 
