@@ -16,6 +16,7 @@ import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import { layoutEntries, reachable } from './oci-entries.ts'
 import type { WorkingStore } from './ports.ts'
+import { signatureSuffix } from './signed-paths.ts'
 
 export interface LayOutInput {
   /** the folder's name in `outDir`: the version, or the candidate's name */
@@ -55,7 +56,7 @@ async function writeFiles(folder: string, input: LayOutInput, store: WorkingStor
     const index = parseIndex(await readBytes(store, list))
     for (const entry of index.manifests) {
       const path = entry.annotations?.[annotationKeys.title]
-      if (path === undefined || (input.candidate && isReleaseSignature(path))) continue
+      if (path === undefined || (input.candidate && signatureSuffix(path) !== '')) continue
       await placeFile(store, entry, join(folder, path))
     }
   }
@@ -64,11 +65,6 @@ async function writeFiles(folder: string, input: LayOutInput, store: WorkingStor
     await copyFile(from, join(folder, path))
     await chmod(join(folder, path), 0o644)
   }
-}
-
-/** What says that a release is one: its statement's signatures, and those of its lists, charts and repositories. */
-function isReleaseSignature(path: string): boolean {
-  return /\.(sigstore\.json|sig|sm2|prov|asc)$/.test(path)
 }
 
 async function writeLayout(folder: string, input: LayOutInput, store: WorkingStore): Promise<void> {

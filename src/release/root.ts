@@ -6,6 +6,7 @@
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
+import { keyPaths } from './signed-paths.ts'
 
 export interface RootedImage {
   readonly reference: string
@@ -67,5 +68,5 @@ export function by<T>(key: (value: T) => string): (a: T, b: T) => number {
 
 /** Files that the root leaves out although the statement lists them: who signed, not what was made. */
 export function isRooted(path: string): boolean {
-  return !path.startsWith('trust/') && path !== 'rpm/RPM-GPG-KEY-rfo'
+  return !path.startsWith('trust/') && path !== keyPaths.rpm
 }

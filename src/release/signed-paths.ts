@@ -12,6 +12,11 @@ export const keyPaths = {
 
 export const sm2Statement = 'evidence/release.sm2'
 
+/** How a signature's name ends, `.sig` or another; '' = the file is none. */
+export function signatureSuffix(path: string): string {
+  return /\.(sig|sigstore\.json|sm2|prov|asc)$/.exec(path)?.[0] ?? ''
+}
+
 /** Where the bundle lies that says, of one file's digest alone, that the release's key signed it. */
 export function fileBundlePath(digest: Digest): string {
   return `evidence/${hex(digest)}.sigstore.json`

@@ -4,7 +4,7 @@
  * Node's own sign('sm3') can't be used: a key made in this process signs plain ECDSA on that curve, and one that was read
  * signs with an empty identity. This is the algorithm, not a certified module.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { RfoError } from '../error.ts'
 import { isSignatureDer } from './ecdsa.ts'
 import { noKey, refused, unknownKey } from './refusal.ts'
@@ -46,7 +46,7 @@ export function generateSm2Key(): { readonly privatePem: string; readonly public
 /** Whether a private key in PEM is on SM2's curve; a password is needed to tell of an encrypted one. */
 export function isSm2Key(text: string, password?: string): boolean {
   try {
-    return pkcs8(text, password).includes(Buffer.from(curveOid, 'hex'))
+    return derOf(privateKey(text, password)).includes(Buffer.from(curveOid, 'hex'))
   } catch {
     return false
   }
@@ -57,11 +57,12 @@ export function readSm2Key(text: string, password?: string): Sm2Key {
   let scalar: string
   let own: Sm2PublicKey
   try {
-    const der = pkcs8(text, password).toString('hex')
+    const key = privateKey(text, password)
+    const der = derOf(key).toString('hex')
     const at = der.indexOf('0420', der.indexOf(curveOid) + curveOid.length)
     if (!der.includes(curveOid) || at === -1) throw new Error('another curve')
     scalar = der.slice(at + 4, at + 4 + 64)
-    own = publicOf(createPublicKey(text.includes('ENCRYPTED') ? pemOf(der) : text).export({ format: 'der', type: 'spki' }))
+    own = publicOf(createPublicKey(key).export({ format: 'der', type: 'spki' }))
   } catch {
     throw unreadable('not a private SM2 key in PEM (PKCS#8), or another password')
   }
@@ -106,15 +107,15 @@ export async function verifySm2(bytes: Uint8Array, signature: Uint8Array, keys: 
   return key
 }
 
-function pkcs8(text: string, password: string | undefined): Buffer {
+function privateKey(text: string, password: string | undefined): KeyObject {
   if (text.length > 65_536) throw new Error('longer than any key')
   const locked = text.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')
-  const key = createPrivateKey({ key: text, format: 'pem', ...(locked ? { passphrase: password ?? '' } : {}) })
-  return key.export({ format: 'der', type: 'pkcs8' })
+  return createPrivateKey({ key: text, format: 'pem', ...(locked ? { passphrase: password ?? '' } : {}) })
 }
 
-function pemOf(pkcs8Hex: string): string {
-  return `-----BEGIN PRIVATE KEY-----\n${Buffer.from(pkcs8Hex, 'hex').toString('base64')}\n-----END PRIVATE KEY-----\n`
+/** PKCS#8 */
+function derOf(key: KeyObject): Buffer {
+  return key.export({ format: 'der', type: 'pkcs8' })
 }
 
 function publicOf(der: Buffer): Sm2PublicKey {

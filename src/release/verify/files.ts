@@ -6,10 +6,9 @@ import type { ContentReader } from '../../content/store.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import { mediaTypes } from '../../oci/mediatype.ts'
 import { rpmExtent } from '../../rpm/extent.ts'
-import { fileStatements } from '../file-statements.ts'
 import { checksumLists } from '../lists.ts'
 import { isRooted } from '../root.ts'
-import { isChart, isRepositoryIndex, keyPaths, sm2Statement } from '../signed-paths.ts'
+import { fileBundlePath, isChart, isRepositoryIndex, keyPaths, sm2Statement } from '../signed-paths.ts'
 import { untrusted } from './finding.ts'
 import { hashFile, readSmall } from './tree.ts'
 
@@ -86,13 +85,12 @@ export async function verifyChecksumLists(folder: string, predicate: ReleasePred
   return findings
 }
 
-/** The signatures that a release has by its form and by the keys that its statement lists. */
+/** The signatures that a release has by its form and by the keys that its statement lists, besides the bundles of single files. */
 export function signaturePaths(predicate: ReleasePredicate): string[] {
   const paths = predicate.files.map((file) => file.path)
   const [sm2, pgp] = [paths.includes(keyPaths.sm2), paths.includes(keyPaths.helm)]
   return [
     ...checksumPaths(predicate).flatMap((path) => [`${path}.sig`, `${path}.sigstore.json`, ...(sm2 ? [`${path}.sm2`] : [])]),
-    ...fileStatements(predicate.files).keys(),
     ...(sm2 ? [sm2Statement] : []),
     ...(pgp ? paths.filter(isChart).map((path) => `${path}.prov`) : []),
     ...(pgp ? paths.filter(isRepositoryIndex).map((path) => `${path}.asc`) : []),
@@ -101,5 +99,12 @@ export function signaturePaths(predicate: ReleasePredicate): string[] {
 
 /** Files beside the listed ones that a release has by its form; all others are extras. */
 export function besidePaths(predicate: ReleasePredicate): string[] {
-  return [statementPath, bundlePath, ...signaturePaths(predicate), 'oci/index.json', 'oci/oci-layout']
+  return [
+    statementPath,
+    bundlePath,
+    ...signaturePaths(predicate),
+    ...predicate.files.map((file) => fileBundlePath(file.digest)),
+    'oci/index.json',
+    'oci/oci-layout',
+  ]
 }

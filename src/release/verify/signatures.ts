@@ -2,7 +2,6 @@
  * The signatures that lie beside files. No list covers them, so each must hold, in canonical bytes. The keys of SM2 and PGP
  * are those that the signed statement lists; one that a person gives in addition must be the very same.
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ReleasePredicate } from '../../attest/release.ts'
 import { predicateTypes } from '../../attest/statement.ts'
@@ -15,7 +14,7 @@ import { readSm2PublicKey, type Sm2PublicKey, verifySm2 } from '../../sign/sm2.t
 import { verifyTrustMetadata } from '../../sign/trust-metadata.ts'
 import { verifyBlob, verifyBlobBundle, verifyBundle } from '../../sign/verify.ts'
 import { fileStatements } from '../file-statements.ts'
-import { keyPaths, sm2Statement } from '../signed-paths.ts'
+import { keyPaths, signatureSuffix, sm2Statement } from '../signed-paths.ts'
 import type { Claim } from './claims.ts'
 import { maxStatementBytes, signaturePaths, statementPath } from './files.ts'
 import { untrusted } from './finding.ts'
@@ -43,14 +42,14 @@ export async function verifySignatures(
   key: PublicKey,
   given: OtherKeys,
 ): Promise<VerifiedSignatures> {
-  const [sm2, pgp] = [await listedSm2Key(folder, predicate, given), await listedPgpKey(folder, predicate, given)]
+  const sm2 = await otherKey(folder, predicate, keyPaths.sm2, (bytes) => readSm2PublicKey(bytes.toString('utf8')), given.sm2)
+  const pgp = await otherKey(folder, predicate, keyPaths.helm, readPgpPublicKey, given.pgp)
   const trust = await trustFindings(folder, predicate, key)
   const lists: RfoError[] = []
-  const found = { sm2: [...sm2.findings], pgp: [...pgp.findings] }
+  const found = { sm2: [...sm2.findings], pgp: [...pgp.findings, ...(await rpmKeyFindings(folder, predicate, pgp.key))] }
   const counts = { sm2: 0, pgp: 0 }
   const single = await verifyFileBundles(folder, predicate, key)
   for (const path of signaturePaths(predicate)) {
-    if (single.paths.has(path)) continue
     const { kind, of } = kindOf(path)
     const findings = kind === 'key' ? lists : found[kind]
     try {
@@ -76,7 +75,7 @@ export async function verifySignatures(
     findings: [...trust, ...single.findings, ...found.sm2, ...found.pgp],
     claims: [
       ...(trust.length === 0 ? [{ name: 'trust' as const, values: {} }] : []),
-      ...(single.findings.length === 0 ? [{ name: 'bundles' as const, values: { count: single.paths.size } }] : []),
+      ...(single.findings.length === 0 ? [{ name: 'bundles' as const, values: { count: single.count } }] : []),
       ...(sm2.key !== undefined && found.sm2.length === 0
         ? [{ name: 'sm2' as const, values: { count: counts.sm2, fingerprint: sm2.key.fingerprint } }]
         : []),
@@ -92,7 +91,7 @@ async function verifyFileBundles(
   folder: string,
   predicate: ReleasePredicate,
   key: PublicKey,
-): Promise<{ readonly paths: ReadonlySet<string>; readonly findings: readonly RfoError[] }> {
+): Promise<{ readonly count: number; readonly findings: readonly RfoError[] }> {
   const wanted = fileStatements(predicate.files)
   const findings: RfoError[] = []
   for (const [path, payload] of wanted) {
@@ -105,12 +104,12 @@ async function verifyFileBundles(
       findings.push(toRfoError(thrown).at(path))
     }
   }
-  return { paths: new Set(wanted.keys()), findings }
+  return { count: wanted.size, findings }
 }
 
 function kindOf(path: string): { readonly kind: 'key' | 'sm2' | 'pgp'; readonly of: string } {
   if (path === sm2Statement) return { kind: 'sm2', of: statementPath }
-  const suffix = /\.(sig|sigstore\.json|sm2|prov|asc)$/.exec(path)?.[0] ?? ''
+  const suffix = signatureSuffix(path)
   return { kind: suffix === '.sm2' ? 'sm2' : suffix === '.prov' || suffix === '.asc' ? 'pgp' : 'key', of: path.slice(0, -suffix.length) }
 }
 
@@ -128,41 +127,40 @@ function textOf(bytes: Buffer, where: string): string {
 /** The bytes of a key's file, if they are the ones that the statement lists. */
 async function listedKey(folder: string, predicate: ReleasePredicate, path: string): Promise<Buffer | undefined> {
   const entry = predicate.files.find((file) => file.path === path)
-  if (entry === undefined) return undefined
-  const bytes = await readFile(join(folder, path)).catch(() => undefined)
-  return bytes !== undefined && digestOf(bytes) === entry.digest ? bytes : undefined // else the list of files has told
+  const bytes = entry === undefined ? undefined : await readSmall(join(folder, path), maxSignatureBytes, path)
+  return bytes !== undefined && digestOf(bytes) === entry?.digest ? bytes : undefined // else the list of files has told
 }
 
-async function listedSm2Key(
+interface OtherKey<T> {
+  readonly key?: T
+  readonly findings: readonly RfoError[]
+}
+
+/** A key beside the release's own: read from its listed file, and held against those that a person gives. */
+async function otherKey<T extends { readonly fingerprint: string }>(
   folder: string,
   predicate: ReleasePredicate,
-  given: OtherKeys,
-): Promise<{ key?: Sm2PublicKey; findings: RfoError[] }> {
-  const bytes = await listedKey(folder, predicate, keyPaths.sm2)
+  path: string,
+  read: (bytes: Buffer) => T | Promise<T>,
+  given: readonly T[],
+): Promise<OtherKey<T>> {
   try {
-    const key = bytes === undefined ? undefined : readSm2PublicKey(bytes.toString('utf8'))
-    const findings = demanded(key, given.sm2, keyPaths.sm2)
-    return key === undefined ? { findings } : { key, findings }
+    const bytes = await listedKey(folder, predicate, path)
+    if (bytes === undefined) return { findings: demanded(undefined, given, path) }
+    const key = await read(bytes)
+    return { key, findings: demanded(key, given, path) }
   } catch (thrown) {
-    return { findings: [untrusted('RFO_VERIFY_KEY', toRfoError(thrown).message, keyPaths.sm2)] }
+    return { findings: [untrusted('RFO_VERIFY_KEY', toRfoError(thrown).message, path)] }
   }
 }
 
-async function listedPgpKey(
-  folder: string,
-  predicate: ReleasePredicate,
-  given: OtherKeys,
-): Promise<{ key?: PgpPublicKey; findings: RfoError[] }> {
-  const bytes = await listedKey(folder, predicate, keyPaths.helm)
+/** dnf's copy is the key of helm's keyring, armored. */
+async function rpmKeyFindings(folder: string, predicate: ReleasePredicate, key: PgpPublicKey | undefined): Promise<RfoError[]> {
   try {
-    const key = bytes === undefined ? undefined : await readPgpPublicKey(bytes)
-    const findings = demanded(key, given.pgp, keyPaths.helm)
-    const forRpm = await listedKey(folder, predicate, keyPaths.rpm)
-    if (key !== undefined && forRpm?.toString('utf8') !== key.armored)
-      findings.push(untrusted('RFO_VERIFY_KEY', 'not the key of helm-keyring', keyPaths.rpm))
-    return key === undefined ? { findings } : { key, findings }
+    const copy = key === undefined ? undefined : await listedKey(folder, predicate, keyPaths.rpm)
+    return copy?.toString('utf8') === key?.armored ? [] : [untrusted('RFO_VERIFY_KEY', 'not the key of helm-keyring', keyPaths.rpm)]
   } catch (thrown) {
-    return { findings: [untrusted('RFO_VERIFY_KEY', toRfoError(thrown).message, keyPaths.helm)] }
+    return [toRfoError(thrown).at(keyPaths.rpm)]
   }
 }
 
