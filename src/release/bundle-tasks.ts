@@ -17,8 +17,9 @@ import { specFiles, writeRepository } from '../rpm/make.ts'
 import { payloadEncoder } from '../rpm/payload.ts'
 import { rfoPackages } from '../rpm/rfo.ts'
 import { given } from './given.ts'
-import { type ImageTasks, openPinned, pinnedSource } from './image-tasks.ts'
+import type { ImageTasks } from './image-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import { openPinned, pinnedSource } from './source-task.ts'
 
 /** Where packages of a finished release go; a candidate's go to `testing`, as RKE2's do. */
 const channel = 'stable'

@@ -16,10 +16,10 @@ import { attest, signImage } from '../sign/attach.ts'
 import { keyFingerprint } from '../sign/key.ts'
 import { given } from './given.ts'
 import type { ImagePlatform, ImageTasks } from './image-tasks.ts'
-import { readSourceRecord } from './image-tasks.ts'
 import { buildKind, standInsOf } from './labels.ts'
 import { attachedEntries } from './oci-entries.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import { readSourceRecord } from './source-task.ts'
 
 /** https://slsa.dev/spec/v1.0/provenance#builder.id : who ran the build; a CI's own identity replaces it when one signs there. */
 const builderId = 'https://github.com/rfolabs/rfo-build'
