@@ -3,10 +3,11 @@ import { predicateTypes } from '../attest/statement.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { type Content, type Markup, markup, shellWord } from './audit-markup.ts'
 import { type Said, say, words } from './audit-words.ts'
+import { checksumListNames } from './lists.ts'
 
 export function checkSection(plan: ReleasePlan): Markup {
   const version = shellWord(plan.version)
-  const lists = plan.platforms.map((platform) => `sha256sum-${platform.slice('linux/'.length)}.txt`)
+  const lists = plan.platforms.map((platform) => checksumListNames(platform).sha256)
   const typed = (commands: readonly string[]): Markup => markup`<pre>${commands.map((each) => markup`<code>${each}</code>`)}</pre>`
   return markup`<section aria-labelledby="check">
 <h2 id="check">${say(words.check)}</h2>

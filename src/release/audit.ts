@@ -14,7 +14,7 @@ import { script, style } from './audit-page.ts'
 import { type Said, say, words } from './audit-words.ts'
 import { chartPath } from './chart-tasks.ts'
 import { standInsOf } from './labels.ts'
-import { legacyGroups } from './lists.ts'
+import { checksumListNames, legacyGroups } from './lists.ts'
 import { by } from './root.ts'
 import type { Support } from './support-task.ts'
 
@@ -208,7 +208,7 @@ function filesSection(facts: AuditFacts, files: readonly AuditedFile[]): Markup 
     return markup`<tr><th scope="row">${name}</th><td>${grouped(size)}</td><td><code>${hex(digest)}</code></td><td>${from(path)}</td></tr>
 `
   }
-  const lists = plan.platforms.map((platform) => `sha256sum-${platform.slice('linux/'.length)}.txt`)
+  const lists = plan.platforms.map((platform) => checksumListNames(platform).sha256)
   const unlisted = ['evidence/release.json', ...lists]
   return markup`<section aria-labelledby="files">
 <h2 id="files">${say(words.files)}</h2>

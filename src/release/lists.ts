@@ -69,18 +69,24 @@ export function platformOfFile(path: string): PlatformName | undefined {
   return found !== undefined && found in architectures ? `linux/${found as Architecture}` : undefined
 }
 
+/** Names of the two lists that hold a platform's sums. */
+export function checksumListNames(platform: PlatformName): { readonly sha256: string; readonly sm3: string } {
+  const { architecture } = platformOf(platform)
+  return { sha256: `sha256sum-${architecture}.txt`, sm3: `sm3sum-${architecture}.txt` }
+}
+
 /**
  * `sha256sum-<arch>.txt` and `sm3sum-<arch>.txt`: that platform's files and those of no platform, by path. Installers
  * grep these lists, so a name that contains another one is a bug, not a style.
  */
 export function checksumLists(platforms: readonly PlatformName[], files: readonly SummedFile[]): ReleaseFileText[] {
   return platforms.flatMap((platform) => {
-    const arch = platform.slice('linux/'.length)
+    const names = checksumListNames(platform)
     const own = files.filter((file) => (platformOfFile(file.path) ?? platform) === platform).sort(by((file) => file.path))
     refuseContained(own.map((file) => file.path))
     return [
-      { path: `sha256sum-${arch}.txt`, text: own.map((file) => `${hex(file.digest)}  ${file.path}\n`).join('') },
-      { path: `sm3sum-${arch}.txt`, text: own.map((file) => `${file.sm3}  ${file.path}\n`).join('') },
+      { path: names.sha256, text: own.map((file) => `${hex(file.digest)}  ${file.path}\n`).join('') },
+      { path: names.sm3, text: own.map((file) => `${file.sm3}  ${file.path}\n`).join('') },
     ]
   })
 }

@@ -6,7 +6,7 @@ import type { ContentReader } from '../../content/store.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import { mediaTypes } from '../../oci/mediatype.ts'
 import { rpmExtent } from '../../rpm/extent.ts'
-import { checksumLists } from '../lists.ts'
+import { checksumListNames, checksumLists } from '../lists.ts'
 import { isRooted } from '../root.ts'
 import { fileBundlePath, isChart, isRepositoryIndex, keyPaths, sm2Statement } from '../signed-paths.ts'
 import { untrusted } from './finding.ts'
@@ -65,10 +65,7 @@ function fileReader(path: string): ContentReader {
 }
 
 export function checksumPaths(predicate: ReleasePredicate): string[] {
-  return predicate.platforms.flatMap((platform) => {
-    const arch = platform.slice('linux/'.length)
-    return [`sha256sum-${arch}.txt`, `sm3sum-${arch}.txt`]
-  })
+  return predicate.platforms.flatMap((platform) => Object.values(checksumListNames(platform)))
 }
 
 /** The lists that installers read say the same as the statement; made again from it, they are the same bytes. */
