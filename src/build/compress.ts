@@ -5,12 +5,12 @@ import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { constants, createGzip, zstdCompress } from 'node:zlib'
+import { constants, zstdCompress } from 'node:zlib'
+import { gzipLevel, gzipped, pieces } from '../content/gzip.ts'
 import type { ContentStore } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
-import { drained } from '../oci/drained.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 
 export interface CompressedLayer {
@@ -32,8 +32,6 @@ export interface CompressOptions {
 const frameBytes = 1 << 25
 const largestWindowLog = 25
 const zstdLevel = 9
-const gzipLevel = 6
-const gzipPiece = 1 << 20
 
 /** For task keys: what decides the bytes besides the tar. */
 export const layerEncoder = `layer@1 zstd-${zstdLevel}/${frameBytes >> 20}MiB ${process.versions.zstd} gzip-${gzipLevel} ${process.versions.zlib}`
@@ -56,7 +54,7 @@ export async function compressLayer(
     const packed = createDigester()
     let size = 0
     const source = digested(store.fetch(tar, options.signal), plain)
-    for await (const chunk of encoding === 'zstd' ? zstdFrames(source) : gzip(source)) {
+    for await (const chunk of encoding === 'zstd' ? zstdFrames(source) : gzipped(source)) {
       options.signal?.throwIfAborted()
       packed.update(chunk)
       await writeAll(handle, chunk, temporary)
@@ -98,26 +96,6 @@ async function* digested(
   }
 }
 
-/** Pieces of exactly `length` bytes, the last one shorter: a compressor's output must not depend on how its input arrived. */
-async function* pieces(source: AsyncIterable<Uint8Array>, length: number): AsyncGenerator<Buffer, void, undefined> {
-  let piece = Buffer.allocUnsafe(length)
-  let filled = 0
-  for await (const chunk of source) {
-    for (let at = 0; at < chunk.length; ) {
-      const taken = Math.min(chunk.length - at, length - filled)
-      piece.set(chunk.subarray(at, at + taken), filled)
-      at += taken
-      filled += taken
-      if (filled === length) {
-        yield piece
-        piece = Buffer.allocUnsafe(length)
-        filled = 0
-      }
-    }
-  }
-  if (filled > 0) yield piece.subarray(0, filled)
-}
-
 /** https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1: frames one after the other; two are made at a time. */
 async function* zstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
   let before: Promise<Buffer> | undefined
@@ -143,24 +121,4 @@ async function zstdFrame(piece: Buffer): Promise<Buffer> {
     [constants.ZSTD_c_checksumFlag]: 1,
   }
   return (await compressFrame(piece, { params })) as Buffer
-}
-
-/** RFC 1952 without a time; zlib writes the system that it was compiled for, so 255 ("unknown") is put in its place. */
-async function* gzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
-  const stream = createGzip({ level: gzipLevel, chunkSize: 1 << 18 })
-  const fed = (async () => {
-    for await (const piece of pieces(source, gzipPiece)) {
-      if (!stream.write(piece)) await drained(stream)
-      if (stream.destroyed) return
-    }
-    stream.end()
-  })()
-  fed.catch((cause: Error) => stream.destroy(cause))
-  let first = true
-  for await (const chunk of stream) {
-    if (first) (chunk as Buffer)[9] = 255
-    first = false
-    yield chunk as Buffer
-  }
-  await fed
 }

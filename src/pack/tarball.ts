@@ -5,13 +5,12 @@
 import { constants } from 'node:fs'
 import { open, realpath } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import { createGzip, type Gzip } from 'node:zlib'
+import { gzipLevel, gzipped } from '../content/gzip.ts'
 import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { digestOf } from '../oci/digest.ts'
-import { drained } from '../oci/drained.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { blockSize, headerBlocks, padding } from '../oci/tar-header.ts'
@@ -55,8 +54,6 @@ export function tarballName(platform: PlatformName): { readonly program: string;
 
 /** https://www.rfc-editor.org/rfc/rfc6713 */
 export const tarballMediaType = 'application/gzip'
-const gzipLevel = 6
-const pieceBytes = 1 << 20
 /** Upstream's scripts have a few thousand bytes, its licence ten thousand. */
 const maxTextBytes = 1 << 20
 
@@ -134,42 +131,4 @@ async function* tarBytes(
     yield Buffer.alloc(padding(size))
   }
   yield Buffer.alloc(2 * blockSize) // "two 512-octet blocks filled with binary zeros" end the archive
-}
-
-/** RFC 1952 without a time; zlib writes the system that it was compiled for, so 255 ("unknown") is put in its place. */
-async function* gzipped(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const stream = createGzip({ level: gzipLevel, chunkSize: 1 << 18 })
-  const fed = feed(stream, source)
-  fed.catch((cause: Error) => stream.destroy(cause))
-  let first = true
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    if (first) chunk[9] = 255
-    first = false
-    yield chunk
-  }
-  await fed
-}
-
-/** In pieces of one size: the output must not depend on how a store hands out its bytes. */
-async function feed(stream: Gzip, source: AsyncIterable<Uint8Array>): Promise<void> {
-  let waiting: Uint8Array[] = []
-  let held = 0
-  const write = async (piece: Uint8Array): Promise<void> => {
-    if (!stream.write(piece)) await drained(stream)
-  }
-  for await (const chunk of source) {
-    for (let at = 0; at < chunk.length; ) {
-      const part = chunk.subarray(at, at + pieceBytes - held)
-      waiting.push(part)
-      held += part.length
-      at += part.length
-      if (held < pieceBytes) continue
-      await write(Buffer.concat(waiting))
-      if (stream.destroyed) return
-      waiting = []
-      held = 0
-    }
-  }
-  if (held > 0) await write(Buffer.concat(waiting))
-  stream.end()
 }

@@ -1,0 +1,46 @@
+/** gzip whose bytes depend on its input alone, whoever feeds it and in whatever pieces. Constant memory. */
+import { createGzip } from 'node:zlib'
+import { drained } from '../oci/drained.ts'
+
+export const gzipLevel = 6
+const pieceBytes = 1 << 20
+
+/** Pieces of exactly `length` bytes, the last one shorter: a compressor's output must not depend on how its input arrived. */
+export async function* pieces(source: AsyncIterable<Uint8Array>, length: number): AsyncGenerator<Buffer, void, undefined> {
+  let piece = Buffer.allocUnsafe(length)
+  let filled = 0
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length; ) {
+      const taken = Math.min(chunk.length - at, length - filled)
+      piece.set(chunk.subarray(at, at + taken), filled)
+      at += taken
+      filled += taken
+      if (filled === length) {
+        yield piece
+        piece = Buffer.allocUnsafe(length)
+        filled = 0
+      }
+    }
+  }
+  if (filled > 0) yield piece.subarray(0, filled)
+}
+
+/** RFC 1952 without a time; zlib writes the system that it was compiled for, so 255 ("unknown") is put in its place. */
+export async function* gzipped(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
+  const stream = createGzip({ level: gzipLevel, chunkSize: 1 << 18 })
+  const fed = (async () => {
+    for await (const piece of pieces(source, pieceBytes)) {
+      if (!stream.write(piece)) await drained(stream)
+      if (stream.destroyed) return
+    }
+    stream.end()
+  })()
+  fed.catch((cause: Error) => stream.destroy(cause))
+  let first = true
+  for await (const chunk of stream) {
+    if (first) (chunk as Buffer)[9] = 255
+    first = false
+    yield chunk as Buffer
+  }
+  await fed
+}
