@@ -2,10 +2,12 @@
 import { validRange } from 'semver'
 import { z } from 'zod'
 import { type Architecture, architectureNames, platformNames } from '../oci/platform.ts'
+import { changedBy, changesOf } from './changes.ts'
 
 const ArchitectureName = z.enum(architectureNames)
 const Absolute = z.string().regex(/^\/[^\0]*$/, 'an absolute path in the image')
 
+const InsideSource = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, 'a path inside the source')
 const FileMode = z.string().regex(/^0[0-7]{3}$/, 'four octal digits')
 
 /** Placeholders in braces are filled when a release is planned: plan/template.ts lists them. */
@@ -19,6 +21,9 @@ export const GoModuleSource = z.strictObject({
     .strictObject({
       dropReplace: z.array(z.string()).default([]).describe('module paths whose replace directive is dropped'),
       require: z.record(z.string(), Template).default({}).describe('module path → version that is required instead'),
+      localReplaces: Template.optional().describe(
+        'version at which each module is required that go.mod replaces by a folder; those replace directives are dropped. What dropReplace names is left as it is required',
+      ),
       packages: z
         .array(z.string())
         .min(1)
@@ -35,6 +40,7 @@ export const GitSource = z.strictObject({
   url: z.string().regex(/^https:\/\//, 'an https URL'),
   tag: Template.default('{version}'),
   submodules: z.literal(true).optional().describe('its submodules are part of the source, at the commits that it names'),
+  folder: InsideSource.optional().describe('the source is this folder of the repository alone, as if it were the root'),
 })
 export const ArchiveSource = z.strictObject({ kind: z.literal('archive'), url: Template })
 export const Source = z.discriminatedUnion('kind', [GoModuleSource, GitSource, ArchiveSource])
@@ -124,10 +130,7 @@ export const ImageFile = z.union([
   z.strictObject({
     path: Absolute,
     mode: FileMode.default('0644'),
-    from: z
-      .string()
-      .regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, 'a path inside the source')
-      .describe('path below the source’s root'),
+    from: InsideSource.describe('path below the source’s root'),
   }),
 ])
 export type ImageFile = z.infer<typeof ImageFile>
@@ -169,17 +172,37 @@ const ComponentFields = z.strictObject({
     .describe('run in the image; the output must contain `expect`'),
 })
 
-/** What is otherwise for some versions of RKE2: each member replaces the component's own as a whole. */
+/**
+ * What is otherwise for some versions of RKE2: each member replaces the component's own as a whole, but for a source or build
+ * without `kind`, which replaces members of the file's own, and of its `edit`.
+ */
 const Variant = z.strictObject({
   versions: z.string().refine((text) => validRange(text) !== null, 'a range of versions: `>=1.25.0 <1.26.0`'),
-  ...ComponentFields.pick({ source: true, build: true, deviates: true, smoke: true }).shape,
+  ...ComponentFields.pick({ image: true, deviates: true, smoke: true }).shape,
+  upstream: ComponentFields.shape.upstream.optional(),
+  source: z.union([changesOf(GoModuleSource), changesOf(GitSource), changesOf(ArchiveSource), Source]).optional(),
+  build: z.union([changesOf(GoBuild), changesOf(CBuild), changesOf(RecipeBuild), changesOf(CollectBuild), Build]).optional(),
+  config: ComponentFields.shape.config.removeDefault().optional(),
   packages: z.array(z.string()).optional(),
   files: z.array(ImageFile).optional(),
+  base: ComponentFields.shape.base.removeDefault().optional(),
   unsupported: ComponentFields.shape.unsupported.removeDefault().optional(),
 })
 
 export const ComponentText = ComponentFields.extend({
   when: z.array(Variant).default([]).describe('what is otherwise for some versions of RKE2; at most one of them fits a version'),
+}).superRefine(({ source, build, when }, at) => {
+  for (const [index, variant] of when.entries()) {
+    const changed = [
+      ['source', Source.safeParse(variant.source === undefined ? source : changedBy(source, variant.source))],
+      ['build', Build.safeParse(variant.build === undefined ? build : changedBy(build, variant.build))],
+    ] as const
+    for (const [name, { error }] of changed) {
+      if (variant[name] === undefined || error === undefined) continue
+      // zod’s own issues, where the variant says it: a flag of C’s compiler for Go
+      for (const issue of error.issues) at.addIssue({ ...issue, path: ['when', index, name, ...issue.path] } as never)
+    }
+  }
 })
 export type ComponentText = z.infer<typeof ComponentText>
 
@@ -211,6 +234,14 @@ export const UpstreamRelease = z.strictObject({
   how: z.string(),
   groups: z.record(z.string(), z.array(z.string()).min(1)).describe('group → image references, in RKE2’s order'),
   unlisted: z.array(z.string()).default([]).describe('images that RKE2 puts into others and lists nowhere'),
-  charts: z.array(z.strictObject({ name: z.string(), version: z.string(), url: z.string(), digest: z.string().nullable() })),
+  charts: z.array(
+    z.strictObject({
+      name: z.string(),
+      version: z.string(),
+      url: z.string(),
+      digest: z.string().nullable(),
+      bootstrap: z.boolean().optional().describe('a node needs it to become ready'),
+    }),
+  ),
 })
 export type UpstreamRelease = z.infer<typeof UpstreamRelease>

@@ -63,11 +63,18 @@ function fillSource(
       return {
         ...source,
         version: put(source.version),
-        ...(source.edit === undefined ? {} : { edit: { ...source.edit, require: each(source.edit.require) } }),
+        ...(source.edit === undefined ? {} : { edit: fillEdit(source.edit, put, each) }),
       }
     case 'git':
       return { ...source, tag: put(source.tag) }
     case 'archive':
       return { ...source, url: put(source.url) }
   }
+}
+
+type Edit = NonNullable<Extract<Source, { kind: 'go-module' }>['edit']>
+
+function fillEdit(edit: Edit, put: (template: string) => string, each: (record: Edit['require']) => Edit['require']): Edit {
+  const { localReplaces } = edit
+  return { ...edit, require: each(edit.require), ...(localReplaces === undefined ? {} : { localReplaces: put(localReplaces) }) }
 }

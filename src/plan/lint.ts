@@ -57,7 +57,7 @@ export function lintPipelines(input: LintInput): Finding[] {
   for (const each of components) add(found, each, [...componentProblems(each.value, each.file), ...cgoProblems(each.value, each.file)])
   lintBundle(input, found)
   if (input.lock !== undefined) read(Lock, input.lock, found)
-  const unread = new Set(input.components.map(({ file }) => baseName(file)))
+  const unread = new Map(input.components.map(({ file, text }) => [baseName(file), text]))
   for (const each of components) unread.delete(baseName(each.file))
   for (const text of input.upstreams) {
     const upstream = read(UpstreamRelease, text, found)
@@ -124,11 +124,11 @@ function lintBundle(input: LintInput, found: Found): void {
   add(found, bundle, [{ error, at: ['sourceOf'] }])
 }
 
-/** `unread`: components whose files are not in form; that nothing makes what they make is not said once more. */
+/** `unread`: components whose files are not in form, and their texts; that nothing makes what they make is not said once more. */
 function lintUpstream(
   upstream: Read<UpstreamRelease>,
   written: readonly Read<ComponentText>[],
-  unread: ReadonlySet<string>,
+  unread: ReadonlyMap<string, string>,
   release: Read<ReleaseFile> | undefined,
   found: Found,
 ): void {
@@ -152,7 +152,7 @@ function lintUpstream(
   add(
     found,
     upstream,
-    [...upstreamProblems(upstream.value, components, upstream.file)].filter(({ at }) => !unread.has(componentOf(upstream.value, at))),
+    [...upstreamProblems(upstream.value, components, upstream.file)].filter(({ at }) => !namedIn(unread, upstream.value, at)),
   )
   for (const [name, source] of sources) {
     const from = [...components.values()].find((each) => each.name === name)?.build
@@ -197,11 +197,13 @@ function upstreamVersion(upstream: Read<UpstreamRelease>, found: Found): Version
   return parsed
 }
 
-/** The component that an entry of the image list is about, by its name. */
-function componentOf(upstream: UpstreamRelease, path: readonly PropertyKey[]): string {
+/** Whether a file that is not in form says that it makes an entry of the image list. */
+function namedIn(unread: ReadonlyMap<string, string>, upstream: UpstreamRelease, path: readonly PropertyKey[]): boolean {
   const [list, group, at] = path
   const reference = list === 'unlisted' ? upstream.unlisted[Number(group)] : upstream.groups[String(group)]?.[Number(at)]
-  return reference?.slice(reference.lastIndexOf('/') + 1).replace(/:.*$/, '') ?? ''
+  const repository = /^[^/]+\/([^:@]+)/.exec(reference ?? '')?.[1]
+  // a repository's name may be the beginning of another's
+  return repository !== undefined && [...unread.values()].some((text) => text.split(/[\s'"]+/).includes(repository))
 }
 
 function attempt(check: () => void, refused: (error: RfoError) => void): void {

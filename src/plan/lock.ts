@@ -53,6 +53,7 @@ export const GitPin = z.strictObject({
   sums: DigestText.optional().describe('of the go.mod and go.sum that lie there, when Go compiles it: as in a module’s pin'),
   toolchain: ToolchainPin.optional().describe('absent when Go does not compile it'),
   submodules: z.literal(true).optional().describe('they are opened too: the commit names theirs'),
+  folder: z.string().optional().describe('of the commit’s files, those below it alone'),
   prebuilt: z.string().optional().describe('as in an archive pin'),
 })
 export type GitPin = z.infer<typeof GitPin>

@@ -73,11 +73,16 @@ export function* inEveryReading(written: ComponentText, check: (component: Compo
     // the first reading is the file without its variants
     const variant = at === 0 ? undefined : written.when[at - 1]
     for (const { error, at: path } of check(component)) {
-      const [setting] = path
-      const own = variant !== undefined && setting !== undefined && Object.hasOwn(variant, setting)
-      yield { error, at: own ? ['when', at - 1, ...path] : path }
+      yield { error, at: variant !== undefined && says(variant, path) ? ['when', at - 1, ...path] : path }
     }
   }
+}
+
+/** Whether a variant says a setting itself: of a source or build it may say some members alone. */
+function says(variant: ComponentText['when'][number], [setting, member]: readonly PropertyKey[]): boolean {
+  if (setting === undefined || !Object.hasOwn(variant, setting)) return false
+  const said = setting === 'source' || setting === 'build' ? variant[setting] : undefined
+  return said === undefined || 'kind' in said || member === undefined || Object.hasOwn(said, member)
 }
 
 function* variantProblems(component: Component, file: string): Generator<Problem> {

@@ -1,7 +1,8 @@
 /** A pipeline file holds for many versions of RKE2; this decides what of it holds for one. */
 import { satisfies } from 'semver'
 import { RfoError } from '../error.ts'
-import type { Component, ComponentText } from './component.ts'
+import { changedBy } from './changes.ts'
+import { Build, type Component, type ComponentText, Source } from './component.ts'
 import { type Version, versionCore } from './version.ts'
 
 /** `where`: the file. Throws RFO_PLAN_PIPELINE when two variants fit. */
@@ -27,6 +28,11 @@ export function variantsOf({ when, ...own }: ComponentText): readonly Component[
   return [own, ...when.map((variant) => replaced(own, variant))]
 }
 
-function replaced(own: Component, { versions: _, ...instead }: ComponentText['when'][number]): Component {
-  return { ...own, ...(Object.fromEntries(Object.entries(instead).filter(([, value]) => value !== undefined)) as Partial<Component>) }
+function replaced(own: Component, { versions: _, source, build, ...instead }: ComponentText['when'][number]): Component {
+  return {
+    ...own,
+    ...(Object.fromEntries(Object.entries(instead).filter(([, value]) => value !== undefined)) as Partial<Component>),
+    ...(source === undefined ? {} : { source: Source.parse(changedBy(own.source, source)) }),
+    ...(build === undefined ? {} : { build: Build.parse(changedBy(own.build, build)) }),
+  }
 }

@@ -80,7 +80,7 @@ function problemsOf(issue: z.core.$ZodIssue, prefix: readonly PropertyKey[], con
   const path = [...prefix, ...issue.path]
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     const branches = issue.errors.filter((branch) => branch.length > 0)
-    const nearest = branches.toSorted((a, b) => a.length - b.length)[0]
+    const nearest = branches.toSorted((a, b) => complaintsIn(a) - complaintsIn(b))[0]
     if (nearest !== undefined) return nearest.flatMap((inner) => problemsOf(inner, path, contents))
   }
   if (issue.code === 'unrecognized_keys') {
@@ -90,6 +90,10 @@ function problemsOf(issue: z.core.$ZodIssue, prefix: readonly PropertyKey[], con
     }))
   }
   return [{ offset: offsetOf(contents, path), message: `${spellPath(path)}: ${issue.message}` }]
+}
+
+function complaintsIn(branch: readonly z.core.$ZodIssue[]): number {
+  return branch.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1), 0)
 }
 
 function spellPath(path: readonly PropertyKey[]): string {

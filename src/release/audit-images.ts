@@ -154,9 +154,16 @@ function pinText(pin: Pin): Markup {
   }
 }
 
-function editText(edit: { readonly dropReplace: readonly string[]; readonly require: Readonly<Record<string, string>> }): Markup {
+interface Edit {
+  readonly dropReplace: readonly string[]
+  readonly require: Readonly<Record<string, string>>
+  readonly localReplaces?: string | undefined
+}
+
+function editText(edit: Edit): Markup {
   const lines = [
     ...edit.dropReplace.map((module) => `- replace ${module}`),
+    ...(edit.localReplaces === undefined ? [] : ['- replace … => ./…', `+ require … ${edit.localReplaces}`]),
     ...Object.entries(edit.require).map(([module, version]) => `+ require ${module} ${version}`),
   ]
   return markup`${lines.map((line, i) => [i === 0 ? undefined : markup`<br>`, markup`<code>${line}</code>`])}`

@@ -1,6 +1,6 @@
 /** The `git` command in a clean environment: no user or system configuration, no prompt, no hook, no helper. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
+import { lstat, mkdir, realpath, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import { exec } from '../exec.ts'
@@ -108,11 +108,18 @@ interface Wanted {
   readonly commit: string
 }
 
+/** What of a repository is opened. */
+export interface CheckoutPin {
+  readonly url: string
+  readonly tag: string
+  readonly commit: string
+  readonly submodules?: true | undefined
+  /** the checkout is this folder of it */
+  readonly folder?: string | undefined
+}
+
 /** A checkout of just that commit in a fresh folder, without .git, and of its submodules if the pin asks for them. */
-export async function checkout(
-  at: GitContext,
-  pin: { readonly url: string; readonly tag: string; readonly commit: string; readonly submodules?: true | undefined },
-): Promise<Checkout> {
+export async function checkout(at: GitContext, pin: CheckoutPin): Promise<Checkout> {
   const dir = join(at.workDir, 'sources', randomUUID())
   await mkdir(dir, { recursive: true })
   try {
@@ -120,7 +127,8 @@ export async function checkout(
     const submodules = pin.submodules === true ? await submodulesOf(at, dir, pin.url, '', 1) : []
     await removeGit(dir, submodules)
     await refuseEscapingLinks(dir)
-    return { dir, submodules }
+    if (pin.folder === undefined) return { dir, submodules }
+    return { dir: await onlyFolder(dir, pin.folder, pin.url), submodules }
   } catch (thrown) {
     await rm(dir, { recursive: true, force: true })
     throw thrown
@@ -199,6 +207,24 @@ function noSubmodule(url: string, why: string): RfoError {
     exit: 'untrusted',
     next: 'leave submodules out of the pipeline, or patch them',
   })
+}
+
+/** A folder of a checkout in its place, without the rest. */
+async function onlyFolder(dir: string, folder: string, url: string): Promise<string> {
+  const inside = join(await realpath(dir), folder)
+  const found = await lstat(inside).catch(() => undefined)
+  if (found?.isDirectory() !== true || (await realpath(inside)) !== inside.replace(/\/+$/, '')) {
+    throw new RfoError('RFO_SOURCE_FOLDER', `${url} has no folder ${folder}`, {
+      exit: 'usage',
+      next: 'correct source.folder in the pipeline',
+    })
+  }
+  // a link that leads to another folder of the repository leads out of this one
+  await refuseEscapingLinks(inside)
+  const alone = join(dir, '..', randomUUID())
+  await rename(inside, alone)
+  await rm(dir, { recursive: true, force: true })
+  return alone
 }
 
 async function removeGit(dir: string, submodules: readonly Submodule[]): Promise<void> {

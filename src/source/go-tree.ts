@@ -14,6 +14,8 @@ import { copyTree, writeWhole } from './tree.ts'
 export interface GoEdit {
   readonly dropReplace: readonly string[]
   readonly require: Readonly<Record<string, string>>
+  /** the version in place of each folder that a replace directive names */
+  readonly localReplaces?: string | undefined
   /** what is compiled; absent = everything */
   readonly packages?: readonly string[] | undefined
 }
@@ -45,7 +47,9 @@ export async function prepareTree(at: GoContext, tools: GoTools, module: Downloa
   const dir = join(at.workDir, 'sources', randomUUID())
   try {
     await copyTree(module.Dir, dir)
-    const edited = edit === undefined ? null : { dropReplace: edit.dropReplace, require: edit.require, packages: edit.packages ?? null }
+    const { dropReplace, require, packages, localReplaces } = edit ?? { dropReplace: [], require: {} }
+    const local = localReplaces === undefined ? {} : { localReplaces }
+    const edited = edit === undefined ? null : { dropReplace, require, packages: packages ?? null, ...local }
     const inputs = { rule: 2, toolchain: tools.root, module: module.Path, version: module.Version, h1: module.Sum, edit: edited }
     const whole = ['./...', ...Object.keys(edit?.require ?? {}).map((path) => `${path}/...`)]
     const prepared = await remembered(tools, inputs, () =>
@@ -67,15 +71,23 @@ export async function prepareTree(at: GoContext, tools: GoTools, module: Downloa
 export async function prepareCheckout(
   at: GoContext,
   tools: GoTools,
-  checkout: { readonly dir: string; readonly url: string; readonly commit: string },
+  checkout: { readonly dir: string; readonly url: string; readonly commit: string; readonly folder?: string | undefined },
   packages: readonly string[],
 ): Promise<GoTree & { readonly vendored: boolean }> {
-  const { dir, url, commit } = checkout
+  const { dir, url, commit, folder } = checkout
   const vendored = await access(join(dir, 'vendor', 'modules.txt')).then(
     () => true,
     () => false,
   )
-  const inputs = { rule: 2, toolchain: tools.root, url, commit, packages: [...packages], vendored }
+  const inputs = {
+    rule: 2,
+    toolchain: tools.root,
+    url,
+    commit,
+    packages: [...packages],
+    vendored,
+    ...(folder === undefined ? {} : { folder }),
+  }
   const prepared = await remembered(tools, inputs, () => prepare(at, tools, dir, url, vendored ? [] : packages, undefined))
   return { dir, vendored, ...sumsOf(prepared) }
 }
@@ -110,13 +122,16 @@ async function prepare(
   patterns: readonly string[],
   edit: GoEdit | undefined,
 ): Promise<Prepared> {
-  const required = Object.entries(edit?.require ?? {})
   const run = (args: readonly string[], env: Record<string, string>): Promise<string> =>
     runGo(at, args, { program: tools.program, cwd: dir, env: { GOROOT: tools.root, ...env } })
   if (edit !== undefined) {
+    const { localReplaces: version } = edit
+    const found = version === undefined ? [] : localReplaces(await run(['mod', 'edit', '-json'], {}), name)
+    const local = found.filter((path) => !edit.dropReplace.includes(path))
     const changes = [
-      ...edit.dropReplace.map((path) => `-dropreplace=${path}`),
-      ...required.map(([path, version]) => `-require=${path}@${version}`),
+      ...[...edit.dropReplace, ...local].map((path) => `-dropreplace=${path}`),
+      ...local.map((path) => `-require=${path}@${version}`),
+      ...Object.entries(edit.require).map(([path, wanted]) => `-require=${path}@${wanted}`),
     ]
     await run(['mod', 'edit', ...changes], {})
   }
@@ -138,6 +153,23 @@ async function prepare(
     throw new RfoError('RFO_SOURCE_MODULE', `${name} has no go.mod`, { exit: 'usage' })
   })
   return { mod, sum: await readFile(join(dir, 'go.sum'), 'utf8').catch(() => ''), used: [...used].sort() }
+}
+
+/** https://go.dev/ref/mod#go-mod-edit: what `-json` prints; a replacement without a version is a folder. */
+const GoMod = z.object({
+  Replace: z.array(z.object({ Old: z.object({ Path: z.string() }), New: z.object({ Version: z.string().optional() }) })).nullish(),
+})
+
+function localReplaces(json: string, name: string): string[] {
+  const { Replace } = GoMod.parse(JSON.parse(json))
+  const local = (Replace ?? []).filter((each) => each.New.Version === undefined).map((each) => each.Old.Path)
+  if (local.length === 0) {
+    throw new RfoError('RFO_SOURCE_MODULE', `the go.mod of ${name} replaces nothing by a folder`, {
+      exit: 'usage',
+      next: 'drop source.edit.localReplaces from the pipeline',
+    })
+  }
+  return local.sort()
 }
 
 function modulesOf(prepared: Prepared): ModuleSum[] {

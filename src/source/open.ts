@@ -141,9 +141,9 @@ function golangPurl(module: string, version: string): string {
 }
 
 async function openGit(pin: GitPin, options: OpenOptions): Promise<OpenSource> {
-  // a host's archive holds no submodules
+  // a host's archive holds no submodules, and all folders
   const { dir, submodules } =
-    pin.archive === undefined || pin.submodules === true
+    pin.archive === undefined || pin.submodules === true || pin.folder !== undefined
       ? await checkout(options, pin)
       : { dir: await openArchive(pin.archive, pin.prebuilt, options), submodules: [] }
   const uri = `git+${pin.url}@refs/tags/${pin.tag}`
@@ -172,7 +172,7 @@ async function withGo(
   options: OpenOptions,
 ): Promise<OpenSource> {
   const { toolchain, tools } = await pinnedToolchain(pin.toolchain, options)
-  const tree = await prepareCheckout(options, tools, { dir: opened.dir, url: pin.url, commit: pin.commit }, options.packages ?? ['./...'])
+  const tree = await prepareCheckout(options, tools, { ...pin, dir: opened.dir }, options.packages ?? ['./...'])
   expectSum(`go.mod and go.sum of ${pin.url} ${pin.tag}`, pin.sums, tree.sums)
   return {
     ...opened,

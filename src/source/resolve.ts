@@ -56,12 +56,13 @@ async function resolveGit(source: Extract<Source, { kind: 'git' }>, options: Res
     tag: source.tag,
     commit,
     ...(source.submodules === true ? { submodules: true as const } : {}),
+    ...(source.folder === undefined ? {} : { folder: source.folder }),
   }
   if (options.toolchain === undefined) return pin
   const { pin: toolchain, tools } = await resolveToolchain(options.toolchain, options)
   const { dir } = await checkout(options, pin)
   try {
-    const { sums } = await prepareCheckout(options, tools, { dir, url: source.url, commit }, options.packages ?? ['./...'])
+    const { sums } = await prepareCheckout(options, tools, { ...pin, dir }, options.packages ?? ['./...'])
     return { ...pin, sums, toolchain }
   } finally {
     await rm(dir, { recursive: true, force: true })

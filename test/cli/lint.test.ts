@@ -70,17 +70,33 @@ describe('what only one recorded version, or one variant, shows', () => {
 
   test('a variant’s mistake is placed in the variant', async () => {
     const file = 'pipelines/hardened-coredns.yaml'
-    change(file, (text) => `${text}when:\n  - versions: '>=9.0.0'\n    files: [{ path: /coredns, text: x }]\n`)
+    change(file, (text) => `${text}  - versions: '<1.0.0'\n    files: [{ path: /coredns, text: x }]\n`)
     expect((await lint()).stdout).toBe(`${file}:${lineOf(file, 'files:')}:12: RFO_PLAN_PIPELINE two things are put at /coredns\n`)
+  })
+
+  test('a change of a build that its kind does not have, or that would leave it broken, is placed in the variant', async () => {
+    const file = 'pipelines/hardened-coredns.yaml'
+    const own = read(file)
+    const found = async (what: string): Promise<string> => {
+      writeFileSync(join(cwd, file), `${own}  - versions: '<1.0.0'\n    ${what}\n`)
+      const { stdout } = await lint()
+      expect(stdout.trimEnd().split('\n')).toHaveLength(1)
+      return stdout
+    }
+    const line = own.split('\n').length + 1
+    expect(await found('build: { cflags: [-Os] }')).toBe(`${file}:${line}:14: RFO_PLAN_YAML when.1.build.cflags: no such setting\n`)
+    expect(await found('source: { url: https://example.test/x }')).toContain(`${file}:${line}:15: RFO_PLAN_YAML when.1.source.url: no such`)
+    expect(await found('build: { colour: red }')).toContain('when.1.build.colour: no such setting')
+    expect(await found('build: { toolchain: go1 }')).toContain(`${file}:${line}:25: RFO_PLAN_YAML when.1.build.toolchain: `)
   })
 
   test('two variants of one version, two files for one image', async () => {
     change('pipelines/hardened-coredns.yaml', (text) => {
-      return `${text}when:\n  - { versions: '>=1.25.0', packages: [a] }\n  - { versions: '>=1.25.4', packages: [b] }\n`
+      return `${text}  - { versions: '>=1.25.0 <2', packages: [a] }\n  - { versions: '>=1.25.4 <1.30', packages: [b] }\n`
     })
     writeFileSync(join(cwd, 'pipelines/pause2.yaml'), read('pipelines/pause.yaml').replace('name: pause', 'name: pause2'))
     const { stdout } = await lint()
-    expect(stdout).toContain('RFO_PLAN_PIPELINE two variants fit 1.25.4: >=1.25.0 and >=1.25.4')
+    expect(stdout).toContain('RFO_PLAN_PIPELINE two variants fit 1.25.4: >=1.25.0 <2 and >=1.25.4 <1.30')
     expect(stdout).toContain(
       `pipelines/pause2.yaml:${lineOf('pipelines/pause2.yaml', 'upstream:')}:11: RFO_PLAN_PIPELINE rancher/pause is made by pipelines/pause.yaml already`,
     )
@@ -110,7 +126,7 @@ test('a file that can’t be read as YAML is said once: not again as what nothin
 test('a pipeline that no list uses is no finding; a folder without pipelines is exit 2', async () => {
   writeFileSync(
     join(cwd, 'pipelines/spare.yaml'),
-    read('pipelines/pause.yaml').replace('name: pause', 'name: spare').replace('rancher/pause', 'rancher/spare'),
+    read('pipelines/klipper-lb.yaml').replace('name: klipper-lb', 'name: spare').replace('rancher/klipper-lb', 'rancher/spare'),
   )
   expect(await lint()).toMatchObject({ exit: 0, stdout: '' })
   expect(await run(['lint'], { cwd: tmpdir() })).toMatchObject({ exit: 2, stdout: '' })

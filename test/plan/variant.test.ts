@@ -47,6 +47,62 @@ describe('a version', () => {
   })
 })
 
+describe('a part of a source or build', () => {
+  const go = {
+    kind: 'go',
+    toolchain: 'go1.21.13',
+    commands: [{ package: '.', output: '/x' }],
+    tags: ['netgo'],
+  }
+  const edit = { dropReplace: ['example.test/a'], localReplaces: '{staging}' }
+  const parse = (variant: object) =>
+    ComponentText.safeParse({
+      name: 'x',
+      upstream: 'rancher/x',
+      action: 'rebuild',
+      source: { kind: 'go-module', module: 'example.test/x', edit },
+      build: go,
+      when: [{ versions: '>=1.30.0', ...variant }],
+    })
+  const changed = (variant: object) => variantOf(parse(variant).data!, parseUpstreamVersion('v1.34.10+rke2r1'), 'pipelines/x.yaml')
+
+  test('replaces the members that it names, and of edit those that it names; what has a default keeps what the file says', () => {
+    const { source, build } = changed({ source: { edit: { packages: ['./x'] } }, build: { toolchain: 'go1.25.12' } })
+    expect(build).toMatchObject({ ...go, toolchain: 'go1.25.12', tags: ['netgo'], ldflags: [] })
+    expect(source).toMatchObject({ module: 'example.test/x', version: '{version}', edit: { ...edit, packages: ['./x'], require: {} } })
+    expect(changed({ build: { tags: [] } }).build).toMatchObject({ toolchain: 'go1.21.13', tags: [] })
+  })
+
+  test('with a kind it is a whole one: nothing of the file’s own is left', () => {
+    expect(changed({ source: { kind: 'git', url: 'https://example.test/x' } }).source).toEqual({
+      kind: 'git',
+      url: 'https://example.test/x',
+      tag: '{version}',
+    })
+    expect(changed({ build: { kind: 'recipe', outputs: ['/x'], reason: 'a test' } }).build).not.toHaveProperty('toolchain')
+  })
+
+  test('that belongs to another kind, or leaves something impossible, is refused at its place', () => {
+    const paths = (variant: object) => parse(variant).error?.issues.map((issue) => issue.path.join('.'))
+    expect(paths({ build: { cflags: ['-Os'] } })).toEqual(['when.0.build'])
+    expect(paths({ source: { tag: 'v1' } })).toEqual(['when.0.source'])
+    expect(paths({ build: { commands: [] } })).toEqual(['when.0.build'])
+    expect(
+      ComponentText.safeParse({
+        name: 'x',
+        upstream: 'rancher/x',
+        action: 'mirror',
+        when: [{ versions: '*', build: { toolchain: 'go1.25.12' } }],
+      }).success,
+    ).toBe(false)
+  })
+
+  test('another name of upstream’s, base and config are replaced as a whole', () => {
+    const component = changed({ upstream: 'rancher/y', image: 'rfolabs/x', base: 'scratch', config: { cmd: ['/x'] } })
+    expect(component).toMatchObject({ upstream: 'rancher/y', image: 'rfolabs/x', base: 'scratch', config: { cmd: ['/x'] } })
+  })
+})
+
 test('whoever checks a file sees it in every way that it can be read', () => {
   expect(variantsOf(text).map((each) => each.source?.kind)).toEqual(['git', 'git', 'go-module'])
 })

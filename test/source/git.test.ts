@@ -69,6 +69,33 @@ describe.skipIf(git.skip)('git', () => {
     await rm(opened.dir, { recursive: true })
   })
 
+  test('a folder of it alone, as if it were all; one that is none, or leads elsewhere, is refused and nothing stays', async () => {
+    const inside = async (folder: string): Promise<GitPin> =>
+      (await resolveSource({ kind: 'git', url, tag: 'v1', folder }, options())) as GitPin
+    const pin = await inside('bin')
+    expect(pin).toMatchObject({ folder: 'bin' })
+    const opened = await openSource(pin, options())
+    expect((await readdir(opened.dir)).sort()).toEqual(['link', 'run'])
+    await rm(opened.dir, { recursive: true })
+    for (const none of ['a.txt', 'absent', 'bin/link']) {
+      await expect(openSource(await inside(none), options())).rejects.toMatchObject({ code: 'RFO_SOURCE_FOLDER', exit: 'usage' })
+    }
+    expect(await readdir(join(workDir, 'sources'))).toEqual([])
+  })
+
+  test('a link of a folder to another one leads out of it', async () => {
+    await run('checkout', '--quiet', '-b', 'linked', 'v1')
+    await mkdir(join(repository, 'sub'))
+    await symlink('../a.txt', join(repository, 'sub/a'))
+    await run('add', '.')
+    await run('commit', '--quiet', '-m', 'linked')
+    await run('tag', 'v4')
+    await run('checkout', '--quiet', 'main')
+    const pin = (await resolveSource({ kind: 'git', url, tag: 'v4', folder: 'sub' }, options())) as GitPin
+    await expect(openSource(pin, options())).rejects.toMatchObject({ code: 'RFO_SOURCE_PATH' })
+    expect(await readdir(join(workDir, 'sources'))).toEqual([])
+  })
+
   test('a moved tag does not matter while the commit is there; where it is gone, the difference is named', async () => {
     const pin = await resolve('v2')
     await run('tag', '-f', 'v2', 'v1^{commit}')

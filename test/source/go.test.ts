@@ -150,6 +150,31 @@ describe.skipIf(go.skip)('a Go module', { timeout: 240_000 }, () => {
     })
   })
 
+  test('all that go.mod replaces by a folder is required at one version: the same go.mod as by names, but for what is left as it is', async () => {
+    const kept = 'require example.org/other v1.0.0\n\nreplace example.org/other => ../other\n'
+    await putModule(proxy, 'example.org/other', 'v1.0.0', {
+      'go.mod': 'module example.org/other\n\ngo 1.20\n',
+      'other.go': 'package other\n',
+    })
+    await putTool({ ...tools, 'go.mod': `${tools['go.mod']}\n${kept}` })
+    const resolveWith = async (own: NonNullable<typeof source.edit>): Promise<GoModulePin> =>
+      (await resolveSource({ ...source, edit: own }, at('one'))) as GoModulePin
+    const names = { ...edit, dropReplace: ['example.org/lib', 'example.org/other'], packages: ['.'] }
+    const local = { dropReplace: ['example.org/other'], require: {}, localReplaces: 'v1.1.0', packages: ['.'] }
+    const pin = await resolveWith(local)
+    expect(pin.sums).toBe((await resolveWith(names)).sums)
+    const opened = await openSource(pin, { ...at('two'), edit: local })
+    const mod = await readFile(join(opened.dir, 'go.mod'), 'utf8')
+    expect(mod).not.toContain('=>')
+    expect(mod).toMatch(/example.org\/lib v1.1.0[\s\S]*example.org\/other v1.0.0/)
+    await expect(resolveWith({ ...local, localReplaces: 'v1.9.0' })).rejects.toMatchObject({ code: 'RFO_SOURCE_GO' })
+    await putTool({ ...tools, 'go.mod': 'module example.org/Tool\n\ngo 1.20\n\nrequire example.org/lib v1.1.0\n' })
+    await expect(resolveSource({ ...source, edit: local }, at('three'))).rejects.toMatchObject({
+      code: 'RFO_SOURCE_MODULE',
+      message: expect.stringContaining('replaces nothing by a folder'),
+    })
+  })
+
   test('another edit, or a changed dependency, is refused by the sums', async () => {
     const pin = await resolve('one')
     const lib = { 'go.mod': 'module example.org/lib\n\ngo 1.20\n', 'lib.go': 'package lib\n\nconst Name = "evil"\n' }
