@@ -20,8 +20,8 @@ const maxManifestBytes = 1_500_000
 const nameForm = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
 /**
- * RKE2's CHART_BOOTSTRAP: what a node needs to become ready is installed at once; these wait until it is.
- * A name that RKE2 adds must be put on one side by hand: undefined = not known.
+ * RKE2's CHART_BOOTSTRAP: what a node needs to become ready is installed at once; these wait until it is. For releases whose
+ * record does not say it. A name that RKE2 adds is recorded with its release: undefined = not known.
  */
 const bootstraps: Readonly<Record<string, boolean>> = {
   'harvester-cloud-provider': true,
@@ -44,7 +44,7 @@ export function isBootstrap(chart: string): boolean {
   if (known !== undefined) return known
   throw new RfoError('RFO_PACK_BOOTSTRAP', `nobody has said whether a node needs the chart ${quoted(chart)} to become ready`, {
     exit: 'usage',
-    next: 'add it to src/pack/helm-chart.ts as CHART_BOOTSTRAP of RKE2’s Dockerfile says',
+    next: 'write bootstrap beside it in pipelines/upstream, as RKE2’s own charts/chart_versions.yaml says',
   })
 }
 

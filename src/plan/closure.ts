@@ -43,10 +43,15 @@ export const cniChoices = {
   canal: { charts: ['rke2-canal'], groups: ['canal'] },
   calico: { charts: ['rke2-calico', 'rke2-calico-crd'], groups: ['calico'] },
   cilium: { charts: ['rke2-cilium'], groups: ['cilium'] },
+  flannel: { charts: ['rke2-flannel'], groups: ['flannel'] },
   multus: { charts: ['rke2-multus'], groups: ['multus'] },
   none,
 } as const satisfies Record<string, Choice>
-export const ingressChoices = { nginx: { charts: ['rke2-ingress-nginx'], groups: [] }, none } as const satisfies Record<string, Choice>
+export const ingressChoices = {
+  nginx: { charts: ['rke2-ingress-nginx'], groups: [] },
+  traefik: { charts: ['rke2-traefik', 'rke2-traefik-crd'], groups: ['traefik'] },
+  none,
+} as const satisfies Record<string, Choice>
 /** `cloud-provider-name` */
 export const cloudChoices = {
   none,
@@ -66,11 +71,13 @@ export const defaultChoices: Choices = { cni: ['canal'], ingress: 'nginx', cloud
 
 /** Installed whatever is chosen. */
 const always: Choice = { charts: ['rke2-coredns', 'rke2-metrics-server'], groups: ['core'] }
+/** The same, by releases that have them. */
+const alwaysOfSome: readonly string[] = ['rke2-runtimeclasses', 'rke2-snapshot-controller', 'rke2-snapshot-controller-crd']
 
 /** Needed without any chart: what the node runs by itself, what holds the namespaces of every pod, and what installs the charts. */
-const nodeImages: readonly { readonly upstream: string; readonly neededBy: string }[] = [
+const nodeImages: readonly { readonly upstream: string; readonly later?: string; readonly neededBy: string }[] = [
   { upstream: 'rancher/rke2-runtime', neededBy: 'node/runtime' },
-  { upstream: 'rancher/pause', neededBy: 'node/pause' },
+  { upstream: 'rancher/pause', later: 'rancher/mirrored-pause', neededBy: 'node/pause' },
   { upstream: 'rancher/hardened-etcd', neededBy: 'static-pod/etcd' },
   ...['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kube-proxy'].map((name) => ({
     upstream: 'rancher/hardened-kubernetes',
@@ -102,8 +109,8 @@ export function closure(input: ClosureInput): Closure {
   const need = (reference: string, by: string): void => {
     needs.set(reference, (needs.get(reference) ?? new Set()).add(by))
   }
-  for (const { upstream, neededBy } of nodeImages) need(referenceOf(plan, upstream), neededBy)
-  for (const chart of chosen.flatMap((choice) => choice.charts)) {
+  for (const { upstream, later, neededBy } of nodeImages) need(referenceOf(plan, upstream, later), neededBy)
+  for (const chart of [...chosen.flatMap((choice) => choice.charts), ...alwaysOfSome.filter((name) => holds(plan, name))]) {
     if (!Object.hasOwn(chartImages, chart)) need(`chart/${chart}`, chart)
     for (const image of chartImages[chart] ?? []) if (image.off === undefined) need(image.reference, chart)
   }
@@ -119,9 +126,15 @@ export function closure(input: ClosureInput): Closure {
   return Object.fromEntries(plan.platforms.map((platform) => [platform, status(platform)]))
 }
 
-/** RFO's name of one of RKE2's images; as RKE2 names it, without a tag, when the plan has none. */
-function referenceOf(plan: ReleasePlan, upstream: string): string {
-  return plan.images.find((image) => parseImageName(image.upstream).repository === upstream)?.reference ?? `docker.io/${upstream}`
+function holds(plan: ReleasePlan, chart: string): boolean {
+  return plan.charts.some(({ name }) => name === chart)
+}
+
+/** RFO's name of one of RKE2's images, whose name became `later`; as RKE2 names it, without a tag, when the plan has none. */
+function referenceOf(plan: ReleasePlan, upstream: string, later = upstream): string {
+  const of = (repository: string): string | undefined =>
+    plan.images.find((image) => parseImageName(image.upstream).repository === repository)?.reference
+  return of(upstream) ?? of(later) ?? `docker.io/${upstream}`
 }
 
 function whyMissing(plan: ReleasePlan, platform: PlatformName, reference: string, groups: ReadonlySet<string>): string | undefined {
@@ -139,14 +152,17 @@ export interface SupportRow {
   readonly platforms: Closure
 }
 
-/** The default configuration with one choice changed at a time. */
+/** The default configuration with one choice changed at a time; what RKE2 did not offer yet is no row. */
 export function supportMatrix(plan: ReleasePlan, chartImages: ChartImages): readonly SupportRow[] {
   const row = (kind: SupportRow['kind'], choice: string, changed: Partial<Choices>): SupportRow => ({
     kind,
     choice,
     platforms: closure({ plan, chartImages, choices: { ...defaultChoices, ...changed } }),
   })
-  const names = <Name extends string>(table: Readonly<Record<Name, Choice>>): readonly Name[] => Object.keys(table) as Name[]
+  const names = <Name extends string>(table: Readonly<Record<Name, Choice>>): readonly Name[] =>
+    (Object.keys(table) as Name[]).filter(
+      (name) => table[name].charts.length === 0 || table[name].charts.some((chart) => holds(plan, chart)),
+    )
   return [
     // multus is there to be combined, and is so with the default
     ...names(cniChoices).map((name) => row('cni', name, { cni: name === 'multus' ? ['multus', 'canal'] : [name] })),

@@ -55,9 +55,10 @@ export function planRelease(input: PlanInput): ReleasePlan {
     ...(input.release.demands.conformance.length === 0 ? {} : { demands: input.release.demands }),
     bases: basesOf(input.release, locked),
     images,
-    charts: input.upstream.charts.map(({ name, version: chartVersion, url }) => {
+    charts: input.upstream.charts.map(({ name, version: chartVersion, url, bootstrap }) => {
       const pin = locked?.charts[name]
-      return { name, version: chartVersion, url, ...(pin === undefined ? {} : { locked: pin }) }
+      const said = bootstrap === undefined ? {} : { bootstrap }
+      return { name, version: chartVersion, url, ...said, ...(pin === undefined ? {} : { locked: pin }) }
     }),
   }
   return { ...plan, unresolved: unresolvedIn(plan, input.upstream, locked) }

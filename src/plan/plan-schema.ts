@@ -50,6 +50,14 @@ export const ReleasePlanSchema = z.strictObject({
     z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional(), locked: LockedBase.optional() }),
   ),
   images: z.array(ImagePlanSchema),
-  charts: z.array(z.strictObject({ name: z.string(), version: z.string(), url: z.string(), locked: LockedChart.optional() })),
+  charts: z.array(
+    z.strictObject({
+      name: z.string(),
+      version: z.string(),
+      url: z.string(),
+      bootstrap: z.boolean().optional(),
+      locked: LockedChart.optional(),
+    }),
+  ),
   unresolved: z.array(z.strictObject({ what: z.string(), reason: z.string() })).describe('empty = the release can be made'),
 })

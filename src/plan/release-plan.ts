@@ -39,6 +39,8 @@ export interface ChartPlan {
   readonly name: string
   readonly version: string
   readonly url: string
+  /** a node needs it to become ready; absent = the release's record does not say */
+  readonly bootstrap?: boolean
   readonly locked?: LockedChart
 }
 

@@ -5,6 +5,7 @@ import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import type { Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { repackChart } from '../pack/chart.ts'
 import { helmChartFile, helmChartManifest, isBootstrap } from '../pack/helm-chart.ts'
@@ -15,7 +16,7 @@ import { given } from './given.ts'
 import type { ReleasePorts } from './ports.ts'
 import { by } from './root.ts'
 
-/** The largest chart of RKE2 is 105 KB; etcd, where charts end up, refuses 1.5 MiB. */
+/** The largest chart of RKE2 is 239 KB; etcd, where charts end up, refuses 1.5 MiB. */
 export const maxChartBytes = 8 * 1024 * 1024
 
 /** Where RKE2 installs all of its charts. */
@@ -97,9 +98,15 @@ function repackTask(plan: ReleasePlan, chart: ChartPlan, fetched: Task, ports: R
   }
 }
 
+/** What decides that file besides the packed chart, for task keys. */
+export function chartKey({ name, version, url, bootstrap }: ChartPlan): Json {
+  return [name, version, url, ...(bootstrap === undefined ? [] : [bootstrap])]
+}
+
 /** The file of the runtime image through which a node gets the chart. */
 export async function chartFile(chart: ChartPlan, packed: Descriptor, from: ContentReader): Promise<{ path: string; bytes: Buffer }> {
   const tgz = Buffer.from(await readBytes(from, packed, maxChartBytes))
-  const text = helmChartManifest({ name: chart.name, namespace, bootstrap: isBootstrap(chart.name), url: chart.url, tgz })
+  const { name, url, bootstrap = isBootstrap(name) } = chart
+  const text = helmChartManifest({ name, namespace, bootstrap, url, tgz })
   return { path: helmChartFile(chart.name), bytes: Buffer.from(text) }
 }

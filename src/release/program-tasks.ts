@@ -17,7 +17,7 @@ import { programPaths } from '../plan/component.ts'
 import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { OpenSource } from '../source/open.ts'
-import { type ChartTask, chartFile } from './chart-tasks.ts'
+import { type ChartTask, chartFile, chartKey } from './chart-tasks.ts'
 import { given } from './given.ts'
 import type { ReleasePorts } from './ports.ts'
 import { editOf, pinnedSource, unpinned, withSource } from './source-task.ts'
@@ -59,7 +59,7 @@ export function programsTask(
       epoch: plan.epoch,
       builder: prebuilt === undefined ? (build.kind === 'c' ? cBuilder : goBuilder) : 'prebuilt@1',
       ...(compiler === undefined ? {} : { compiler: { ...compiler } }),
-      charts: charts.map(({ chart }) => [chart.name, chart.version, chart.url]),
+      charts: charts.map(({ chart }) => chartKey(chart)),
     },
     lane: 'cpu',
     run: (inputs, at) =>
@@ -92,7 +92,7 @@ export function collectTask(
       from: from.map(({ component, program, output }) => [component, program, output]),
       platform,
       epoch: plan.epoch,
-      charts: charts.map(({ chart }) => [chart.name, chart.version, chart.url]),
+      charts: charts.map(({ chart }) => chartKey(chart)),
     },
     lane: 'cpu',
     async run(inputs, at) {

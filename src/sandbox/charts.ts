@@ -30,8 +30,10 @@ function imagesOf(chart: ChartPlan, images: readonly ImagePlan[]): readonly Imag
   const words = chart.name.split('-').filter((word) => !['rke2', 'rancher', 'crd', 'controller', 'server'].includes(word))
   const [subject] = words
   if (subject === undefined || chart.name.endsWith('-crd')) return []
+  // rke2-snapshot-controller has no images of csi-snapshotter
+  const own = images.filter((image) => image.component.endsWith(`-${chart.name.replace(/^rke2-/, '')}`))
   const grouped = images.filter((image) => image.groups.includes(subject))
-  return grouped.length > 0 ? grouped : images.filter((image) => image.component.includes(subject))
+  return grouped.length > 0 ? grouped : own.length > 0 ? own : images.filter((image) => image.component.includes(subject))
 }
 
 function packChart(chart: ChartPlan, images: readonly ImagePlan[], epoch: number): Buffer {

@@ -28,6 +28,7 @@ export function standInSources(images: readonly ImagePlan[], kinds: ReadonlySet<
   const archives = new Map<string, Buffer>()
   const pins = new Map<string, { readonly pin: GitPin | ArchivePin; readonly standIn: string }>()
   const git = new Map<string, Map<string, ImagePlan[]>>()
+  const others = new Map<string, { readonly version: string; readonly standIn: string; readonly built: ImagePlan[] }>()
   for (const image of images) {
     const { source } = image
     if (image.action !== 'rebuild' || source === undefined || !kinds.has(source.kind)) continue
@@ -38,12 +39,16 @@ export function standInSources(images: readonly ImagePlan[], kinds: ReadonlySet<
       const version = source.kind === 'go-module' ? source.version : image.version
       const url = source.kind === 'archive' ? source.url : `https://${source.module}/archive/${version}.tar.gz`
       const standIn = source.kind === 'archive' ? url : `${source.module}@${version}`
-      const bytes = archiveOf(`${image.component}-${version}`, standInTree(standIn, [image]), epoch)
-      archives.set(url, bytes)
-      pins.set(image.component, {
-        pin: { kind: 'archive', url, digest: digestOf(bytes), size: bytes.length, prebuilt: prebuiltFolder },
-        standIn,
-      })
+      entry(others, url, () => ({ version, standIn, built: [] })).built.push(image)
+    }
+  }
+  for (const [url, { version, standIn, built }] of others) {
+    // several images may be made of one source
+    const bytes = archiveOf(`${built[0]?.component}-${version}`, standInTree(standIn, built), epoch)
+    archives.set(url, bytes)
+    for (const { component } of built) {
+      const pin = { kind: 'archive' as const, url, digest: digestOf(bytes), size: bytes.length, prebuilt: prebuiltFolder }
+      pins.set(component, { pin, standIn })
     }
   }
   const repositories = [...git].sort(byKey).map(([url, tags]) => {

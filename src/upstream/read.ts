@@ -1,9 +1,11 @@
 /** RKE2's own files at a tag → what it ships there. Texts in, values out; getting them is another matter. */
+import { z } from 'zod'
 import { RfoError } from '../error.ts'
 import { isDigest } from '../oci/digest.ts'
 import type { UpstreamRelease } from '../plan/component.ts'
 import { parseImageName } from '../plan/reference.ts'
 import { parseUpstreamVersion, spell } from '../plan/version.ts'
+import { readYaml } from '../plan/yaml.ts'
 
 export interface UpstreamTexts {
   /** `v1.24.8+rke2r1` */
@@ -16,7 +18,7 @@ export interface UpstreamTexts {
   readonly how: string
   /** `images-core.txt` (or `rke2-images-core.linux-amd64.txt`) → its text */
   readonly lists: Readonly<Record<string, string>>
-  /** the Dockerfile, or its chart lines */
+  /** the Dockerfile, or its chart lines; or charts/chart_versions.yaml, which took their place */
   readonly charts: string
   /** chart name → sha256 of its file, where somebody knows it */
   readonly chartDigests?: Readonly<Record<string, string>>
@@ -77,28 +79,63 @@ export function readList(text: string, file: string): string[] {
   return references
 }
 
-/** `RUN CHART_VERSION="1.19.401" CHART_FILE=/charts/rke2-coredns.yaml ... build-chart.sh` lines; version 0.0.0 is a removed chart. */
+/** A chart as RKE2 writes it down; `file` names it. */
+interface ChartLine {
+  readonly version: string | undefined
+  readonly file: string | undefined
+  readonly package: string | undefined
+  readonly bootstrap?: boolean | undefined
+  readonly where: string
+  readonly text: string
+}
+
+/** Both of RKE2's forms. Version 0.0.0 is a removed chart. */
 export function readCharts(text: string, digests: Readonly<Record<string, string>>): UpstreamRelease['charts'] {
   if (text.length > maxText) throw complaint('RFO_UPSTREAM_CHART', `more than ${maxText} characters`, 'charts')
   const charts: UpstreamRelease['charts'] = []
-  for (const [at, line] of text.split('\n').entries()) {
-    if (!/^RUN .*CHART_VERSION=/.test(line)) continue
-    const where = `charts:${at + 1}:1`
-    const value = (name: string): string | undefined => new RegExp(`\\b${name}="?([^"\\s]+)"?`).exec(line)?.[1]
-    const version = value('CHART_VERSION')
-    const name = /\/([a-z0-9-]+)\.yaml$/.exec(value('CHART_FILE') ?? '')?.[1]
-    if (version === undefined || !/^[A-Za-z0-9.+-]+$/.test(version) || name === undefined) {
-      throw complaint('RFO_UPSTREAM_CHART', `no chart can be read from: ${line.slice(0, 200)}`, where)
-    }
+  for (const { version, file, package: given, bootstrap, where, text: line } of /^charts:/m.test(text) ? yamlLines(text) : runLines(text)) {
+    const name = /\/([a-z0-9-]+)\.yaml$/.exec(file ?? '')?.[1]
+    const readable = version !== undefined && /^[A-Za-z0-9.+-]+$/.test(version) && /^[a-z0-9-]+$/.test(given ?? 'x')
+    if (!readable || name === undefined) throw complaint('RFO_UPSTREAM_CHART', `no chart can be read from: ${line.slice(0, 200)}`, where)
     if (version === '0.0.0') continue
     if (charts.some((chart) => chart.name === name)) throw complaint('RFO_UPSTREAM_CHART', `${name} is there twice`, where)
-    const packageName = value('CHART_PACKAGE') ?? name.replace(/-crd$/, '')
+    const packageName = given ?? name.replace(/-crd$/, '')
     const digest = digests[name] ?? null
     if (digest !== null && !isDigest(digest))
       throw complaint('RFO_UPSTREAM_CHART', `${name}: not a sha256 digest: ${digest.slice(0, 100)}`, where)
-    charts.push({ name, version, url: `${chartHost}/${packageName}/${name}-${version}.tgz`, digest })
+    const url = `${chartHost}/${packageName}/${name}-${version}.tgz`
+    charts.push({ name, version, url, digest, ...(bootstrap === undefined ? {} : { bootstrap }) })
   }
   return charts
+}
+
+/** `RUN CHART_VERSION="1.19.401" CHART_FILE=/charts/rke2-coredns.yaml ... build-chart.sh` lines of the Dockerfile. */
+function runLines(text: string): ChartLine[] {
+  return text.split('\n').flatMap((line, at): ChartLine[] => {
+    if (!/^RUN .*CHART_VERSION=/.test(line)) return []
+    const value = (name: string): string | undefined => new RegExp(`\\b${name}="?([^"\\s]+)"?`).exec(line)?.[1]
+    const [version, file, own] = [value('CHART_VERSION'), value('CHART_FILE'), value('CHART_PACKAGE')]
+    return [{ version, file, package: own, where: `charts:${at + 1}:1`, text: line }]
+  })
+}
+
+const ChartVersions = z.object({
+  charts: z
+    .array(z.object({ version: z.string(), filename: z.string(), package: z.string().optional(), bootstrap: z.boolean().optional() }))
+    .max(1000),
+})
+
+/** charts/chart_versions.yaml: `charts: [{version, filename, bootstrap, package}]`. */
+function yamlLines(text: string): ChartLine[] {
+  const reading = readYaml(ChartVersions, text)
+  if ('problems' in reading) {
+    const [first] = reading.problems
+    throw complaint('RFO_UPSTREAM_CHART', first?.message ?? 'it can not be read', `charts:${first?.line ?? 1}:${first?.column ?? 1}`)
+  }
+  return reading.value.charts.map(({ version, filename, package: own, bootstrap }, at) => {
+    const { line, column } = reading.placeOf(['charts', at])
+    return { version, file: filename, package: own, bootstrap, where: `charts:${line}:${column}`, text: `${version} ${filename}` }
+  })
 }
 
 function complaint(code: 'RFO_UPSTREAM_LIST' | 'RFO_UPSTREAM_CHART', message: string, where: string): RfoError {

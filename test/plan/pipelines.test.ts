@@ -1,6 +1,9 @@
+import { basename } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { emptyLock } from '../../src/plan/lock-text.ts'
 import { assemblePipelines, type FileText } from '../../src/plan/pipelines.ts'
-import { componentFiles, fileText, thrownBy } from './project.ts'
+import { planRelease } from '../../src/plan/plan-release.ts'
+import { componentFiles, fileText, inputFor, releases, thrownBy } from './project.ts'
 
 const release = fileText('pipelines/release.yaml')
 const upstream = fileText('pipelines/upstream/v1.24.8+rke2r1.yaml')
@@ -10,9 +13,10 @@ const changed = (file: string, change: (text: string) => string): readonly FileT
   componentFiles.map((each) => (each.file === file ? { file, text: change(each.text) } : each))
 const complaint = (components: readonly FileText[], list?: FileText): unknown => thrownBy(() => assemble(components, list))
 
-test('one file for each of the 51 images, and for the three that no list names', () => {
-  expect(assemble(componentFiles).components.size).toBe(54)
-  expect(componentFiles.length).toBe(54)
+test('one file for each image of every recorded release, and for those that no list names', () => {
+  const made = releases.flatMap(({ version }) => planRelease(inputFor(version, emptyLock)).images.map((image) => image.component))
+  expect(new Set(made)).toEqual(new Set(componentFiles.map(({ file }) => basename(file, '.yaml'))))
+  expect(assemble(componentFiles).components.size).toBe(componentFiles.length)
 })
 
 describe('files that don’t fit together', () => {

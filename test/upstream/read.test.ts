@@ -7,7 +7,7 @@ import { readCharts, readList, readUpstream } from '../../src/upstream/read.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-describe.each(['v1.24.8+rke2r1', 'v1.25.4+rke2r1'])('%s', (version) => {
+describe.each(['v1.23.14+rke2r1', 'v1.24.8+rke2r1', 'v1.25.4+rke2r1', 'v1.34.10+rke2r1'])('%s', (version) => {
   const folder = join(root, 'test/plan/fixtures', version)
   const file = `pipelines/upstream/${version}.yaml`
   const recorded = parseYaml(UpstreamRelease, readFileSync(join(root, file), 'utf8'), file)
@@ -80,6 +80,14 @@ test('chart lines: packages, removed charts, what can’t be read', () => {
       digest: null,
     },
   ])
+  const yaml = 'charts:\n  - version: 1.46.201\n    filename: /charts/rke2-coredns.yaml\n'
+  expect(readCharts(yaml, {})).toEqual([
+    { name: 'rke2-coredns', version: '1.46.201', url: expect.stringContaining('/rke2-coredns/rke2-coredns-1.46.201.tgz'), digest: null },
+  ])
+  expect(() => readCharts(yaml.replace('1.46.201', '1.46'), {})).toThrow(expect.objectContaining({ where: 'charts:2:14' }))
+  expect(() => readCharts(`${yaml}    package: ../x\n`, {})).toThrow(
+    expect.objectContaining({ code: 'RFO_UPSTREAM_CHART', where: 'charts:2:5' }),
+  )
   expect(() => readCharts('RUN CHART_VERSION="../x" CHART_FILE=/charts/a.yaml\n', {})).toThrow(
     expect.objectContaining({ code: 'RFO_UPSTREAM_CHART', where: 'charts:1:1' }),
   )
