@@ -22,10 +22,18 @@ import { putModule, putToolchain } from './go-proxy.ts'
 const [go, git] = [tool('go'), tool('git')]
 const host = process.arch === 'arm64' ? ('linux-arm64' as const) : ('linux-amd64' as const)
 const native = process.arch === 'arm64' ? ('linux/arm64' as const) : ('linux/amd64' as const)
-const images = planRelease(inputFor('v1.24.8+rfor1', emptyLock)).images.filter(
-  (image): image is ImagePlan & { build: GoBuild; source: Extract<ImagePlan['source'], { kind: 'git' }> } =>
-    image.source?.kind === 'git' && image.build?.kind === 'go',
-)
+type GitGo = ImagePlan & { readonly build: GoBuild; readonly source: Extract<ImagePlan['source'], { kind: 'git' }> }
+
+/** Of the versions that have them: each component, and once more where a variant compiles it otherwise. */
+const images = [
+  ...new Map(
+    ['v1.24.8+rfor1', 'v1.34.10+rfor1']
+      .flatMap((version) => planRelease(inputFor(version, emptyLock)).images.map((image) => ({ ...image, of: version })))
+      .filter((image): image is GitGo & { of: string } => image.source?.kind === 'git' && image.build?.kind === 'go')
+      .reverse()
+      .map((image) => [JSON.stringify([image.component, image.source.folder, image.build.commands, variableNames(image.build)]), image]),
+  ).values(),
+].reverse()
 
 /** `-X path.name=value` → where the variable is and what it becomes. */
 function variablesOf(build: GoBuild): { path: string; name: string; value: string }[] {
@@ -33,6 +41,10 @@ function variablesOf(build: GoBuild): { path: string; name: string; value: strin
     const [, path, name, value] = /^-X '?(.+)\.([A-Za-z]+)=(.*?)'?$/.exec(flag) ?? []
     return path === undefined || name === undefined || value === undefined ? [] : [{ path, name, value }]
   })
+}
+
+function variableNames(build: GoBuild): string[] {
+  return variablesOf(build).map(({ path, name }) => `${path}.${name}`)
 }
 
 /** The module that a package is put into; gopkg.in demands its major version. https://go.dev/ref/mod#major-version-suffixes */
@@ -50,24 +62,25 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'rfo-layout-'))
     proxy = join(dir, 'proxy')
-    await putToolchain(proxy, 'go1.21.13', go.path)
+    for (const toolchain of new Set(images.map((image) => image.build.toolchain))) await putToolchain(proxy, toolchain, go.path)
   })
   afterAll(() => rm(dir, { recursive: true, force: true }))
 
   test('there are such pipelines', () => {
     expect(images.map((image) => image.component)).toContain('hardened-kubernetes')
-    expect(images.length).toBeGreaterThan(10)
+    expect(images.length).toBeGreaterThan(18)
+    expect(images.filter((image) => image.component === 'hardened-crictl').map((image) => image.of)).toHaveLength(2)
   })
 
-  test.each(images)('$component is compiled', async ({ component, source, build }) => {
-    expect(build.toolchain).toBe('go1.21.13')
-    const repository = join(dir, component)
+  test.each(images)('$component of $of is compiled', async ({ component, source, build, of }) => {
+    const repository = join(dir, of, component)
+    const root = join(repository, source.folder ?? '.')
     const module = 'example.org/main'
     const variables = variablesOf(build)
     const imports = [...new Set(variables.map((each) => each.path))].filter((path) => path !== 'main')
     const file = async (path: string, text: string): Promise<void> => {
-      await mkdir(dirname(join(repository, path)), { recursive: true })
-      await writeFile(join(repository, path), text)
+      await mkdir(dirname(join(root, path)), { recursive: true })
+      await writeFile(join(root, path), text)
     }
     // each package with a variable is a module of its own on the proxy, whatever module it is in upstream
     for (const path of imports) {
@@ -103,7 +116,7 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
         env: { PATH: process.env.PATH, GIT_CONFIG_GLOBAL: '/dev/null' },
       })
     await promisify(execFile)(go.path, ['build', '-o', '/dev/null', ...build.commands.map((each) => each.package)], {
-      cwd: repository,
+      cwd: root,
       env: {
         ...env(),
         HOME: dir,
