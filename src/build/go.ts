@@ -1,11 +1,13 @@
 /** Compiles a Go component: no network, nothing of the user's own settings, the same bytes on every machine. */
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
+import { exec } from '../exec.ts'
 import { architectures, platformOf } from '../oci/platform.ts'
 import type { Build } from '../plan/component.ts'
 import { cgoEnv, compilerFor } from './c-compiler.ts'
 import { compileStep } from './compile-step.ts'
 import { checkElf } from './elf.ts'
+import { checkConstants, linkConstants, listFormat } from './go-constants.ts'
 import { type CompileHow, inFreshFolder, type MadePrograms, type Program } from './programs.ts'
 
 export type GoBuild = Extract<Build, { kind: 'go' }>
@@ -52,13 +54,39 @@ export async function compileGo(request: CompileRequest): Promise<MadePrograms> 
         throw new RfoError('RFO_BUILD_PACKAGE', `not a Go package: ${JSON.stringify(command.package)}`, { exit: 'usage' })
       }
       const file = join(dir, String(index))
-      const tags = build.tags.length === 0 ? [] : ['-tags', build.tags.join(',')]
-      await run(request, [go.program, 'build', '-o', file, ...tags, ...(ldflags === '' ? [] : ['-ldflags', ldflags]), command.package], env)
+      await run(
+        request,
+        [go.program, 'build', '-o', file, ...tagsOf(build), ...(ldflags === '' ? [] : ['-ldflags', ldflags]), command.package],
+        env,
+      )
       await checkElf(file, architecture)
       programs.push({ path: command.output, file })
     }
+    await checkLinked(request, programs, env)
     return { programs, ...(compiler === undefined ? {} : { compiler: compiler.facts }) }
   })
+}
+
+function tagsOf({ tags }: GoBuild): string[] {
+  return tags.length === 0 ? [] : ['-tags', tags.join(',')]
+}
+
+/** Go says nothing of a link-time constant that sets nothing. */
+async function checkLinked(
+  { source, build, platform, signal }: CompileRequest,
+  made: readonly Program[],
+  env: Record<string, string>,
+): Promise<void> {
+  const { ldflags, commands } = build
+  if (source.go === undefined || linkConstants(ldflags).length === 0) return
+  const packages = commands.map((command) => command.package)
+  const { stdout } = await exec([source.go.program, 'list', '-deps', '-f', listFormat, ...tagsOf(build), ...packages], {
+    env,
+    cwd: source.dir,
+    exit: 'build',
+    ...(signal === undefined ? {} : { signal }),
+  })
+  await checkConstants({ ldflags, programs: made.map((each) => each.file), listed: stdout.toString('utf8'), where: platform })
 }
 
 function baseEnv(request: CompileRequest, go: NonNullable<GoSource['go']>): Record<string, string> {
