@@ -1,8 +1,8 @@
 /** Runs one program of an image, without a daemon or root: natively for this machine's architecture, under qemu-user for others. */
 import { randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { chmod, copyFile, mkdir, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { extract } from 'tar-stream'
@@ -38,9 +38,25 @@ export async function smoke(request: SmokeRequest, store: ContentReader): Promis
   await mkdir(dir, { recursive: true })
   try {
     const [path, ...args] = argv
-    const file = join(dir, 'program')
+    // some programs say or do what they are called
+    const file = join(dir, basename(path ?? ''))
     if (path === undefined || !(await takeOut(request, path, file, store))) throw failed(request, `the image has no file ${path ?? ''}`)
     return await smokeProgram({ ...request, imageEnv: await environmentOf(request.image, store) }, file, args)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+/** The same for a program that no image holds; it runs by the name that argv[0] gives it. */
+export async function smokeFile(request: ProgramRequest, program: string): Promise<string> {
+  const [path = '', ...args] = request.argv
+  const dir = join(request.workDir, 'smoke', randomUUID())
+  await mkdir(dir, { recursive: true })
+  try {
+    const file = join(dir, basename(path))
+    await copyFile(program, file)
+    await chmod(file, 0o755)
+    return await smokeProgram(request, file, args)
   } finally {
     await rm(dir, { recursive: true, force: true })
   }

@@ -28,8 +28,7 @@ export const build: Verb = {
     // a mistyped name is found before anything is touched
     const asked = buildScope(planned, names)
     // where everything is a stand-in, no pin is missing
-    if (context.dryRun)
-      return wouldMake(context.standIns === 'all' ? [...asked.images, ...asked.leftOut.map((each) => each.image)] : asked.images)
+    if (context.dryRun) return wouldMake(asked, context.standIns === 'all')
     const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream))
     try {
       const plan = planOf(inputs, world.lock)
@@ -42,8 +41,13 @@ export const build: Verb = {
   },
 }
 
-function wouldMake(images: readonly ImagePlan[]): Outcome {
-  const made = images
+function wouldMake({ images, programOf, leftOut }: BuildScope, all: boolean): Outcome {
+  const named: { readonly component: string; readonly platforms: ImagePlan['platforms'] }[] = [
+    ...images,
+    ...(programOf?.program === undefined ? [] : [{ component: programOf.program.name, platforms: programOf.platforms }]),
+    ...(all ? leftOut.map(({ component, image }) => ({ component, platforms: image.platforms })) : []),
+  ]
+  const made = named
     .flatMap(({ component, platforms }) =>
       Object.entries(platforms).flatMap(([platform, state]) => (state.status === 'made' ? [{ component, platform }] : [])),
     )
@@ -56,7 +60,7 @@ function outcome({ leftOut }: BuildScope, images: readonly BuiltImage[]): Outcom
     text: images.map(({ component, platform, digest }) => `${component} ${platform} ${digest}\n`).join(''),
     json: {
       images: images.map((image) => ({ ...image })),
-      leftOut: leftOut.map(({ image, reason }) => ({ component: image.component, reason })),
+      leftOut: leftOut.map(({ component, reason }) => ({ component, reason })),
     },
   }
 }

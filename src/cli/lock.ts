@@ -34,6 +34,7 @@ export const lock: Verb = {
       version: inputs.version,
       release,
       components: [...components.values()],
+      bundle: inputs.bundle,
       upstream: list,
       lock: inputs.lock,
       concurrency,

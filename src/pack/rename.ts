@@ -3,10 +3,23 @@
  * upstream changes is an error that names file and rule, never a script that is half renamed.
  */
 import { RfoError } from '../error.ts'
-import type { Bundle, BundleFile, RenameRule } from '../plan/bundle.ts'
+import type { Bundle, BundleFile, RenameRule, SourceEdit } from '../plan/bundle.ts'
 
 /** Throws RFO_PACK_RENAME (build). `bytes` are upstream's; the result is UTF-8. */
 export function renamed(file: BundleFile, rename: Bundle['rename'], bytes: Uint8Array): Buffer {
+  const text = replaced(file, bytes)
+  refuseRemains(file, rename.from, text)
+  return Buffer.from(text, 'utf8')
+}
+
+/** A file of a program's source with its rules applied; what else it says stays. Throws RFO_PACK_RENAME (build). */
+export function editedSource({ path, replace }: SourceEdit, bytes: Uint8Array): Buffer {
+  return Buffer.from(replaced({ path, from: path, replace }, bytes), 'utf8')
+}
+
+type Rules = Pick<BundleFile, 'path' | 'from' | 'replace'>
+
+function replaced(file: Rules, bytes: Uint8Array): string {
   let text = decoded(file, bytes)
   for (const [at, rule] of file.replace.entries()) {
     const parts = text.split(rule.text)
@@ -17,15 +30,14 @@ export function renamed(file: BundleFile, rename: Bundle['rename'], bytes: Uint8
     }
     text = parts.join(rule.with)
   }
-  refuseRemains(file, rename.from, text)
-  return Buffer.from(text, 'utf8')
+  return text
 }
 
 function allowed(rule: RenameRule): readonly number[] {
   return typeof rule.count === 'number' ? [rule.count] : rule.count
 }
 
-function decoded(file: BundleFile, bytes: Uint8Array): string {
+function decoded(file: Rules, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (cause) {
@@ -39,10 +51,10 @@ function refuseRemains(file: BundleFile, name: string, text: string): void {
   if (line !== undefined) throw changed(file, `${name} remains in ${JSON.stringify(line.trim().slice(0, 120))}`)
 }
 
-function changed(file: BundleFile, what: string, cause?: unknown): RfoError {
+function changed(file: Rules, what: string, cause?: unknown): RfoError {
   return new RfoError('RFO_PACK_RENAME', what, {
     exit: 'build',
-    where: `${file.from} → ${file.path}`,
+    where: file.from === file.path ? file.path : `${file.from} → ${file.path}`,
     next: `read what changed upstream, then edit the rules of ${file.path} in pipelines/rfo.yaml`,
     ...(cause === undefined ? {} : { cause }),
   })

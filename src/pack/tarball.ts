@@ -3,7 +3,7 @@
  * for `bin/` would give the host's own /usr/local/bin another mode. Constant memory; the same inputs give the same bytes.
  */
 import { constants } from 'node:fs'
-import { open, realpath } from 'node:fs/promises'
+import { open, realpath, writeFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { gzipLevel, gzipped } from '../content/gzip.ts'
 import type { ContentReader } from '../content/store.ts'
@@ -14,9 +14,9 @@ import { digestOf } from '../oci/digest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { blockSize, headerBlocks, padding } from '../oci/tar-header.ts'
-import type { Bundle, BundleFile } from '../plan/bundle.ts'
+import type { Bundle, SourceEdit } from '../plan/bundle.ts'
 import type { StreamStore } from './archive.ts'
-import { renamed } from './rename.ts'
+import { editedSource, renamed } from './rename.ts'
 
 export interface TarballRequest {
   readonly platform: PlatformName
@@ -90,22 +90,29 @@ export async function bundleTexts(bundle: Bundle, source: { readonly dir: string
   const root = await realpath(source.dir)
   return await Promise.all(
     bundle.files.map(async (file): Promise<BundleText> => {
-      const bytes = renamed(file, bundle.rename, await readInside(root, file))
+      const bytes = renamed(file, bundle.rename, await readInside(root, file.from, file.path))
       return { path: file.path, mode: Number.parseInt(file.mode, 8), digest: digestOf(bytes), size: bytes.length, bytes }
     }),
   )
 }
 
-async function readInside(root: string, file: BundleFile): Promise<Buffer> {
+/** Changes files of an opened source, which is ours to change. Throws RFO_PACK_RENAME and RFO_PACK_SOURCE. */
+export async function editSources(edits: readonly SourceEdit[], source: { readonly dir: string }): Promise<void> {
+  const root = await realpath(source.dir)
+  for (const edit of edits) await writeFile(join(root, edit.path), editedSource(edit, await readInside(root, edit.path, edit.path)))
+}
+
+/** `from` below the root; `path`: as the pipeline calls it. */
+async function readInside(root: string, from: string, path: string): Promise<Buffer> {
   const refuse = (what: string): RfoError =>
-    new RfoError('RFO_PACK_SOURCE', `the source's ${file.from} ${what}`, {
+    new RfoError('RFO_PACK_SOURCE', `the source's ${from} ${what}`, {
       exit: 'build',
-      where: file.path,
-      next: `edit ${file.path} in pipelines/rfo.yaml`,
+      where: path,
+      next: `edit ${path} in pipelines/rfo.yaml`,
     })
-  const path = join(root, file.from)
-  if ((await realpath(path).catch(() => undefined))?.startsWith(`${root}${sep}`) !== true) throw refuse('is not there')
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => {
+  const file = join(root, from)
+  if ((await realpath(file).catch(() => undefined))?.startsWith(`${root}${sep}`) !== true) throw refuse('is not there')
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => {
     throw refuse('is no plain file')
   })
   try {

@@ -64,6 +64,8 @@ export const GoBuild = z.strictObject({
   ldflags: z.array(Template).default([]),
   cgo: z.array(ArchitectureName).default([]).describe('architectures that need CGO_ENABLED=1'),
 })
+export type GoBuild = z.infer<typeof GoBuild>
+
 /** C files that one call of the compiler makes a static program of; what a Makefile would do is not run. */
 export const CBuild = z.strictObject({
   kind: z.literal('c'),

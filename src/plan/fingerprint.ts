@@ -4,26 +4,32 @@
  */
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
-import type { Build, Source, UpstreamRelease } from './component.ts'
+import type { GoBuild, Source, UpstreamRelease } from './component.ts'
 import type { ImagePlan } from './release-plan.ts'
 
 export type PinInput =
-  | { readonly action: 'rebuild'; readonly source: Source; readonly build: Build }
+  /** `compiled`: what Go makes of the source, if it makes something */
+  | { readonly action: 'rebuild'; readonly source: Source; readonly compiled: GoBuild | undefined }
   /** a mirrored image is its reference */
   | { readonly action: 'mirror'; readonly reference: string }
 
 export function fingerprintOf(input: PinInput): Digest {
   if (input.action === 'mirror') return digestOf(canonicalJson({ image: input.reference }))
   // the pin of what Go compiles holds the toolchain
-  const toolchain = input.source.kind !== 'archive' && input.build.kind === 'go' ? { toolchain: input.build.toolchain } : {}
+  const toolchain = input.source.kind !== 'archive' && input.compiled !== undefined ? { toolchain: input.compiled.toolchain } : {}
   return digestOf(canonicalJson({ source: plain(input.source), ...toolchain }))
 }
 
 /** What decides an image's pin: used by the plan (is it stale?) and by `lock` (must it be resolved anew?). */
-export function pinFingerprint(image: Pick<ImagePlan, 'action' | 'upstream' | 'source' | 'build'>): Digest {
+export function pinFingerprint(image: Pick<ImagePlan, 'action' | 'upstream' | 'source' | 'build' | 'program'>): Digest {
   return image.source === undefined || image.build === undefined
     ? fingerprintOf({ action: 'mirror', reference: image.upstream })
-    : fingerprintOf({ action: 'rebuild', source: image.source, build: image.build })
+    : fingerprintOf({ action: 'rebuild', source: image.source, compiled: compiledByGo(image) })
+}
+
+/** What Go makes of an image's source: the programs of the image, or the one that only shares the source. */
+export function compiledByGo({ build, program }: Pick<ImagePlan, 'build' | 'program'>): GoBuild | undefined {
+  return build?.kind === 'go' ? build : program?.build
 }
 
 /** Of the recorded image list: groups and references, in their order. */

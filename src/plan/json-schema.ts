@@ -1,7 +1,7 @@
 /** The JSON schemas under docs/schema: for editors (pipelines, images.lock) and for scripts (plan.json). */
 import { z } from 'zod'
 import type { Json } from '../oci/json.ts'
-import { Bundle } from './bundle.ts'
+import { BundleText } from './bundle.ts'
 import { ComponentText, ReleaseFile, UpstreamRelease } from './component.ts'
 import { Lock } from './lock.ts'
 import { ReleasePlanSchema } from './plan-schema.ts'
@@ -9,7 +9,11 @@ import { TrackPolicy } from './policy.ts'
 
 const rooted = {
   'component.schema.json': { schema: ComponentText, title: 'pipelines/<component>.yaml: how one image of a release is made', io: 'input' },
-  'bundle.schema.json': { schema: Bundle, title: 'pipelines/rfo.yaml: the files of the release tarball and their names', io: 'input' },
+  'bundle.schema.json': {
+    schema: BundleText,
+    title: 'pipelines/rfo.yaml: the program, the files of the release tarball and their names',
+    io: 'input',
+  },
   'release.schema.json': { schema: ReleaseFile, title: 'pipelines/release.yaml: what holds for all components', io: 'input' },
   'upstream.schema.json': { schema: UpstreamRelease, title: 'pipelines/upstream/<tag>.yaml: what RKE2 ships at a tag', io: 'input' },
   'policy.schema.json': {

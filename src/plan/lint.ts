@@ -1,7 +1,7 @@
 /** All that is wrong with a project's pipelines and lock, at its place, whatever release it would hurt. Text in, findings out. */
 import type { z } from 'zod'
 import { RfoError } from '../error.ts'
-import { Bundle, parseBundle } from './bundle.ts'
+import { BundleText, bundleOf, bundleProblems, bundlesOf } from './bundle.ts'
 import { type Component, ComponentText, ReleaseFile, UpstreamRelease } from './component.ts'
 import { Lock } from './lock.ts'
 import { emptyLock } from './lock-text.ts'
@@ -17,6 +17,7 @@ import {
   upstreamProblems,
 } from './pipelines.ts'
 import { planRelease } from './plan-release.ts'
+import { placeholderProblems } from './program.ts'
 import { variantOf } from './variant.ts'
 import { parseUpstreamVersion, type Version } from './version.ts'
 import { type Place, readYaml } from './yaml.ts'
@@ -55,13 +56,13 @@ export function lintPipelines(input: LintInput): Finding[] {
     add(found, release, [...releaseProblems(release.value, release.file), ...demandProblems(release.value, release.file)])
   const components = input.components.flatMap((text) => read(ComponentText, text, found) ?? [])
   for (const each of components) add(found, each, [...componentProblems(each.value, each.file), ...cgoProblems(each.value, each.file)])
-  lintBundle(input, found)
+  const bundle = lintBundle(input, found)
   if (input.lock !== undefined) read(Lock, input.lock, found)
   const unread = new Map(input.components.map(({ file, text }) => [baseName(file), text]))
   for (const each of components) unread.delete(baseName(each.file))
   for (const text of input.upstreams) {
     const upstream = read(UpstreamRelease, text, found)
-    if (upstream !== undefined) lintUpstream(upstream, components, unread, release, found)
+    if (upstream !== undefined) lintUpstream(upstream, components, unread, release, bundle, found)
   }
   const unique = new Map(found.map((finding) => [findingText(finding), finding]))
   return [...unique.values()].sort(byPlace)
@@ -111,17 +112,29 @@ function cgoProblems(written: ComponentText, file: string): Iterable<Problem> {
   })
 }
 
-function lintBundle(input: LintInput, found: Found): void {
-  const bundle = read(Bundle, input.bundle, found)
-  if (bundle === undefined) return
-  attempt(
-    () => parseBundle(input.bundle),
-    (error) => add(found, bundle, [{ error, at: ['files'] }]),
-  )
-  const { sourceOf } = bundle.value
-  if (input.components.some(({ file }) => baseName(file) === sourceOf)) return
-  const error = new RfoError('RFO_PLAN_BUNDLE', `no component ${sourceOf}`, { exit: 'usage', where: bundle.file })
-  add(found, bundle, [{ error, at: ['sourceOf'] }])
+function lintBundle(input: LintInput, found: Found): Read<BundleText> | undefined {
+  const bundle = read(BundleText, input.bundle, found)
+  if (bundle === undefined) return undefined
+  const { file, value } = bundle
+  const complaint = (message: string): RfoError => new RfoError('RFO_PLAN_BUNDLE', message, { exit: 'usage', where: file })
+  for (const [index, reading] of bundlesOf(value).entries()) {
+    // the first reading is the file without its variants
+    const variant = index === 0 ? undefined : value.when[index - 1]
+    const placed = (at: readonly PropertyKey[]): readonly PropertyKey[] =>
+      variant !== undefined && at[0] !== undefined && Object.hasOwn(variant, at[0]) ? ['when', index - 1, ...at] : at
+    const problems = [
+      ...[...bundleProblems(reading)].map(({ at, message }) => ({ at, error: complaint(message) })),
+      ...placeholderProblems(reading),
+    ]
+    add(
+      found,
+      bundle,
+      problems.map(({ at, error }) => ({ at: placed(at), error })),
+    )
+  }
+  if (!input.components.some((each) => baseName(each.file) === value.sourceOf))
+    add(found, bundle, [{ error: complaint(`no component ${value.sourceOf}`), at: ['sourceOf'] }])
+  return bundle
 }
 
 /** `unread`: components whose files are not in form, and their texts; that nothing makes what they make is not said once more. */
@@ -130,6 +143,7 @@ function lintUpstream(
   written: readonly Read<ComponentText>[],
   unread: ReadonlyMap<string, string>,
   release: Read<ReleaseFile> | undefined,
+  bundle: Read<BundleText> | undefined,
   found: Found,
 ): void {
   const version = upstreamVersion(upstream, found)
@@ -165,7 +179,7 @@ function lintUpstream(
     )
   }
   // names and dates are seen only where a release is planned, and nothing is planned of what does not fit together
-  if (release === undefined || unread.size > 0 || found.length > before) return
+  if (release === undefined || bundle === undefined || unread.size > 0 || found.length > before) return
   const { major, minor, patch } = version
   attempt(
     () =>
@@ -173,11 +187,12 @@ function lintUpstream(
         version: `v${major}.${minor}.${patch}+rfor1`,
         release: release.value,
         components: [...components.values()],
+        bundle: bundleOf(bundle.value, version, bundle.file),
         upstream: upstream.value,
         lock: emptyLock,
       }),
     (error) => {
-      const file = written.find((each) => each.file === error.where)?.file ?? upstream.file
+      const file = [...written, bundle].find((each) => each.file === error.where)?.file ?? upstream.file
       if (error.where !== release.file) found.push({ file, code: error.code, message: error.message })
     },
   )

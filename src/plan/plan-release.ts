@@ -1,10 +1,12 @@
 /** The one decision: what must be made for a release. Pure, and the same for the same words on every machine. */
 import { RfoError } from '../error.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
+import type { Bundle } from './bundle.ts'
 import type { Component, ReleaseFile, UpstreamRelease } from './component.ts'
 import { fillComponent } from './fill.ts'
 import type { Lock, LockedRelease } from './lock.ts'
 import { withoutPipeline } from './pipelines.ts'
+import { withProgram } from './program.ts'
 import { parseImageName } from './reference.ts'
 import type { ImagePlan, PlatformPlan, ReleasePlan } from './release-plan.ts'
 import { placeholders } from './template.ts'
@@ -16,13 +18,15 @@ export interface PlanInput {
   readonly version: string
   readonly release: ReleaseFile
   readonly components: readonly Component[]
+  /** pipelines/rfo.yaml, as it is for this version */
+  readonly bundle: Bundle
   readonly upstream: UpstreamRelease
   readonly lock: Lock
 }
 
 /**
- * Throws RFO_PLAN_VERSION, RFO_PLAN_PIPELINE (an image without a pipeline), RFO_PLAN_DATE. What the lock lacks is no
- * error here: it stands in `unresolved`. Images come in the order of their component names.
+ * Throws RFO_PLAN_VERSION, RFO_PLAN_PIPELINE (an image without a pipeline), RFO_PLAN_DATE, RFO_PLAN_BUNDLE. What the lock
+ * lacks is no error here: it stands in `unresolved`. Images come in the order of their component names.
  */
 export function planRelease(input: PlanInput): ReleasePlan {
   const version = parseVersion(input.version)
@@ -54,7 +58,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
     platforms: input.release.platforms,
     ...(input.release.demands.conformance.length === 0 ? {} : { demands: input.release.demands }),
     bases: basesOf(input.release, locked),
-    images,
+    images: withProgram(input.bundle, { release: input.release, images, version, upstream }),
     charts: input.upstream.charts.map(({ name, version: chartVersion, url, bootstrap }) => {
       const pin = locked?.charts[name]
       const said = bootstrap === undefined ? {} : { bootstrap }

@@ -1,6 +1,7 @@
 /** plan.json as a schema: for scripts that read it, and for a plan that comes back out of a release. */
 import { z } from 'zod'
-import { Build, ImageFile, Source } from './component.ts'
+import { SourceEdit } from './bundle.ts'
+import { Build, GoBuild, ImageFile, Source } from './component.ts'
 import { LockedBase, LockedChart, LockedComponent, PlatformKey } from './lock.ts'
 
 const PlatformPlan = z.discriminatedUnion('status', [
@@ -33,6 +34,15 @@ const ImagePlanSchema = z.strictObject({
   layers: z.enum(['zstd', 'gzip']),
   deviates: z.strictObject({ from: z.string(), reason: z.string() }).optional(),
   smoke: z.strictObject({ argv: z.array(z.string()), expect: z.string() }).optional(),
+  program: z
+    .strictObject({
+      name: z.string(),
+      build: GoBuild,
+      sources: z.array(SourceEdit).optional(),
+      smoke: z.strictObject({ argv: z.array(z.string()), expect: z.string() }),
+    })
+    .optional()
+    .describe('the release’s own program, made of the same source'),
   locked: LockedComponent.optional(),
 })
 

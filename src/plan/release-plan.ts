@@ -1,6 +1,7 @@
 /** What must be made for one release: pure data, printable, the same on every machine. `planRelease` alone makes it. */
 import type { PlatformName } from '../oci/platform.ts'
-import type { Build, Component, ImageFile, Source } from './component.ts'
+import type { SourceEdit } from './bundle.ts'
+import type { Build, Component, GoBuild, ImageFile, Source } from './component.ts'
 import type { LockedBase, LockedChart, LockedComponent } from './lock.ts'
 
 export type PlatformPlan = { readonly status: 'made' } | { readonly status: 'unsupported'; readonly reason: string }
@@ -31,8 +32,21 @@ export interface ImagePlan {
   readonly layers: 'zstd' | 'gzip'
   readonly deviates?: { readonly from: string; readonly reason: string }
   readonly smoke?: { readonly argv: readonly string[]; readonly expect: string }
+  /** absent = nothing else is made of the source: the release's own program, of the one image whose source it shares */
+  readonly program?: ProgramPlan
   /** undefined = the lock knows nothing of this component yet */
   readonly locked?: LockedComponent
+}
+
+/** A program that no image holds: what a host installs. */
+export interface ProgramPlan {
+  /** `rfo` */
+  readonly name: string
+  /** placeholders filled; `{commit}` stays until the source is pinned */
+  readonly build: GoBuild
+  /** absent = the source is compiled as it is */
+  readonly sources?: readonly SourceEdit[]
+  readonly smoke: { readonly argv: readonly string[]; readonly expect: string }
 }
 
 export interface ChartPlan {

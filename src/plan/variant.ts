@@ -8,6 +8,16 @@ import { type Version, versionCore } from './version.ts'
 /** `where`: the file. Throws RFO_PLAN_PIPELINE when two variants fit. */
 export function variantOf(text: ComponentText, upstream: Version, where: string): Component {
   const { when, ...own } = text
+  const fitting = fittingVariant(when, upstream, where)
+  return fitting === undefined ? own : replaced(own, fitting)
+}
+
+/** The variant whose range holds the version. `where`: the file. Throws RFO_PLAN_PIPELINE when two do. */
+export function fittingVariant<T extends { readonly versions: string }>(
+  when: readonly T[],
+  upstream: Version,
+  where: string,
+): T | undefined {
   const fitting = when.filter(({ versions }) => satisfies(versionCore(upstream), versions, { includePrerelease: true }))
   if (fitting.length > 1) {
     throw new RfoError(
@@ -20,7 +30,7 @@ export function variantOf(text: ComponentText, upstream: Version, where: string)
       },
     )
   }
-  return fitting[0] === undefined ? own : replaced(own, fitting[0])
+  return fitting[0]
 }
 
 /** Every way in which the file can be read, for whoever checks it. */

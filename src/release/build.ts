@@ -1,59 +1,70 @@
 /** `build`: a few images of a release, made and tried. Their tasks are the release's own, so what was made here is found there. */
-import { emulatorsOf, smoke } from '../build/smoke.ts'
-import { pushBytes } from '../content/read.ts'
+import { emulatorsOf } from '../build/smoke.ts'
 import { RfoError } from '../error.ts'
-import type { Task, TaskRun } from '../graph/task.ts'
-import type { Descriptor } from '../oci/descriptor.ts'
+import type { Task } from '../graph/task.ts'
 import type { Digest } from '../oci/digest.ts'
-import { canonicalJson, type Json } from '../oci/json.ts'
-import { mediaTypes } from '../oci/mediatype.ts'
 import { type Architecture, type PlatformName, platformOf } from '../oci/platform.ts'
 import { collectedComponents } from '../plan/component.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { chartTasks } from './chart-tasks.ts'
 import { cCompilers } from './compilers.ts'
-import { given } from './given.ts'
 import { imageTasks } from './image-tasks.ts'
+import { ownProgram } from './own-program.ts'
 import type { ReleasePorts } from './ports.ts'
-import { onPath } from './preflight.ts'
 import { runTasks } from './run.ts'
+import { programSmokeTask, runsHere, smokeTask } from './smoke-tasks.ts'
 
 /** What is made, out of a whole plan. */
 export interface BuildScope {
   readonly images: readonly ImagePlan[]
-  /** rebuilt images that nobody named and that can't be made */
-  readonly leftOut: readonly { readonly image: ImagePlan; readonly reason: string }[]
+  /** the image whose source the release's own program is made of; absent = that program is not made */
+  readonly programOf?: ImagePlan
+  /** what nobody named and what can't be made: rebuilt images, and the program with its name */
+  readonly leftOut: readonly { readonly component: string; readonly image: ImagePlan; readonly reason: string }[]
   /** only what these images need, for whoever asks whether all of it is there */
   readonly needed: ReleasePlan
 }
 
-/** Without names: every rebuilt image whose source is pinned. Throws RFO_RELEASE_COMPONENT for a name that no rebuilt image has. */
+/** Without names: every rebuilt image and the program, whose source is pinned. Throws RFO_RELEASE_COMPONENT for a name that none of them has. */
 export function buildScope(plan: ReleasePlan, names: readonly string[]): BuildScope {
   const rebuilt = plan.images.filter((image) => image.action === 'rebuild')
-  for (const name of names) refuseUnknown(name, plan, rebuilt)
-  const asked = names.length === 0 ? rebuilt : rebuilt.filter((image) => names.includes(image.component))
-  const open = (image: ImagePlan): string | undefined => (names.length === 0 ? unpinnedFor(image, plan) : undefined)
-  const images = asked.filter((image) => open(image) === undefined)
-  const leftOut = asked.flatMap((image) => {
-    const reason = open(image)
-    return reason === undefined ? [] : [{ image, reason }]
-  })
+  const owner = plan.images.find((image) => image.program !== undefined)
+  const known = [...rebuilt.map((image) => image.component), ...(owner?.program === undefined ? [] : [owner.program.name])]
+  for (const name of names) refuseUnknown(name, plan, known)
+  const isAsked = (name: string | undefined): boolean => name !== undefined && (names.length === 0 || names.includes(name))
+  const asked = rebuilt.filter((image) => isAsked(image.component))
+  const askedOwner = isAsked(owner?.program?.name) ? owner : undefined
+  const open = (image: ImagePlan, collected: readonly ImagePlan[]): string | undefined =>
+    names.length === 0 ? unpinnedOf([image, ...collected]) : undefined
+  const leftOut = [
+    ...asked.map((image) => ({ component: image.component, image, reason: open(image, collectedBy(image, plan)) })),
+    ...(askedOwner === undefined ? [] : [{ component: askedOwner.program?.name ?? '', image: askedOwner, reason: open(askedOwner, []) }]),
+  ].flatMap(({ reason, ...each }) => (reason === undefined ? [] : [{ ...each, reason }]))
+  const isOpen = (name: string | undefined): boolean => leftOut.some(({ component }) => component === name)
+  const images = asked.filter((image) => !isOpen(image.component))
+  const programOf = isOpen(askedOwner?.program?.name) ? undefined : askedOwner
   // where nothing at all can be made, what is missing for it is the answer
-  return { images, leftOut, needed: neededFor(images.length === 0 ? asked : images, plan) }
+  const nothing = images.length === 0 && programOf === undefined
+  return {
+    images,
+    ...(programOf === undefined ? {} : { programOf }),
+    leftOut,
+    needed: nothing ? neededFor(asked, askedOwner, plan) : neededFor(images, programOf, plan),
+  }
 }
 
-function refuseUnknown(name: string, plan: ReleasePlan, rebuilt: readonly ImagePlan[]): void {
-  if (rebuilt.some((image) => image.component === name)) return
+function refuseUnknown(name: string, plan: ReleasePlan, known: readonly string[]): void {
+  if (known.includes(name)) return
   const mirrored = plan.images.some((image) => image.component === name)
   throw new RfoError('RFO_RELEASE_COMPONENT', mirrored ? `${name} is mirrored: nothing of it is built` : `no component ${name}`, {
     exit: 'usage',
-    next: `name one of ${rebuilt.map((image) => image.component).join(', ')}`,
+    next: `name one of ${known.join(', ')}`,
   })
 }
 
-/** Why an image can't be made: its own source, or that of what it collects, has no pin. */
-function unpinnedFor(image: ImagePlan, plan: ReleasePlan): string | undefined {
-  for (const each of [image, ...collectedBy(image, plan)]) {
+/** Why something can't be made: its own source, or that of what it collects, has no pin. */
+function unpinnedOf(images: readonly ImagePlan[]): string | undefined {
+  for (const each of images) {
     const pin = each.locked?.pin
     if (pin === undefined) return `${each.component} is not locked yet`
     if (pin.kind === 'unresolved') return `${each.component}: ${pin.reason}`
@@ -66,8 +77,9 @@ function collectedBy(image: ImagePlan, plan: ReleasePlan): readonly ImagePlan[] 
   return plan.images.filter((other) => names.has(other.component))
 }
 
-function neededFor(images: readonly ImagePlan[], plan: ReleasePlan): ReleasePlan {
-  const names = new Set(images.flatMap((image) => [image, ...collectedBy(image, plan)]).map((image) => image.component))
+function neededFor(images: readonly ImagePlan[], programOf: ImagePlan | undefined, plan: ReleasePlan): ReleasePlan {
+  const users = [...images.flatMap((image) => [image, ...collectedBy(image, plan)]), ...(programOf === undefined ? [] : [programOf])]
+  const names = new Set(users.map((image) => image.component))
   const charts = images.some((image) => image.charts === true) ? plan.charts : []
   const bases = plan.platforms.filter((platform) =>
     images.some((image) => image.base !== 'scratch' && image.platforms[platform]?.status === 'made'),
@@ -81,10 +93,14 @@ function neededFor(images: readonly ImagePlan[], plan: ReleasePlan): ReleasePlan
   ])
   return {
     ...plan,
-    images: plan.images.filter((image) => names.has(image.component)),
+    images: plan.images.filter((image) => names.has(image.component)).map((image) => (image === programOf ? image : withoutProgram(image))),
     charts,
     unresolved: plan.unresolved.filter(({ what }) => wanted.has(what)),
   }
+}
+
+function withoutProgram({ program: _program, ...image }: ImagePlan): ImagePlan {
+  return image
 }
 
 /** ran, or found as it ran before; absent: the pipeline has no smoke test; no emulator: this machine can't run it. */
@@ -93,7 +109,7 @@ export type SmokeState = 'ran' | 'cached' | 'absent' | 'no emulator'
 export interface BuiltImage {
   readonly component: string
   readonly platform: PlatformName
-  /** of the platform's manifest */
+  /** of the platform's manifest, or of the program itself */
   readonly digest: Digest
   readonly smoke: SmokeState
 }
@@ -120,11 +136,21 @@ export async function buildImages(
     return runnable.has(platform) ? smokeTask(image.component, image.smoke, platform, task, host, ports) : 'no emulator'
   }
   const compilers = await cCompilers(scope.needed, ports)
-  const made = imageTasks(plan, charts, compilers, ports, scope.images).flatMap(({ image, platforms }) =>
+  const own = scope.programOf === undefined ? undefined : ownProgram(plan, compilers, ports)
+  const programs = (own?.platforms ?? []).map(
+    ({ platform, task }): MadeImage => ({
+      component: own?.program.name ?? '',
+      platform,
+      task,
+      smoke: own !== undefined && runnable.has(platform) ? programSmokeTask(own, platform, task, host, ports) : 'no emulator',
+    }),
+  )
+  const images = imageTasks(plan, charts, compilers, ports, scope.images).flatMap(({ image, platforms }) =>
     platforms.map(
       ({ platform, image: task }): MadeImage => ({ component: image.component, platform, task, smoke: smokeOf(image, platform, task) }),
     ),
   )
+  const made = [...images, ...programs]
   sayWhatIsMissing(scope, made, ports)
   const cached = new Set<string>()
   const tasks = made.flatMap(({ task, smoke: tried }) => (typeof tried === 'string' ? [task] : [task, tried]))
@@ -146,56 +172,9 @@ function nameOf(image: { readonly component: string; readonly platform: Platform
 
 function sayWhatIsMissing(scope: BuildScope, made: readonly MadeImage[], ports: ReleasePorts): void {
   const note = (message: string): void => ports.listener({ kind: 'note', message, at: 0 })
-  for (const { image, reason } of scope.leftOut) note(`${image.component} is left out: ${reason}`)
+  for (const { component, reason } of scope.leftOut) note(`${component} is left out: ${reason}`)
   const untried = made.filter((each) => each.smoke === 'no emulator').map((each) => each.platform)
   for (const platform of new Set(untried)) {
     note(`programs for ${platform} are not tried: no ${emulatorsOf(platformOf(platform).architecture).join(' or ')} on the PATH`)
   }
-}
-
-async function runsHere(platform: PlatformName, host: Architecture, env: Readonly<Record<string, string>>): Promise<boolean> {
-  const { architecture } = platformOf(platform)
-  if (architecture === host) return true
-  for (const emulator of emulatorsOf(architecture)) if (await onPath(emulator, env)) return true
-  return false
-}
-
-/** A program that says its version takes a second, under emulation a few; one that does not end serves something instead. */
-const smokeMilliseconds = 120_000
-
-function smokeTask(
-  component: string,
-  { argv, expect }: NonNullable<ImagePlan['smoke']>,
-  platform: PlatformName,
-  image: Task,
-  host: Architecture,
-  ports: ReleasePorts,
-): Task {
-  return {
-    id: `smoke/${component}/${platform}`,
-    needs: { image },
-    key: { rule: 'smoke@1', platform, argv: [...argv], expect },
-    lane: 'cpu',
-    async run(inputs, at) {
-      const output = await inTime(at, argv, (signal) =>
-        smoke({ image: given(inputs['image']), platform, argv, expect, host, env: ports.env, workDir: ports.workDir, signal }, ports.store),
-      )
-      for (const line of output.split('\n')) at.log(line)
-      return await passed({ platform, argv: [...argv], expect }, ports)
-    },
-  }
-}
-
-async function inTime<T>(at: TaskRun, argv: readonly string[], run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const late = AbortSignal.timeout(smokeMilliseconds)
-  try {
-    return await run(AbortSignal.any([at.signal, late]))
-  } catch (thrown) {
-    if (at.signal.aborted || !late.aborted) throw thrown
-    throw new RfoError('RFO_BUILD_SMOKE', `${argv.join(' ')}: it did not end within ${smokeMilliseconds / 1000} seconds`, { exit: 'build' })
-  }
-}
-
-async function passed(what: Json, ports: ReleasePorts): Promise<Descriptor> {
-  return await pushBytes(ports.store, mediaTypes.json, canonicalJson(what))
 }

@@ -1,6 +1,4 @@
 /** What installs RFO on a host: the program, the release tarball around it, and the packages made of the tarball's files. */
-import { rm } from 'node:fs/promises'
-import { prebuiltPrograms } from '../build/prebuilt.ts'
 import { pushBytes, readBytes } from '../content/read.ts'
 import { RfoError } from '../error.ts'
 import type { Task } from '../graph/task.ts'
@@ -10,16 +8,15 @@ import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { releaseTarball, tarballEncoder, tarballName } from '../pack/tarball.ts'
-import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { minorLine, parseVersion } from '../plan/version.ts'
 import { specFiles, writeRepository } from '../rpm/make.ts'
 import { payloadEncoder } from '../rpm/payload.ts'
 import { rfoPackages } from '../rpm/rfo.ts'
 import { given } from './given.ts'
-import type { ImageTasks } from './image-tasks.ts'
+import type { OwnProgram } from './own-program.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
-import { openPinned, pinnedSource } from './source-task.ts'
+import { pinnedSource, withSource } from './source-task.ts'
 
 /** Where packages of a finished release go; a candidate's go to `testing`, as RKE2's do. */
 const channel = 'stable'
@@ -27,74 +24,52 @@ const channel = 'stable'
 const rpmRelease = '1'
 
 /** Tasks that give an index of titled files each: all of them are files of the release. */
-export function bundleTasks(request: ReleaseRequest, made: readonly ImageTasks[], ports: ReleasePorts): Task[] {
-  const images = made.find(({ image }) => image.component === request.bundle.sourceOf)
-  if (images?.source === undefined) {
+export function bundleTasks(request: ReleaseRequest, own: OwnProgram | undefined, ports: ReleasePorts): Task[] {
+  if (own === undefined) {
     throw new RfoError('RFO_RELEASE_BUNDLE', `no component ${request.bundle.sourceOf} with a source`, {
       exit: 'usage',
       where: 'pipelines/rfo.yaml',
       next: 'name the component whose source holds the scripts and units',
     })
   }
-  const { image, source } = images
-  return images.platforms.flatMap(({ platform }) => {
-    const tarball = tarballTask(request, image, platform, source, ports)
+  return own.platforms.flatMap(({ platform, task }) => {
+    const tarball = tarballTask(request, own.image, platform, task, ports)
     return [tarball, packagesTask(request, platform, tarball, ports)]
   })
 }
 
 /** Gives the program and the tarball; the tarball's own files come behind them, titled `bundle:<path>`. */
-function tarballTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformName, source: Task, ports: ReleasePorts): Task {
+function tarballTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformName, program: Task, ports: ReleasePorts): Task {
   const { bundle, plan } = request
+  const { files, rename } = bundle
   const pin = pinnedSource(image)
-  const prebuilt = prebuiltOf(pin)
   const names = tarballName(platform)
   return {
     id: `tarball/${platform}`,
-    needs: { source },
+    needs: { program },
     key: {
-      rule: 'tarball@1',
-      bundle: bundle as unknown as Json,
+      rule: 'tarball@2',
+      bundle: { program: bundle.program, files, rename } as unknown as Json,
       pin: pin as unknown as Json,
       platform,
       epoch: plan.epoch,
       encoder: tarballEncoder,
     },
     lane: 'cpu',
-    async run(_inputs, at) {
-      if (prebuilt === undefined) {
-        throw new RfoError(
-          'RFO_RELEASE_RECIPE',
-          `${bundle.program.path} is compiled out of ${image.component}'s source, which no builder here can`,
-          {
-            exit: 'build',
-            next: 'add --stand-in git',
-          },
-        )
-      }
-      const opened = await openPinned(image, ports, at)
-      try {
-        const [program] = await prebuiltPrograms({ source: opened, prebuilt, outputs: [`/${bundle.program.path}`], platform })
-        if (program === undefined) throw new Error('one output, one program')
-        const binary = await ports.store.pushFile(mediaTypes.octets, program.file)
-        const { tarball, files, texts } = await releaseTarball(
-          { platform, program: binary, source: opened, bundle, epoch: plan.epoch },
-          ports.store,
-          at.signal,
-        )
-        for (const text of texts) await pushBytes(ports.store, mediaTypes.octets, text.bytes)
+    run: (inputs, at) =>
+      withSource(image, ports, at, async (opened) => {
+        const binary = given(inputs['program'])
+        const made = await releaseTarball({ platform, program: binary, source: opened, bundle, epoch: plan.epoch }, ports.store, at.signal)
+        for (const text of made.texts) await pushBytes(ports.store, mediaTypes.octets, text.bytes)
         return await pushTitled(ports, [
           [names.program, binary],
-          [names.tarball, tarball],
-          ...files.map((file): [string, Descriptor] => [
+          [names.tarball, made.tarball],
+          ...made.files.map((file): [string, Descriptor] => [
             `${bundlePrefix}${file.path}`,
             { mediaType: mediaTypes.octets, digest: file.digest, size: file.size },
           ]),
         ])
-      } finally {
-        await rm(opened.dir, { recursive: true, force: true })
-      }
-    },
+      }),
   }
 }
 

@@ -8,7 +8,7 @@ import { type Architecture, platformOf } from '../oci/platform.ts'
 import { needsCCompiler } from '../plan/component.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { ReleasePorts } from './ports.ts'
-import { isCompiled } from './preflight.ts'
+import { isCompiled, isProgramCompiled } from './preflight.ts'
 
 /** Only architectures that need one and have one: a compile without says so. */
 export type CCompilers = ReadonlyMap<Architecture, CompilerFacts>
@@ -17,7 +17,7 @@ export type CCompilers = ReadonlyMap<Architecture, CompilerFacts>
 export async function cCompilers(plan: ReleasePlan, { env, signal }: Pick<ReleasePorts, 'env' | 'signal'>): Promise<CCompilers> {
   const needed = plan.platforms
     .map((platform) => platformOf(platform).architecture)
-    .filter((architecture) => plan.images.some((image) => compiledInC(image, architecture)))
+    .filter((architecture) => plan.images.some((image) => compiledInC(image, architecture) || programInC(image, architecture)))
   const found = await Promise.all(needed.map(async (each) => [each, await factsFor(each)] as const))
   return new Map(found.flatMap(([architecture, facts]) => (facts === undefined ? [] : [[architecture, facts]])))
 
@@ -34,4 +34,13 @@ export async function cCompilers(plan: ReleasePlan, { env, signal }: Pick<Releas
 /** Whether a C compiler of this machine makes the image's programs, or a part of them. */
 export function compiledInC(image: ImagePlan, architecture: Architecture): boolean {
   return isCompiled(image) && image.platforms[`linux/${architecture}`]?.status === 'made' && needsCCompiler(image.build, architecture)
+}
+
+/** The same of the program that shares the image's source. */
+export function programInC(image: ImagePlan, architecture: Architecture): boolean {
+  return (
+    isProgramCompiled(image) &&
+    image.platforms[`linux/${architecture}`]?.status === 'made' &&
+    needsCCompiler(image.program?.build, architecture)
+  )
 }

@@ -22,7 +22,7 @@ import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { readSourceRecord } from './source-task.ts'
 
 /** https://slsa.dev/spec/v1.0/provenance#builder.id : who ran the build; a CI's own identity replaces it when one signs there. */
-const builderId = 'https://github.com/rfolabs/rfo-build'
+export const builderId = 'https://github.com/rfolabs/rfo-build'
 
 export interface EvidenceTasks {
   readonly images: ImageTasks

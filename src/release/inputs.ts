@@ -14,7 +14,7 @@ import { emptyLock, parseLock } from '../plan/lock-text.ts'
 import { assemblePipelines, type FileText, type Pipelines } from '../plan/pipelines.ts'
 import { planRelease } from '../plan/plan-release.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
-import { defaultUpstream, parseVersion, spell } from '../plan/version.ts'
+import { defaultUpstream, parseUpstreamVersion, parseVersion, spell } from '../plan/version.ts'
 
 export interface ReleaseInputs {
   /** as spelt by plan/version.ts */
@@ -70,7 +70,7 @@ export async function readInputs(
         ? pipelines
         : { ...pipelines, release: { ...pipelines.release, platforms: only(pipelines.release.platforms, platforms) } },
     lock,
-    bundle: parseBundle(bundle),
+    bundle: parseBundle(bundle, parseUpstreamVersion(pipelines.upstream.version)),
     installer: installer.text,
     verifier: verifier.text,
     digest: digestOfTexts([
@@ -113,7 +113,7 @@ async function componentFiles(project: string): Promise<string[]> {
 /** The plan that a lock gives for these inputs. */
 export function planOf(inputs: ReleaseInputs, lock: Lock = inputs.lock): ReleasePlan {
   const { release, components, upstream } = inputs.pipelines
-  return planRelease({ version: inputs.version, release, components: [...components.values()], upstream, lock })
+  return planRelease({ version: inputs.version, release, components: [...components.values()], bundle: inputs.bundle, upstream, lock })
 }
 
 function only<T extends PlatformName>(all: readonly T[], wanted: readonly PlatformName[]): T[] {

@@ -6,8 +6,8 @@ import pLimit from 'p-limit'
 import { RfoError, toRfoError } from '../error.ts'
 import { isDigest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import type { Source, UpstreamRelease } from '../plan/component.ts'
-import { listDigest, pinFingerprint } from '../plan/fingerprint.ts'
+import type { GoBuild, Source, UpstreamRelease } from '../plan/component.ts'
+import { compiledByGo, listDigest, pinFingerprint } from '../plan/fingerprint.ts'
 import type { Lock, LockedBase, LockedChart, LockedComponent, LockedRelease, Pin } from '../plan/lock.ts'
 import { pinText } from '../plan/pin-text.ts'
 import { epochOf, type PlanInput, planRelease } from '../plan/plan-release.ts'
@@ -23,10 +23,8 @@ export interface Resolvers {
     readonly source: Source
     /** upstream version of the component */
     readonly version: string
-    /** `go1.21.13`, when Go compiles it */
-    readonly toolchain?: string
-    /** what Go compiles of it */
-    readonly packages?: readonly string[]
+    /** what Go makes of it, if it makes something */
+    readonly compiled?: GoBuild
   }): Promise<Pin>
   image(reference: string): Promise<Pin>
   base(base: { readonly reference: string; readonly platform: PlatformName; readonly name: string }): Promise<LockedBase>
@@ -133,7 +131,8 @@ async function lockImage(
 ): Promise<LockedComponent> {
   const fingerprint = pinFingerprint(image)
   if (old !== undefined && old.fingerprint === fingerprint && old.pin.kind !== 'unresolved' && !again) return old
-  const { source, build } = image
+  const { source } = image
+  const compiled = compiledByGo(image)
   const pin = await ask<Pin>(image.component, () =>
     source === undefined
       ? resolve.image(image.upstream)
@@ -141,7 +140,7 @@ async function lockImage(
           component: image.component,
           source,
           version: image.version,
-          ...(build?.kind === 'go' ? { toolchain: build.toolchain, packages: build.commands.map((command) => command.package) } : {}),
+          ...(compiled === undefined ? {} : { compiled }),
         }),
   )
   return { fingerprint, pin }

@@ -12,6 +12,8 @@ import { evidenceTasks } from './evidence-tasks.ts'
 import { imageTasks } from './image-tasks.ts'
 import { layOut } from './lay-out.ts'
 import { readListing } from './listing.ts'
+import { programProvenances } from './own-evidence.ts'
+import { ownProgram } from './own-program.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { releaseTasks } from './release-tasks.ts'
 import { runTasks } from './run.ts'
@@ -30,13 +32,21 @@ export interface MadeRelease {
 /** Throws the first cause when a task failed, with the others in its details; RFO_RELEASE_TAG before anything is laid out. */
 export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts): Promise<MadeRelease> {
   const charts = chartTasks(request.plan, ports)
-  const images = imageTasks(request.plan, charts, await cCompilers(request.plan, ports), ports)
+  const compilers = await cCompilers(request.plan, ports)
+  const images = imageTasks(request.plan, charts, compilers, ports)
+  const own = ownProgram(request.plan, compilers, ports)
   const evidence = evidenceTasks(request, images, ports)
   const archives = archiveTasks(request.plan, images, ports)
   const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives]
   const { release, statement } = releaseTasks(
     request,
-    { evidence, files, titled: bundleTasks(request, images, ports), support: supportTask(request.plan, charts, ports) },
+    {
+      evidence,
+      files,
+      titled: bundleTasks(request, own, ports),
+      provenances: programProvenances(request, own, ports),
+      support: supportTask(request.plan, charts, ports),
+    },
     ports,
   )
   const made = await runTasks([release, statement, ...evidence.map(({ sign }) => sign)], ports, request.failureMode)

@@ -3,7 +3,7 @@ import { access, constants, mkdir, statfs } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { exitOrder, RfoError } from '../error.ts'
 import { type Architecture, architectures, platformOf } from '../oci/platform.ts'
-import { needsCCompiler } from '../plan/component.ts'
+import { type Build, needsCCompiler } from '../plan/component.ts'
 import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 
@@ -24,8 +24,8 @@ const neededBytes = { modules: 5 * 2 ** 30, compile: 0.5 * 2 ** 30, assembled: 1
 
 function neededFor(plan: ReleasePlan): number {
   const compiles = plan.images
-    .filter(isCompiled)
-    .flatMap((image) => plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')).length
+    .flatMap(compiledOf)
+    .flatMap(({ image }) => plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')).length
   return neededBytes.assembled + (compiles === 0 ? 0 : neededBytes.modules + compiles * neededBytes.compile)
 }
 
@@ -60,15 +60,11 @@ async function programProblems({ plan, env, host }: PreflightInput): Promise<Rfo
     if (!(await onPath(program, env)))
       problems.push(new RfoError('RFO_PREFLIGHT_PROGRAM', `no program ${program} on the PATH`, { exit: 'machine', where: whose, next }))
   }
-  const compiled = plan.images.filter(isCompiled)
+  const compiled = plan.images.flatMap(compiledOf)
   // Go's modules are fetched with it, whatever compiles them
-  const withGo = compiled.filter(({ build, source }) => build?.kind === 'go' || source?.kind === 'go-module')
+  const withGo = compiled.filter(({ image, build }) => build.kind === 'go' || image.source?.kind === 'go-module')
   if (withGo.length > 0)
-    await missing(
-      'go',
-      withGo.map((image) => image.component).join(', '),
-      'install Go 1.21 or newer; rfo-build doctor says what works without it',
-    )
+    await missing('go', withGo.map(({ name }) => name).join(', '), 'install Go 1.21 or newer; rfo-build doctor says what works without it')
   for (const { program, components } of cCompilersOf(plan, compiled, host))
     await missing(program, components, `install ${program} with its static libc`)
   if (plan.images.some((image) => image.locked?.pin.kind === 'git' && image.locked.pin.archive === undefined))
@@ -98,18 +94,42 @@ export function isCompiled(image: ImagePlan): boolean {
   )
 }
 
+/** The same of the program that shares the image's source. */
+export function isProgramCompiled(image: ImagePlan): boolean {
+  const { locked, program } = image
+  return program !== undefined && !isPrebuilt(image) && locked !== undefined && locked.pin.kind !== 'unresolved'
+}
+
+/** What is compiled of an image's source. */
+interface Compiled {
+  /** the component's or the program's */
+  readonly name: string
+  readonly image: ImagePlan
+  readonly build: Build
+}
+
+function compiledOf(image: ImagePlan): Compiled[] {
+  const { component, build, program } = image
+  return [
+    ...(build !== undefined && isCompiled(image) ? [{ name: component, image, build }] : []),
+    ...(program !== undefined && isProgramCompiled(image) ? [{ name: program.name, image, build: program.build }] : []),
+  ]
+}
+
 function isPrebuilt(image: ImagePlan): boolean {
   return prebuiltOf(image.locked?.pin) !== undefined
 }
 
 /** Each once, with the components that need it. */
-function cCompilersOf(plan: ReleasePlan, compiled: readonly ImagePlan[], host: Architecture): { program: string; components: string }[] {
+function cCompilersOf(plan: ReleasePlan, compiled: readonly Compiled[], host: Architecture): { program: string; components: string }[] {
   return plan.platforms.flatMap((platform) => {
     const { architecture } = platformOf(platform)
-    const needing = compiled.filter((image) => image.platforms[platform]?.status === 'made' && needsCCompiler(image.build, architecture))
+    const needing = compiled.filter(
+      ({ image, build }) => image.platforms[platform]?.status === 'made' && needsCCompiler(build, architecture),
+    )
     if (needing.length === 0) return []
     const program = architecture === host ? 'gcc' : `${architectures[architecture].rpm}-linux-gnu-gcc`
-    return [{ program, components: needing.map((image) => image.component).join(', ') }]
+    return [{ program, components: needing.map(({ name }) => name).join(', ') }]
   })
 }
 

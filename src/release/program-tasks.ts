@@ -128,7 +128,7 @@ async function carriedCharts(
 }
 
 /** The key and the provenance name the compiler that was found first; an upgrade in between would make a lie of both. */
-function refuseOtherCompiler(planned: CompilerFacts | undefined, used: CompilerFacts | undefined, platform: PlatformName): void {
+export function refuseOtherCompiler(planned: CompilerFacts | undefined, used: CompilerFacts | undefined, platform: PlatformName): void {
   if (planned?.version === used?.version && planned?.libc === used?.libc) return
   throw new RfoError('RFO_RELEASE_COMPILER', `the C compiler changed during the run: ${planned?.version} became ${used?.version}`, {
     exit: 'machine',

@@ -17,6 +17,7 @@ import { given } from './given.ts'
 import { type ListedFile, sm3, sm3Annotation, titledFiles } from './listing.ts'
 import { checksumLists, imageLists, sbomPath } from './lists.ts'
 import { releaseNotes } from './notes.ts'
+import type { ProvenanceTask } from './own-evidence.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import type { FileRecord } from './predicate.ts'
 import { rootBytes, rootIndex } from './root.ts'
@@ -40,6 +41,8 @@ export interface Parts {
   readonly files: readonly FileTask[]
   /** each gives an index of titled files */
   readonly titled: readonly Task[]
+  /** of the release's own program, for each platform */
+  readonly provenances: readonly ProvenanceTask[]
   readonly support: Task
 }
 

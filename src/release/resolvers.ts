@@ -7,6 +7,7 @@ import { hostOfGo } from '../source/go-command.ts'
 import { resolveSource } from '../source/resolve.ts'
 import { type OpenRepository, resolveBase, resolveImage } from '../upstream/image.ts'
 import type { Resolvers } from './lock.ts'
+import { goUse } from './source-task.ts'
 
 export interface ResolverPorts {
   readonly env: Readonly<Record<string, string>>
@@ -26,13 +27,12 @@ export function resolvers(ports: ResolverPorts): Resolvers {
   const session = createRegistrySession({ credentials: ports.credentials, proxy: env })
   const open: OpenRepository = (registry, repository) => openRegistry({ registry, repository }, { addresses, session, signal })
   return {
-    source: async ({ source, toolchain, packages }) =>
+    source: async ({ source, compiled }) =>
       await resolveSource(source, {
         ...at,
         // asked only where Go compiles: the host's toolchain is pinned first
-        host: toolchain === undefined ? 'linux-amd64' : await hostOfGo(at),
-        ...(toolchain === undefined ? {} : { toolchain }),
-        ...(packages === undefined ? {} : { packages }),
+        host: compiled === undefined ? 'linux-amd64' : await hostOfGo(at),
+        ...(compiled === undefined ? {} : { toolchain: compiled.toolchain, use: goUse(compiled) }),
       }),
     image: async (reference) => await resolveImage(open, reference, signal),
     base: async (base) => await resolveBase(open, base, signal),

@@ -22,6 +22,16 @@ export function fileBundlePath(digest: Digest): string {
   return `evidence/${hex(digest)}.sigstore.json`
 }
 
+/** Where the bundle lies that says how a program came to be. */
+export function provenancePath(digest: Digest): string {
+  return `evidence/${hex(digest)}.provenance.sigstore.json`
+}
+
+/** The platform's part of a program's name; undefined = the file is none. */
+export function programArchitecture(path: string): string | undefined {
+  return /^rfo\.linux-([a-z0-9]+)$/.exec(path)?.[1]
+}
+
 /** The files that carry a signature of their own, by kind. */
 export function isChecksumList(path: string): boolean {
   return /^(sha256|sm3)sum-[a-z0-9]+\.txt$/.test(path)

@@ -6,8 +6,10 @@ import type { Task, TaskRun } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
+import type { GoBuild } from '../plan/component.ts'
 import type { ArchivePin, GitPin, GoModulePin } from '../plan/lock.ts'
-import type { ImagePlan } from '../plan/release-plan.ts'
+import type { ImagePlan, ProgramPlan } from '../plan/release-plan.ts'
+import type { GoUse } from '../source/go-tree.ts'
 import { type OpenSource, openSource } from '../source/open.ts'
 import type { ReleasePorts } from './ports.ts'
 
@@ -19,7 +21,15 @@ export interface SourceRecord {
 
 type SourcePin = GoModulePin | GitPin | ArchivePin
 
-export function sourceTask(image: ImagePlan, ports: ReleasePorts): Task {
+/** Who opens a source, and what is made of it. */
+export type SourceUser = Pick<ImagePlan, 'component' | 'source' | 'build' | 'locked'>
+
+/** The program that is made of an image's source: with Go's modules, which the image does without. */
+export function programUser({ source, locked }: ImagePlan, { name, build }: ProgramPlan): SourceUser {
+  return { component: name, build, ...(source === undefined ? {} : { source }), ...(locked === undefined ? {} : { locked }) }
+}
+
+export function sourceTask(image: SourceUser, ports: ReleasePorts): Task {
   const pin = pinnedSource(image)
   return {
     id: `source/${image.component}`,
@@ -35,7 +45,7 @@ export function sourceTask(image: ImagePlan, ports: ReleasePorts): Task {
 }
 
 /** Opens a component's pinned source; the caller removes its folder. */
-export async function openPinned(image: ImagePlan, ports: ReleasePorts, at: TaskRun): Promise<OpenSource> {
+export async function openPinned(image: SourceUser, ports: ReleasePorts, at: TaskRun): Promise<OpenSource> {
   return await openSource(pinnedSource(image), {
     env: ports.env,
     addresses: ports.addresses,
@@ -43,12 +53,16 @@ export async function openPinned(image: ImagePlan, ports: ReleasePorts, at: Task
     signal: at.signal,
     line: at.log,
     ...(image.source?.kind === 'go-module' && image.source.edit !== undefined ? { edit: image.source.edit } : {}),
-    ...(image.build?.kind === 'go' ? { packages: image.build.commands.map((command) => command.package) } : {}),
+    ...(image.build?.kind === 'go' ? { use: goUse(image.build) } : {}),
   })
 }
 
+export function goUse({ commands, tags, cgo }: GoBuild): GoUse {
+  return { packages: commands.map((command) => command.package), tags, cgo }
+}
+
 export async function withSource<T>(
-  image: ImagePlan,
+  image: SourceUser,
   ports: ReleasePorts,
   at: TaskRun,
   use: (source: OpenSource) => Promise<T>,
@@ -61,14 +75,17 @@ export async function withSource<T>(
   }
 }
 
-export function editOf(image: ImagePlan): Json {
+export function editOf(image: SourceUser): Json {
   return image.source?.kind === 'go-module' && image.source.edit !== undefined ? (image.source.edit as unknown as Json) : null
 }
 
-export function pinnedSource(image: ImagePlan): SourcePin {
-  const pin = image.locked?.pin
-  if (pin === undefined || pin.kind === 'unresolved' || pin.kind === 'image') throw unpinned(`source of ${image.component}`)
-  return pin
+export function pinnedSource({ component, build, locked }: SourceUser): SourcePin {
+  const pin = locked?.pin
+  if (pin === undefined || pin.kind === 'unresolved' || pin.kind === 'image') throw unpinned(`source of ${component}`)
+  if (pin.kind !== 'git' || build?.kind === 'go') return pin
+  // pinned for the program that shares the source: to this user it is files
+  const { toolchain: _toolchain, sums: _sums, ...files } = pin
+  return files
 }
 
 /** A hole in the lock that the preflight should have named. */

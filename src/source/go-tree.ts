@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { RfoError } from '../error.ts'
 import { type Digest, digestOf, hex } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
-import { architectures } from '../oci/platform.ts'
+import { type Architecture, architectureNames } from '../oci/platform.ts'
 import { type DownloadedModule, type GoContext, type GoTools, runGo } from './go-command.ts'
 import { copyTree, writeWhole } from './tree.ts'
 
@@ -53,7 +53,7 @@ export async function prepareTree(at: GoContext, tools: GoTools, module: Downloa
     const inputs = { rule: 2, toolchain: tools.root, module: module.Path, version: module.Version, h1: module.Sum, edit: edited }
     const whole = ['./...', ...Object.keys(edit?.require ?? {}).map((path) => `${path}/...`)]
     const prepared = await remembered(tools, inputs, () =>
-      prepare(at, tools, dir, `${module.Path}@${module.Version}`, edit?.packages ?? whole, edit),
+      prepare(at, tools, dir, `${module.Path}@${module.Version}`, { packages: edit?.packages ?? whole }, edit),
     )
     await writeFile(join(dir, 'go.mod'), prepared.mod)
     await writeFile(join(dir, 'go.sum'), prepared.sum)
@@ -64,6 +64,15 @@ export async function prepareTree(at: GoContext, tools: GoTools, module: Downloa
   }
 }
 
+/** What Go compiles of a tree. */
+export interface GoUse {
+  /** import paths or patterns */
+  readonly packages: readonly string[]
+  readonly tags?: readonly string[]
+  /** architectures that are compiled with cgo: with it alone; absent = everything is read with and without */
+  readonly cgo?: readonly Architecture[]
+}
+
 /**
  * The same for a checkout, in which nothing is changed: its own go.mod and go.sum decide. Modules that lie below vendor/ are
  * part of the commit, and no other takes part.
@@ -72,23 +81,26 @@ export async function prepareCheckout(
   at: GoContext,
   tools: GoTools,
   checkout: { readonly dir: string; readonly url: string; readonly commit: string; readonly folder?: string | undefined },
-  packages: readonly string[],
+  use: GoUse,
 ): Promise<GoTree & { readonly vendored: boolean }> {
   const { dir, url, commit, folder } = checkout
   const vendored = await access(join(dir, 'vendor', 'modules.txt')).then(
     () => true,
     () => false,
   )
+  const { packages, tags = [], cgo } = use
   const inputs = {
-    rule: 2,
+    rule: 3,
     toolchain: tools.root,
     url,
     commit,
     packages: [...packages],
+    tags: [...tags],
+    cgo: cgo === undefined ? null : [...cgo],
     vendored,
     ...(folder === undefined ? {} : { folder }),
   }
-  const prepared = await remembered(tools, inputs, () => prepare(at, tools, dir, url, vendored ? [] : packages, undefined))
+  const prepared = await remembered(tools, inputs, () => prepare(at, tools, dir, url, vendored ? { ...use, packages: [] } : use, undefined))
   return { dir, vendored, ...sumsOf(prepared) }
 }
 
@@ -119,7 +131,7 @@ async function prepare(
   tools: GoTools,
   dir: string,
   name: string,
-  patterns: readonly string[],
+  { packages, tags = [], cgo: withCgo }: GoUse,
   edit: GoEdit | undefined,
 ): Promise<Prepared> {
   const run = (args: readonly string[], env: Record<string, string>): Promise<string> =>
@@ -138,9 +150,11 @@ async function prepare(
   const flags = edit === undefined ? '-mod=readonly -modcacherw' : '-mod=mod -modcacherw'
   const format = '{{with .Module}}{{if .Replace}}{{.Replace.Path}} {{.Replace.Version}}{{else}}{{.Path}} {{.Version}}{{end}}{{end}}'
   const used = new Set<string>()
-  for (const architecture of patterns.length === 0 ? [] : Object.keys(architectures)) {
-    for (const cgo of ['0', '1']) {
-      const listed = await run(['list', '-deps', '-f', format, ...patterns], {
+  const tagged = tags.length === 0 ? [] : ['-tags', tags.join(',')]
+  for (const architecture of packages.length === 0 ? [] : architectureNames) {
+    // a package of C alone can't be read without cgo, and one for others can't be read with it
+    for (const cgo of withCgo === undefined ? ['0', '1'] : [withCgo.includes(architecture) ? '1' : '0']) {
+      const listed = await run(['list', '-deps', '-f', format, ...tagged, ...packages], {
         GOFLAGS: flags,
         GOOS: 'linux',
         GOARCH: architecture,

@@ -11,15 +11,15 @@ import { download } from './download.ts'
 import { extractTar, sourceRoot } from './extract.ts'
 import { checkout } from './git.ts'
 import { type DownloadedModule, downloadModule, downloadToolchain, type GoTools, hostOfGo, toolsOf } from './go-command.ts'
-import { type GoEdit, type ModuleSum, prepareCheckout, prepareTree } from './go-tree.ts'
+import { type GoEdit, type GoUse, type ModuleSum, prepareCheckout, prepareTree } from './go-tree.ts'
 import { copyTree } from './tree.ts'
 
 export interface OpenOptions {
   readonly env: Readonly<Record<string, string>>
   readonly addresses: Addresses
   readonly workDir: string
-  /** what of a git source Go compiles: the modules of these packages take part */
-  readonly packages?: readonly string[]
+  /** what of a git source Go compiles: its modules take part; absent = all of it */
+  readonly use?: GoUse
   /** the pipeline's changes to go.mod; the pin's `sums` hold with them alone */
   readonly edit?: GoEdit
   readonly signal?: AbortSignal
@@ -172,7 +172,7 @@ async function withGo(
   options: OpenOptions,
 ): Promise<OpenSource> {
   const { toolchain, tools } = await pinnedToolchain(pin.toolchain, options)
-  const tree = await prepareCheckout(options, tools, { ...pin, dir: opened.dir }, options.packages ?? ['./...'])
+  const tree = await prepareCheckout(options, tools, { ...pin, dir: opened.dir }, options.use ?? { packages: ['./...'] })
   expectSum(`go.mod and go.sum of ${pin.url} ${pin.tag}`, pin.sums, tree.sums)
   return {
     ...opened,

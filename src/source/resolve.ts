@@ -7,7 +7,7 @@ import type { ArchivePin, GitPin, GoModulePin, ToolchainPin } from '../plan/lock
 import { download } from './download.ts'
 import { checkout, resolveTag } from './git.ts'
 import { downloadModule, downloadToolchain, type GoHost, type GoTools, goHosts, toolsOf } from './go-command.ts'
-import { prepareCheckout, prepareTree } from './go-tree.ts'
+import { type GoUse, prepareCheckout, prepareTree } from './go-tree.ts'
 
 export interface ResolveOptions {
   readonly env: Record<string, string>
@@ -16,8 +16,8 @@ export interface ResolveOptions {
   readonly host: GoHost
   /** of the component's build, when Go compiles it */
   readonly toolchain?: string
-  /** what of a git source Go compiles */
-  readonly packages?: readonly string[]
+  /** what of a git source Go compiles; absent = all of it */
+  readonly use?: GoUse
   readonly workDir: string
   readonly signal?: AbortSignal
   readonly line?: (text: string) => void
@@ -62,7 +62,7 @@ async function resolveGit(source: Extract<Source, { kind: 'git' }>, options: Res
   const { pin: toolchain, tools } = await resolveToolchain(options.toolchain, options)
   const { dir } = await checkout(options, pin)
   try {
-    const { sums } = await prepareCheckout(options, tools, { ...pin, dir }, options.packages ?? ['./...'])
+    const { sums } = await prepareCheckout(options, tools, { ...pin, dir }, options.use ?? { packages: ['./...'] })
     return { ...pin, sums, toolchain }
   } finally {
     await rm(dir, { recursive: true, force: true })

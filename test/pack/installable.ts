@@ -11,6 +11,7 @@ import { mediaTypes } from '../../src/oci/mediatype.ts'
 import { type PlatformState, platformsText } from '../../src/pack/installer.ts'
 import { releaseTarball } from '../../src/pack/tarball.ts'
 import { parseBundle } from '../../src/plan/bundle.ts'
+import { parseUpstreamVersion } from '../../src/plan/version.ts'
 import { standInTree } from '../../src/sandbox/tree.ts'
 import { signBlob } from '../../src/sign/bundle.ts'
 import { generateKey, readSigningKey } from '../../src/sign/key.ts'
@@ -48,7 +49,10 @@ export async function installable(): Promise<Installable> {
   const source = standInTree('https://github.com/rancher/rke2@v1.24.8+rke2r1', [image])
   for (const file of source) await put(join(work, 'source', file.path), file.bytes)
   const file = 'pipelines/rfo.yaml'
-  const bundle = parseBundle({ file, text: await readFile(join(import.meta.dirname, '../..', file), 'utf8') })
+  const bundle = parseBundle(
+    { file, text: await readFile(join(import.meta.dirname, '../..', file), 'utf8') },
+    parseUpstreamVersion('v1.24.8+rke2r1'),
+  )
   const store = await openDirectoryStore(join(work, 'store'))
   const files = new Map<string, Buffer>()
   for (const arch of ['amd64', 'arm64', 'riscv64'] as const) {

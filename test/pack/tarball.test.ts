@@ -12,13 +12,15 @@ import { mediaTypes } from '../../src/oci/mediatype.ts'
 import { renamed } from '../../src/pack/rename.ts'
 import { bundleTexts, releaseTarball, tarballName } from '../../src/pack/tarball.ts'
 import { type BundleFile, parseBundle } from '../../src/plan/bundle.ts'
+import { parseUpstreamVersion } from '../../src/plan/version.ts'
 import { standInTree } from '../../src/sandbox/tree.ts'
 import { images } from '../sandbox/plan.ts'
 import { tool } from '../tools.ts'
 
 const file = 'pipelines/rfo.yaml'
 const text = await readFile(join(import.meta.dirname, '../..', file), 'utf8')
-const bundle = parseBundle({ file, text })
+const upstream = parseUpstreamVersion('v1.24.8+rke2r1')
+const bundle = parseBundle({ file, text }, upstream)
 const epoch = 1668434731
 const tar = tool('tar')
 const shellcheck = tool('shellcheck')
@@ -203,7 +205,7 @@ test.each([
   ['a mode that runs as its owner', text.replace("mode: '0755'", "mode: '4755'"), 'RFO_PLAN_YAML'],
 ])('pipelines/rfo.yaml with %s is refused', (_what, changed, code) => {
   expect(changed).not.toBe(text)
-  expect(() => parseBundle({ file, text: changed })).toThrow(expect.objectContaining({ code, exit: 'usage' }))
+  expect(() => parseBundle({ file, text: changed }, upstream)).toThrow(expect.objectContaining({ code, exit: 'usage' }))
 })
 
 /** A folder with RKE2's real trees, one below it for each version: `git archive v1.24.8+rke2r1 bundle LICENSE`. Nothing of them is kept here. */

@@ -1,10 +1,12 @@
 /** The repository's own pipelines and lock, as tests plan with them. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseBundle } from '../../src/plan/bundle.ts'
 import type { Lock } from '../../src/plan/lock.ts'
 import { parseLock } from '../../src/plan/lock-text.ts'
 import { assemblePipelines, type FileText } from '../../src/plan/pipelines.ts'
 import type { PlanInput } from '../../src/plan/plan-release.ts'
+import { parseUpstreamVersion } from '../../src/plan/version.ts'
 
 export const root = join(import.meta.dirname, '../..')
 
@@ -118,7 +120,8 @@ export function inputFor(version: string, lock: Lock, components: readonly FileT
     components,
     upstream: fileText(`pipelines/upstream/${upstream}.yaml`),
   })
-  return { version, release: pipelines.release, components: [...pipelines.components.values()], upstream: pipelines.upstream, lock }
+  const bundle = parseBundle(fileText('pipelines/rfo.yaml'), parseUpstreamVersion(upstream))
+  return { version, release: pipelines.release, components: [...pipelines.components.values()], bundle, upstream: pipelines.upstream, lock }
 }
 
 /** What a function throws, for its code and place. */

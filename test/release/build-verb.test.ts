@@ -96,6 +96,7 @@ test('without names: all that are rebuilt, sorted; what a release made is not ma
     'hardened-kubernetes',
     'hardened-runc',
     'pause',
+    'rfo',
     'rke2-runtime',
   ])
   expect(tasks(ran, 'task-done').every((task) => task.startsWith('smoke/'))).toBe(true)
@@ -169,7 +170,7 @@ describe('what can’t be built', () => {
     const unknown = await build(['hardened-moon'])
     expect(unknown.code).toBe(2)
     expect(last(unknown)).toBe(
-      'rfo-build: RFO_RELEASE_COMPONENT: no component hardened-moon; next: name one of hardened-cni-plugins, hardened-containerd, hardened-coredns, hardened-crictl, hardened-kubernetes, hardened-runc, pause, rke2-runtime',
+      'rfo-build: RFO_RELEASE_COMPONENT: no component hardened-moon; next: name one of hardened-cni-plugins, hardened-containerd, hardened-coredns, hardened-crictl, hardened-kubernetes, hardened-runc, pause, rke2-runtime, rfo',
     )
     const mirrored = await build(['mirrored-calico-typha'])
     expect([mirrored.code, last(mirrored)]).toEqual([2, expect.stringContaining('is mirrored: nothing of it is built')])
@@ -207,6 +208,6 @@ test('--dry-run names images and platforms, and makes nothing', async () => {
   const ran = await build(['pause', '--dry-run', '--store', 'untouched'])
   expect([ran.code, ran.stdout]).toEqual([0, 'pause linux/amd64\npause linux/arm64\npause linux/riscv64\n'])
   const all = await build(['--dry-run', '--platform', 'amd64', '--store', 'untouched'])
-  expect(all.stdout.split('\n').length).toBe(9)
+  expect(all.stdout.split('\n').length).toBe(10)
   expect(await readdir(project.folder)).not.toContain('untouched')
 })

@@ -198,4 +198,13 @@ describe('signatures', () => {
       expect((await call(cosign3.path, [...argv, 'images.lock'])).code).not.toBe(0)
     }
   })
+
+  test.skipIf(cosign3.skip)('cosign 3 verifies the provenance of the program for a platform, and of no other', async () => {
+    const sums = (await readFile(join(made, 'sha256sum-amd64.txt'), 'utf8')).split('\n')
+    const bundle = `evidence/${sums.find((line) => line.endsWith('  rfo.linux-amd64'))?.slice(0, 64)}.provenance.sigstore.json`
+    const argv = ['verify-blob-attestation', '--key', key, '--insecure-ignore-tlog', '--bundle', bundle, '--type', 'slsaprovenance1']
+    const ran = await call(cosign3.path, [...argv, 'rfo.linux-amd64'])
+    expect([ran.code, ran.stdout + ran.stderr]).toEqual([0, expect.stringContaining('Verified OK')])
+    expect((await call(cosign3.path, [...argv, 'rfo.linux-riscv64'])).code).not.toBe(0)
+  })
 })

@@ -52,6 +52,9 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
     ...['install-rfo.sh', 'verify.sh', 'RELEASE.md', 'RELEASE.zh.md', 'audit.html', 'images.lock', 'plan.json', 'platforms.txt', 'SANDBOX'],
     ...['evidence/release.json', 'evidence/release.sigstore.json', 'evidence/release.sm2'],
     ...[...new Set(predicate.files.map((file) => `evidence/${file.digest.slice('sha256:'.length)}.sigstore.json`))],
+    ...predicate.files
+      .filter((file) => /^rfo\.linux-[a-z0-9]+$/.test(file.path))
+      .map((file) => `evidence/${file.digest.slice('sha256:'.length)}.provenance.sigstore.json`),
     ...['trust/cosign.pub', 'trust/sm2.pub', 'trust/helm-keyring', 'trust/trust.json'],
     ...['oci/index.json', 'oci/oci-layout', 'rpm/RPM-GPG-KEY-rfo'],
     ...['common', 'server', 'agent'].map((name) => `rpm/specs/rfo-${name}.spec`),

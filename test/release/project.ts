@@ -27,10 +27,14 @@ export interface Project {
   remove(): Promise<void>
 }
 
-export async function smallProject(): Promise<Project> {
+/** `more`: upstream's names of images besides. */
+export async function smallProject(more: readonly string[] = []): Promise<Project> {
+  const all = [...kept, ...more]
   const folder = await mkdtemp(join(tmpdir(), 'rfo-project-'))
   await mkdir(join(folder, 'pipelines', 'upstream'), { recursive: true })
-  for (const name of ['release.yaml', 'rfo.yaml']) await cp(join(root, 'pipelines', name), join(folder, 'pipelines', name))
+  await cp(join(root, 'pipelines', 'release.yaml'), join(folder, 'pipelines', 'release.yaml'))
+  const program = await readFile(join(root, 'pipelines', 'rfo.yaml'), 'utf8')
+  await writeFile(join(folder, 'pipelines', 'rfo.yaml'), withImages(program, all))
   const list = 'pipelines/upstream/v1.24.8+rke2r1.yaml'
   const upstream = parse(await readFile(join(root, list), 'utf8')) as {
     groups: Record<string, string[]>
@@ -38,17 +42,28 @@ export async function smallProject(): Promise<Project> {
     charts: { name: string }[]
   }
   for (const [group, references] of Object.entries(upstream.groups)) {
-    const few = references.filter((reference) => kept.some((repository) => reference.includes(`/${repository}:`)))
+    const few = references.filter((reference) => all.some((repository) => reference.includes(`/${repository}:`)))
     if (few.length === 0) delete upstream.groups[group]
     else upstream.groups[group] = few
   }
   upstream.charts = upstream.charts.filter((chart) => chart.name === 'rke2-coredns')
   await writeFile(join(folder, list), stringify(upstream))
-  for (const repository of kept) {
+  for (const repository of all) {
     const name = repository.slice('rancher/'.length)
     await cp(join(root, 'pipelines', `${name}.yaml`), join(folder, 'pipelines', `${name}.yaml`))
   }
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) }
+}
+
+/** rfo.yaml without the constants that name an image which the project has not. */
+function withImages(text: string, images: readonly string[]): string {
+  return text
+    .split('\n')
+    .filter((line) => {
+      const named = /\{image:([^}]+)\}/.exec(line)?.[1]
+      return named === undefined || images.includes(`rancher/${named}`)
+    })
+    .join('\n')
 }
 
 export interface Ran {

@@ -84,6 +84,7 @@ test('a release that nobody touched is verified, and every claim is made', async
     'files',
     'images',
     'pgp',
+    'programs',
     'root',
     'signatures',
     'sm2',

@@ -2,9 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { parseBundle } from '../../src/plan/bundle.ts'
 import { listDigest } from '../../src/plan/fingerprint.ts'
 import { assemblePipelines, type FileText } from '../../src/plan/pipelines.ts'
 import { planRelease } from '../../src/plan/plan-release.ts'
+import { parseUpstreamVersion } from '../../src/plan/version.ts'
 import { standInKinds } from '../../src/sandbox/kinds.ts'
 import { sandboxLock } from '../../src/sandbox/lock.ts'
 import { makeWorld } from '../../src/sandbox/world.ts'
@@ -21,7 +23,9 @@ describe.each(['v1.23.14', 'v1.24.8', 'v1.25.4', 'v1.34.10'])('%s', (kubernetes)
     upstream: read(`upstream/${kubernetes}+rke2r1.yaml`),
   })
   const version = `${kubernetes}+rfor1`
-  const input = { version, release: pipelines.release, components: [...pipelines.components.values()], upstream: pipelines.upstream }
+  const bundle = parseBundle(read('rfo.yaml'), parseUpstreamVersion(`${kubernetes}+rke2r1`))
+  const { release, components, upstream } = pipelines
+  const input = { version, release, components: [...components.values()], bundle, upstream }
   const plan = planRelease({ ...input, lock: noLock })
 
   test('everything is made in the sandbox: the plan with its lock has nothing unresolved', () => {

@@ -37,7 +37,7 @@ describe.skipIf(go.skip || git.skip)('a git source that Go compiles', { timeout:
     addresses: { [url]: `file://${repository}` },
     host,
     workDir: join(dir, name),
-    packages: ['./cmd/operator'],
+    use: { packages: ['./cmd/operator'] },
   })
   const run = async (...args: string[]) =>
     await promisify(execFile)(git.path, ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], {

@@ -131,8 +131,8 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
     await git_('commit', '--quiet', '-m', 'one')
     await git_('tag', source.tag)
 
-    const packages = build.commands.map((each) => each.package)
-    const at = { env: env(), addresses: { [source.url]: `file://${repository}` }, workDir: join(dir, 'work'), packages }
+    const use = { packages: build.commands.map((each) => each.package), tags: build.tags }
+    const at = { env: env(), addresses: { [source.url]: `file://${repository}` }, workDir: join(dir, 'work'), use }
     const pin = await resolveSource(source, { ...at, host, toolchain: build.toolchain })
     if (pin.kind !== 'git') throw new Error('a git source has a git pin')
     const opened = await openSource(pin, at)

@@ -53,6 +53,11 @@ export const claims = {
     zh: '{count} 个文件摘要各有独立的签名包',
     test: 'test/release/other-keys.test.ts: a bundle of a single file about another one is found',
   },
+  programs: {
+    en: '{count} programs outside the images have a signed provenance: source, builder, parameters',
+    zh: '镜像之外的 {count} 个程序具有已签名的来源证明：源码、构建者、参数',
+    test: 'test/release/own-program.test.ts: a provenance about another program is found',
+  },
   trust: {
     en: 'trust/ names the key that signed the statement, for every role',
     zh: 'trust/ 中各角色的密钥即为签名声明的密钥',

@@ -8,7 +8,7 @@ import { mediaTypes } from '../../oci/mediatype.ts'
 import { rpmExtent } from '../../rpm/extent.ts'
 import { checksumListNames, checksumLists } from '../lists.ts'
 import { isRooted } from '../root.ts'
-import { fileBundlePath, isChart, isRepositoryIndex, keyPaths, sm2Statement } from '../signed-paths.ts'
+import { fileBundlePath, isChart, isRepositoryIndex, keyPaths, programArchitecture, provenancePath, sm2Statement } from '../signed-paths.ts'
 import { untrusted } from './finding.ts'
 import { hashFile, readSmall } from './tree.ts'
 
@@ -94,6 +94,11 @@ export function signaturePaths(predicate: ReleasePredicate): string[] {
   ]
 }
 
+/** What runs on hosts, and in no image. */
+export function programFiles(predicate: ReleasePredicate): ReleaseFileEntry[] {
+  return predicate.files.filter((file) => programArchitecture(file.path) !== undefined)
+}
+
 /** Files beside the listed ones that a release has by its form; all others are extras. */
 export function besidePaths(predicate: ReleasePredicate): string[] {
   return [
@@ -101,6 +106,7 @@ export function besidePaths(predicate: ReleasePredicate): string[] {
     bundlePath,
     ...signaturePaths(predicate),
     ...predicate.files.map((file) => fileBundlePath(file.digest)),
+    ...programFiles(predicate).map((file) => provenancePath(file.digest)),
     'oci/index.json',
     'oci/oci-layout',
   ]

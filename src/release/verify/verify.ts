@@ -15,6 +15,7 @@ import type { Claim } from './claims.ts'
 import { besidePaths, bundlePath, checksumPaths, maxStatementBytes, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
 import { condition, untrusted } from './finding.ts'
 import { verifyImages } from './images.ts'
+import { verifyPrograms } from './programs.ts'
 import { type OtherKeys, verifySignatures } from './signatures.ts'
 import { readSmall, readTree } from './tree.ts'
 
@@ -59,6 +60,8 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   claim('checksums', { count: checksumPaths(predicate).length }, [...(await verifyChecksumLists(folder, predicate)), ...signatures.lists])
   findings.push(...signatures.findings)
   claims.push(...signatures.claims)
+  const programs = await verifyPrograms(folder, predicate, verified.key)
+  claim('programs', { count: programs.count }, programs.findings)
   const images = await verifyImages(folder, predicate, [verified.key])
   const { tests, findings: untested } = await verifyTestResults(folder, predicate, keys)
   findings.push(...untested)
