@@ -85,11 +85,18 @@ const unasked: Resolvers = (() => {
   const refuse = (): never => {
     throw new RfoError('RFO_LOCK_STALE', 'not pinned, or pinned for another pipeline', { exit: 'outside' })
   }
-  return { source: async () => refuse(), image: async () => refuse(), base: async () => refuse(), chart: async () => refuse() }
+  return {
+    source: async () => refuse(),
+    image: async () => refuse(),
+    base: async () => refuse(),
+    chart: async () => refuse(),
+    packages: async () => refuse(),
+  }
 })()
 
-function pinned({ bases, components, charts }: LockedRelease): number {
-  const pins = [...Object.values(bases), ...Object.values(charts), ...Object.values(components).map(({ pin }) => pin)]
+function pinned({ bases, components, charts, packages }: LockedRelease): number {
+  const installed = Object.values(packages ?? {}).flatMap((each) => Object.values(each.components))
+  const pins = [...Object.values(bases), ...Object.values(charts), ...Object.values(components).map(({ pin }) => pin), ...installed]
   return pins.filter((pin) => pin.kind !== 'unresolved').length
 }
 

@@ -51,13 +51,15 @@ function refuseUnknown(name: string, plan: ReleasePlan, rebuilt: readonly ImageP
   })
 }
 
-/** Why an image can't be made: its own source, or that of what it collects, has no pin. */
+/** Why an image can't be made: its packages, its own source, or that of what it collects, have no pin. */
 function unpinnedFor(image: ImagePlan, plan: ReleasePlan): string | undefined {
   for (const each of [image, ...collectedBy(image, plan)]) {
     const pin = each.locked?.pin
     if (pin === undefined) return `${each.component} is not locked yet`
     if (pin.kind === 'unresolved') return `${each.component}: ${pin.reason}`
   }
+  const packages = plan.unresolved.find(({ what }) => what.startsWith(`packages/${image.component}/`))
+  if (packages !== undefined) return `${packages.what}: ${packages.reason}`
   return undefined
 }
 
@@ -78,6 +80,7 @@ function neededFor(images: readonly ImagePlan[], plan: ReleasePlan): ReleasePlan
     ...names,
     ...bases.map((platform) => `base/${platform}`),
     ...charts.map((chart) => `chart/${chart.name}`),
+    ...images.flatMap((image) => plan.platforms.map((platform) => `packages/${image.component}/${platform}`)),
   ])
   return {
     ...plan,

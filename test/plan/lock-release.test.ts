@@ -38,6 +38,17 @@ function world(turn = 0): Resolvers & { readonly asked: string[]; busiest: numbe
         platforms: { 'linux/amd64': manifest('a'), 'linux/arm64': manifest('b'), 'linux/riscv64': manifest('c') },
       }),
     base: ({ reference, platform, name }) => answering(platform, { kind: 'image', name, reference, manifest: manifest(platform) }),
+    packages: ({ what, names }) =>
+      answering(what, {
+        kind: 'rpms',
+        repositories: { OS: { url: 'https://example.org/', revision: '1', repomd: digestOf(`repomd ${turn}`) } },
+        rpms: names.map((name) => ({
+          nevra: `${name}-1.${turn}-1.noarch`,
+          url: `https://example.org/${name}.rpm`,
+          digest: digestOf(`${name} ${turn}`),
+          size: 1,
+        })),
+      }),
     chart: ({ name, version: chartVersion, url }) =>
       answering(name, { kind: 'chart', version: chartVersion, url, digest: digestOf(`${name} ${turn}`) }),
   }
