@@ -1,5 +1,5 @@
 /** What we would install, held against what dnf would install from the same repository on the same base. */
-import { createReadStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createReadStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -102,76 +102,66 @@ async function ours(wanted: readonly string[]): Promise<string[]> {
   return solve(request).map(nevraOf).sort()
 }
 
-function dnfs(wanted: readonly string[]): { readonly code: number | null; readonly found: string[]; readonly out: string } {
+/** dnf's own library, since a whole dnf for each question takes two seconds. What it would install, or null when it refuses. */
+const asking = `
+import json, sys, dnf
+place, repo, arch, wishes = json.loads(sys.argv[1])
+base = dnf.Base()
+conf = base.conf
+conf.installroot, conf.cachedir, conf.persistdir, conf.logdir = place + '/root', place + '/cache', place + '/persist', place
+conf.plugins, conf.install_weak_deps, conf.best, conf.gpgcheck = False, False, False, False
+conf.substitutions['releasever'] = '24.03'
+conf.substitutions['arch'] = conf.substitutions['basearch'] = arch
+base.repos.add_new_repo('repo', conf, baseurl=['file://' + repo], excludepkgs=['openssl-libs'])
+base.fill_sack()
+found = []
+for wanted in wishes:
+    base.reset(goal=True)
+    try:
+        for name in wanted: base.install(name)
+        base.resolve()
+        found.append(sorted(('%s-%s.%s' % (p.name, p.evr, p.arch)) for p in base.transaction.install_set))
+    except dnf.exceptions.Error:
+        found.append(None)
+print(json.dumps(found))
+`
+
+function dnfs(wishes: readonly (readonly string[])[]): (string[] | null)[] {
   const place = join(folder, 'dnf')
-  rmSync(place, { recursive: true, force: true })
   mkdirSync(join(place, 'root'), { recursive: true })
   const rpms = readdirSync(join(folder, 'base/top/RPMS'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.rpm'))
-  run('rpm', [
-    '--root',
-    join(place, 'root'),
-    '--nodeps',
-    '--noscripts',
-    '--justdb',
-    '-i',
-    ...rpms.map((name) => join(folder, 'base/top/RPMS', name)),
-  ])
-  const config = join(place, 'dnf.conf')
-  const main = { cachedir: 'cache', persistdir: 'persist', logdir: '.', reposdir: 'none' }
-  const lines = Object.entries(main).map(([name, value]) => `${name}=${join(place, value)}`)
-  writeFileSync(
-    config,
-    `[main]\nplugins=0\ngpgcheck=0\ninstall_weak_deps=0\n${lines.join('\n')}\n[repo]\nname=repo\nexclude=openssl-libs\nbaseurl=file://${folder}/repo\n`,
-  )
-  const args = [
-    '-c',
-    config,
-    `--installroot=${place}/root`,
-    '--releasever=24.03',
-    `--forcearch=${arch}`,
-    '-y',
-    '--nobest',
-    '--setopt=tsflags=justdb',
-    'install',
-    ...wanted,
-  ]
-  const { code, out } = run(dnf.path, args)
-  const all = run('rpm', ['--root', join(place, 'root'), '-qa', '--qf', '%{NAME}-%{EVR}.%{ARCH}\n'])
-    .out.trim()
-    .split('\n')
-  return { code, found: all.filter((each) => !/^(libc|openssl-libs)-/.test(each)).sort(), out }
+  const root = ['--root', join(place, 'root'), '--nodeps', '--noscripts', '--justdb']
+  expect(run('rpm', [...root, '-i', ...rpms.map((name) => join(folder, 'base/top/RPMS', name))])).toEqual({ code: 0, out: '' })
+  const python = /^#!(\S+)/.exec(readFileSync(dnf.path, 'utf8'))?.[1] ?? 'python3'
+  const { out } = run(python, ['-c', asking, JSON.stringify([place, join(folder, 'repo'), arch, wishes])])
+  return JSON.parse(out.slice(out.indexOf('[['))) as (string[] | null)[]
 }
 
 const whole = rpmbuild.skip || createrepo.skip
-describe.skipIf(whole || dnf.skip)('dnf', () => {
-  test.each([
-    [['iptables']],
-    [['iptables', 'libmnl']],
-    [['by-path']],
-    [['openssl']],
-    [['epochal']],
-    [['rich']],
-    [['rich', 'by-path']],
-    [['rich-with']],
-    [['rich-else']],
-    [['loop-a']],
-    [['cautious']],
-    [['modern']],
-    [['wants-tilde']],
-    [['iptables', 'openssl', 'rich', 'loop-b', 'cautious', 'wants-tilde', 'libc']],
-  ])('finds the same for %s', async (wanted) => {
-    const theirs = dnfs(wanted)
-    expect(theirs.code, theirs.out).toBe(0)
-    expect(await ours(wanted)).toEqual(theirs.found)
-  })
-
-  test.each([[['broken']], [['needs-broken']], [['upgrade-only']], [['fan']], [['fighter', 'libmnl']]])(
-    'finds nothing for %s either',
-    async (wanted) => {
-      expect(dnfs(wanted).code).not.toBe(0)
-      await expect(ours(wanted)).rejects.toMatchObject({ code: 'RFO_RPM_UNSOLVABLE', exit: 'outside' })
-    },
-  )
+test.skipIf(whole || dnf.skip)('dnf finds the same, and nothing where we find nothing', async () => {
+  const wishes = [
+    ['iptables'],
+    ['iptables', 'libmnl'],
+    ['by-path'],
+    ['openssl'],
+    ['epochal'],
+    ['rich'],
+    ['rich', 'by-path'],
+    ['rich-with'],
+    ['rich-else'],
+    ['loop-a'],
+    ['cautious'],
+    ['modern'],
+    ['wants-tilde'],
+    ['iptables', 'openssl', 'rich', 'loop-b', 'cautious', 'wants-tilde', 'libc'],
+    ...[['broken'], ['needs-broken'], ['upgrade-only'], ['fan'], ['fighter', 'libmnl']],
+  ]
+  const theirs = dnfs(wishes)
+  expect(theirs.filter((each) => each === null)).toHaveLength(5)
+  for (const [n, wanted] of wishes.entries()) {
+    const mine = await ours(wanted).catch((thrown: { code?: string }) => thrown.code)
+    expect(mine, wanted.join(' ')).toEqual(theirs[n] ?? 'RFO_RPM_UNSOLVABLE')
+  }
 })
 
 describe.skipIf(whole)('what can’t be solved says why', () => {
