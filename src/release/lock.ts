@@ -188,7 +188,8 @@ async function lockPackages(
   const locked: Partial<Record<PlatformName, LockedPackages>> = {}
   for (const { wish, answer } of answers) {
     const { platform, component, fingerprint } = wish
-    const at = (locked[platform] ??= { repositories: { ...before?.packages?.[platform]?.repositories }, rpms: {}, components: {} })
+    locked[platform] ??= { repositories: { ...before?.packages?.[platform]?.repositories }, rpms: {}, components: {} }
+    const at = locked[platform]
     if (answer.kind === 'unresolved') {
       at.components[component] = answer
       continue
