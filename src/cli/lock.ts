@@ -57,7 +57,9 @@ export const lock: Verb = {
     }
     // an input that nobody could reach is not stale: it is said to be open
     const isOpen = (pin: string): boolean => pin.startsWith('unresolved')
-    const stale = flags.on('check') ? result.moved.filter(({ from, to }) => !isOpen(from) || !isOpen(to)) : []
+    // nor is an RPM by itself: it is there because a component's packages need it
+    const isPin = (what: string): boolean => !what.startsWith('rpm/')
+    const stale = flags.on('check') ? result.moved.filter(({ what, from, to }) => isPin(what) && (!isOpen(from) || !isOpen(to))) : []
     return outcome(context, inputs.version, flags.on('check') ? stale : result.moved, {
       pinned: made === undefined ? 0 : pinned(made),
       open,

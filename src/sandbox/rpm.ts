@@ -35,6 +35,8 @@ export function rpmBytes(one: Omit<RpmPackage, 'files' | 'digestAlgorithm'>, con
     { tag: 1124, type: 'string', value: ['cpio'] },
     { tag: 1125, type: 'string', value: ['gzip'] },
     { tag: 1126, type: 'string', value: ['6'] },
+    { tag: 5092, type: 'strings', value: [createHash('sha256').update(payload).digest('hex')] },
+    { tag: 5093, type: 'int32', value: [8] },
   ]
   const header = rpmFileHeader({ ...one, files, digestAlgorithm: 8 }, packing)
   const signature = rpmSignatureHeader([
