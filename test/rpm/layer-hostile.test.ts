@@ -189,6 +189,13 @@ describe('the base’s database', () => {
     expect(names).toContain('var/lib/rpm/Packages.db')
   })
 
+  test('its index, which knows nothing of what is added, is taken away', async () => {
+    const indexed = await view(
+      ['Packages', 'Index'].map((name) => ({ name: `var/lib/rpm/${name}.db`, body: name === 'Index' ? 'old' : db })),
+    )
+    expect(await one({ rows: [plain] }, indexed)).toContain('var/lib/rpm/.wh.Index.db')
+  })
+
   test.each([
     ['none', [{ name: 'etc/os-release', body: '' }]],
     ['two', ['var/lib/rpm/Packages.db', 'usr/lib/sysimage/rpm/Packages.db'].map((name) => ({ name, body: db }))],

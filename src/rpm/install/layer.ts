@@ -76,9 +76,12 @@ export async function packagesLayer(request: LayerRequest): Promise<PackagesLaye
           throw thrown instanceof RfoError ? thrown.at(nevraOf(facts)) : thrown
         }
       }
+      // an index of fewer packages would hide the new ones from `rpm -q name`; rpm makes one anew when none is there
+      const index = database.path.replace(ndbName, '/Index.db')
+      if (base.entry(index) !== undefined) yield head(ours(index.replace('/Index.db', '/.wh.Index.db')), epoch, 0)
       const headers = opened.map(({ rpm }) => databaseHeader(rpm, epoch))
       const bytes = withPackages(database.bytes, headers, epoch)
-      yield head({ path: database.path.slice(1), kind: 'file', mode: 0o644, owner: { uid: 0, gid: 0 }, target: '' }, epoch, bytes.length)
+      yield head(ours(database.path), epoch, bytes.length)
       yield bytes
       yield Buffer.alloc(padding(bytes.length) + 2 * blockSize) // two blocks of zeros end the archive
     },
@@ -196,6 +199,10 @@ function head({ path, kind, mode, owner, target }: Placed, epoch: number, size: 
   if (kind === 'directory') return headerBlocks({ ...base, name: `${path}/`, type: 'directory', link: '' })
   if (kind === 'symlink') return headerBlocks({ ...base, name: path, type: 'symlink', mode: 0o777, link: target })
   return headerBlocks({ ...base, name: path, type: 'file', link: '' })
+}
+
+function ours(path: string): Placed {
+  return { path: path.slice(1), kind: 'file', mode: 0o644, owner: { uid: 0, gid: 0 }, target: '' }
 }
 
 function badName(what: string): RfoError {
