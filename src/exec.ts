@@ -3,6 +3,8 @@
  * log and its tail into the error. Kills the whole process group when the signal aborts.
  */
 import { spawn } from 'node:child_process'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { type ExitName, RfoError } from './error.ts'
 
 export interface ExecOptions {
@@ -112,4 +114,62 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions)
       child.stdin?.end(options.stdin)
     }
   })
+}
+
+export interface FilterOptions {
+  /** The whole environment of the child, as in `exec`. */
+  readonly env: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Bytes through a program, as they come: its stdout while `input` is written to its stdin. The program ends when nobody reads
+ * any more. Throws as `exec` does, and what `input` throws.
+ */
+export async function* filter(
+  argv: readonly [string, ...string[]],
+  input: AsyncIterable<Uint8Array>,
+  options: FilterOptions,
+): AsyncGenerator<Buffer, void, undefined> {
+  const [program, ...args] = argv
+  options.signal?.throwIfAborted()
+  const child = spawn(program, args, { env: { ...options.env }, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+  const kill = (): void => void child.kill('SIGKILL')
+  const said: string[] = []
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (said.length < tailLines) said.push(chunk.toString('utf8').slice(0, 1000).trim())
+  })
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', resolve)
+  })
+  ended.catch(() => {}) // awaited below, after its output
+  options.signal?.addEventListener('abort', kill, { once: true })
+  // a program that has ended breaks the pipe: its exit code says why
+  const fed = pipeline(Readable.from(input), child.stdin).catch((thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === 'EPIPE' || thrown.code === 'ERR_STREAM_PREMATURE_CLOSE' || thrown.code === 'ECONNRESET') return
+    kill()
+    throw thrown
+  })
+  fed.catch(() => {})
+  try {
+    for await (const chunk of child.stdout) yield chunk as Buffer
+    await fed
+    const code = await ended
+    options.signal?.throwIfAborted()
+    if (code !== 0)
+      throw new RfoError('RFO_EXEC_FAILED', `${argv.join(' ').slice(0, 300)} ended with ${code}`, { exit: 'build', details: said })
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException
+    if (code !== 'ENOENT' || thrown instanceof RfoError) throw thrown
+    throw new RfoError('RFO_EXEC_ABSENT', `no program ${program} on the PATH`, {
+      exit: 'machine',
+      cause: thrown,
+      next: `install ${program}`,
+    })
+  } finally {
+    options.signal?.removeEventListener('abort', kill)
+    kill()
+    await fed.catch(() => {})
+  }
 }

@@ -44,6 +44,8 @@ export interface ProvenanceInput {
   readonly parameters: Json
   /** the C compiler of the machine that built, as `--version` says it, and the digest of its static libc: no pin names them */
   readonly compiler?: { readonly version: string; readonly libc?: string }
+  /** OS packages → what rpm would do when it installs them and nobody did here: scriptlets above all. Absent = no packages. */
+  readonly notDone?: Readonly<Record<string, readonly string[]>>
   readonly builderId: string
   readonly builderVersion: string
 }
@@ -67,6 +69,9 @@ export function provenance(input: ProvenanceInput): Json {
     internalParameters: {
       ...(input.base === undefined ? {} : { base: input.base.uri }),
       ...(input.compiler === undefined ? {} : { compiler: { ...input.compiler } }),
+      ...(input.notDone === undefined
+        ? {}
+        : { packages: { notDone: Object.fromEntries(Object.entries(input.notDone).map(([name, what]) => [name, [...what]])) } }),
     },
     resolvedDependencies: dependencies(input),
   }

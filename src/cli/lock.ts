@@ -58,7 +58,9 @@ export const lock: Verb = {
     }
     // an input that nobody could reach is not stale: it is said to be open
     const isOpen = (pin: string): boolean => pin.startsWith('unresolved')
-    const stale = flags.on('check') ? result.moved.filter(({ from, to }) => !isOpen(from) || !isOpen(to)) : []
+    // nor is an RPM by itself: it is there because a component's packages need it
+    const isPin = (what: string): boolean => !what.startsWith('rpm/')
+    const stale = flags.on('check') ? result.moved.filter(({ what, from, to }) => isPin(what) && (!isOpen(from) || !isOpen(to))) : []
     return outcome(context, inputs.version, flags.on('check') ? stale : result.moved, {
       pinned: made === undefined ? 0 : pinned(made),
       open,
@@ -86,11 +88,18 @@ const unasked: Resolvers = (() => {
   const refuse = (): never => {
     throw new RfoError('RFO_LOCK_STALE', 'not pinned, or pinned for another pipeline', { exit: 'outside' })
   }
-  return { source: async () => refuse(), image: async () => refuse(), base: async () => refuse(), chart: async () => refuse() }
+  return {
+    source: async () => refuse(),
+    image: async () => refuse(),
+    base: async () => refuse(),
+    chart: async () => refuse(),
+    packages: async () => refuse(),
+  }
 })()
 
-function pinned({ bases, components, charts }: LockedRelease): number {
-  const pins = [...Object.values(bases), ...Object.values(charts), ...Object.values(components).map(({ pin }) => pin)]
+function pinned({ bases, components, charts, packages }: LockedRelease): number {
+  const installed = Object.values(packages ?? {}).flatMap((each) => Object.values(each.components))
+  const pins = [...Object.values(bases), ...Object.values(charts), ...Object.values(components).map(({ pin }) => pin), ...installed]
   return pins.filter((pin) => pin.kind !== 'unresolved').length
 }
 

@@ -6,7 +6,10 @@ import type { Inventory, InventoryRpm } from './inventory.ts'
  * `pkg:rpm/openeuler/bash@5.2.21-1.oe2403sp1?arch=x86_64&distro=openeuler-24.03-lts-sp1&epoch=1&upstream=bash-….src.rpm`:
  * https://github.com/package-url/purl-spec/blob/main/types-doc/rpm-definition.md
  */
-export function rpmPurl(one: InventoryRpm, os: Inventory['os']): string | undefined {
+export function rpmPurl(
+  one: Pick<InventoryRpm, 'name' | 'epoch' | 'version' | 'release' | 'arch' | 'sourceRpm'>,
+  os: Inventory['os'],
+): string | undefined {
   return purl('rpm', os?.id.toLowerCase(), one.name, `${one.version}-${one.release}`, {
     ...(one.arch === '' ? {} : { arch: one.arch }),
     ...(os === null ? {} : { distro: distro(os) }),

@@ -5,16 +5,19 @@ export const blockSize = 512
 export interface TarHeader {
   /** without a leading slash; a directory's ends with one */
   readonly name: string
-  readonly type: 'file' | 'directory' | 'symlink'
+  /** a hardlink's `link` is the name of an earlier entry */
+  readonly type: 'file' | 'directory' | 'symlink' | 'hardlink'
   readonly mode: number
   /** bytes */
   readonly size: number
   /** seconds */
   readonly mtime: number
   readonly link: string
+  /** absent = root's */
+  readonly owner?: { readonly uid: number; readonly gid: number }
 }
 
-const typeFlags = { file: '0', directory: '5', symlink: '2', pax: 'x' } as const
+const typeFlags = { file: '0', hardlink: '1', directory: '5', symlink: '2', pax: 'x' } as const
 /** Eleven octal digits. */
 const largestOctal = 0o77777777777
 
@@ -45,8 +48,8 @@ function block(header: TarHeader, type: string, path: { readonly prefix: string;
   const bytes = Buffer.alloc(blockSize)
   bytes.write(path.name, 0, 100)
   octal(bytes, header.mode, 100, 8)
-  octal(bytes, 0, 108, 8) // owner and group are root
-  octal(bytes, 0, 116, 8)
+  octal(bytes, header.owner?.uid ?? 0, 108, 8)
+  octal(bytes, header.owner?.gid ?? 0, 116, 8)
   octal(bytes, Math.min(header.size, largestOctal), 124, 12)
   octal(bytes, header.mtime, 136, 12)
   bytes.write('        ', 148)

@@ -137,6 +137,9 @@ export const ImageFile = z.union([
 ])
 export type ImageFile = z.infer<typeof ImageFile>
 
+/** As RPM takes names: https://rpm-software-management.github.io/rpm/manual/spec.html#name */
+const PackageName = z.string().regex(/^[A-Za-z0-9_][\w.+-]*$/, 'a package’s name, without version')
+
 const ComponentFields = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
   upstream: z
@@ -161,7 +164,10 @@ const ComponentFields = z.strictObject({
       labels: z.record(z.string(), z.string()).optional(),
     })
     .default({}),
-  packages: z.array(z.string()).default([]).describe('openEuler packages that the image needs besides the base'),
+  packages: z
+    .array(PackageName)
+    .default([])
+    .describe('openEuler packages, by name, that the image needs besides the base; what they need comes with them'),
   files: z.array(ImageFile).default([]).describe('small files besides the programs: an entry script'),
   base: z.enum(['platform', 'scratch']).default('platform').describe('what the image stands on: the platform’s openEuler base, or nothing'),
   charts: z.boolean().default(false).describe('the image carries the release’s charts below /charts, as RKE2’s runtime image does'),
@@ -185,7 +191,7 @@ const Variant = z.strictObject({
   source: z.union([changesOf(GoModuleSource), changesOf(GitSource), changesOf(ArchiveSource), Source]).optional(),
   build: z.union([changesOf(GoBuild), changesOf(CBuild), changesOf(RecipeBuild), changesOf(CollectBuild), Build]).optional(),
   config: ComponentFields.shape.config.removeDefault().optional(),
-  packages: z.array(z.string()).optional(),
+  packages: z.array(PackageName).optional(),
   files: z.array(ImageFile).optional(),
   base: ComponentFields.shape.base.removeDefault().optional(),
   unsupported: ComponentFields.shape.unsupported.removeDefault().optional(),
@@ -224,7 +230,26 @@ export const ReleaseFile = z.strictObject({
     .strictObject({ conformance: z.array(z.enum(platformNames)).default([]) })
     .default({ conformance: [] })
     .describe('evidence without which what is made is a candidate and no release'),
-  bases: z.record(z.enum(platformNames), z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional() })),
+  bases: z.record(
+    z.enum(platformNames),
+    z.strictObject({
+      name: z.string(),
+      reference: z.string(),
+      reason: z.string().optional(),
+      repositories: z
+        .array(
+          z.strictObject({
+            name: z.string().regex(/^[A-Za-z0-9][\w.-]*$/, 'a short name'),
+            url: z
+              .string()
+              .regex(/^https?:\/\/[^?#]+\/$/, 'an http or https URL that ends with a slash')
+              .describe('the folder that holds repodata/; {arch} is RPM’s name of the architecture'),
+          }),
+        )
+        .default([])
+        .describe('where the packages come from that components name; of the same package in two the first counts'),
+    }),
+  ),
 })
 export type ReleaseFile = z.infer<typeof ReleaseFile>
 

@@ -97,12 +97,36 @@ export const LockedChart = z.discriminatedUnion('kind', [
 ])
 export type LockedChart = z.infer<typeof LockedChart>
 
+export const PinnedRpm = z.strictObject({ url: z.string(), digest: DigestText, size: z.int().nonnegative() })
+export type PinnedRpm = z.infer<typeof PinnedRpm>
+
+/** What the components of one platform need besides its base: each RPM once, however many need it. */
+export const LockedPackages = z.strictObject({
+  repositories: z
+    .record(z.string(), z.strictObject({ url: z.string(), revision: z.string(), repomd: DigestText }))
+    .describe('as they were when the pins were made; nothing is read of them afterwards'),
+  rpms: z.record(z.string(), PinnedRpm).describe('name-[epoch:]version-release.arch → where it lies and what it is'),
+  components: z.record(
+    z.string(),
+    z.discriminatedUnion('kind', [
+      z.strictObject({
+        kind: z.literal('rpms'),
+        fingerprint: DigestText.describe('of the base’s manifest, the packages asked for and the repositories’ names and addresses'),
+        rpms: z.array(z.string()).describe('the packages and all that they need and the base has not, sorted'),
+      }),
+      Unresolved,
+    ]),
+  ),
+})
+export type LockedPackages = z.infer<typeof LockedPackages>
+
 export const LockedRelease = z.strictObject({
   upstream: z.strictObject({ version: z.string(), commit: z.string(), list: DigestText.describe('of the recorded image list') }),
   epoch: z.int().nonnegative().describe('seconds; every time stamp of the release'),
   bases: z.partialRecord(PlatformKey, LockedBase),
   components: z.record(z.string(), LockedComponent),
   charts: z.record(z.string(), LockedChart),
+  packages: z.partialRecord(PlatformKey, LockedPackages).optional().describe('OS packages; absent when no base is pinned'),
 })
 export type LockedRelease = z.infer<typeof LockedRelease>
 

@@ -1,8 +1,14 @@
 /** A pin in one line: what of it is fixed. */
 import type { LockedBase, LockedChart, Pin } from './lock.ts'
 
+/** What a component's packages come to: in the lock as names, while it is made as what they name. */
+interface Rpms {
+  readonly kind: 'rpms'
+  readonly rpms: readonly unknown[]
+}
+
 export function pinText(pin: Pin | LockedBase | LockedChart | { readonly kind: string }): string {
-  const known = pin as Pin | LockedBase | LockedChart
+  const known = pin as Pin | LockedBase | LockedChart | Rpms
   switch (known.kind) {
     case 'unresolved':
       return `unresolved: ${known.reason}`
@@ -16,6 +22,8 @@ export function pinText(pin: Pin | LockedBase | LockedChart | { readonly kind: s
       return `${known.url} ${known.digest}`
     case 'chart':
       return `${known.version} ${known.digest}`
+    case 'rpms':
+      return `${known.rpms.length} RPMs`
     case 'image':
       return 'index' in known
         ? `${known.index.digest} (${Object.entries(known.platforms)

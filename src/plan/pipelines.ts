@@ -106,6 +106,8 @@ function* variantProblems(component: Component, file: string): Generator<Problem
     yield problem(['files'], 'what collects programs has no files of its own', file, 'drop files')
   if (component.source?.kind === 'go-module' && component.source.edit !== undefined && component.build?.kind !== 'go')
     yield problem(['source', 'edit'], 'only a Go build uses a go.mod', file, 'drop source.edit')
+  if (component.packages.length > 0 && (component.action === 'mirror' || component.base === 'scratch'))
+    yield problem(['packages'], 'packages are installed into a rebuilt image on its base alone', file, 'drop packages')
   const outputs = [...programPaths(component.build), ...component.files.map((each) => each.path)]
   const twice = outputs.find((output, at) => outputs.indexOf(output) !== at)
   if (twice !== undefined) {

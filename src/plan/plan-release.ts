@@ -1,6 +1,6 @@
 /** The one decision: what must be made for a release. Pure, and the same for the same words on every machine. */
 import { RfoError } from '../error.ts'
-import { type PlatformName, platformOf } from '../oci/platform.ts'
+import { architectures, type PlatformName, platformOf } from '../oci/platform.ts'
 import type { Bundle } from './bundle.ts'
 import type { Component, ReleaseFile, UpstreamRelease } from './component.ts'
 import { fillComponent } from './fill.ts'
@@ -8,7 +8,7 @@ import type { Lock, LockedRelease } from './lock.ts'
 import { withoutPipeline } from './pipelines.ts'
 import { withProgram } from './program.ts'
 import { parseImageName } from './reference.ts'
-import type { ImagePlan, PlatformPlan, ReleasePlan } from './release-plan.ts'
+import type { ImagePlan, PlatformPlan, ReleasePlan, Repository } from './release-plan.ts'
 import { placeholders } from './template.ts'
 import { unresolvedIn } from './unresolved.ts'
 import { parseUpstreamVersion, parseVersion, spell } from './version.ts'
@@ -58,6 +58,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
     platforms: input.release.platforms,
     ...(input.release.demands.conformance.length === 0 ? {} : { demands: input.release.demands }),
     bases: basesOf(input.release, locked),
+    ...(locked?.packages === undefined ? {} : { packages: locked.packages }),
     images: withProgram(input.bundle, { release: input.release, images, version, upstream }),
     charts: input.upstream.charts.map(({ name, version: chartVersion, url, bootstrap }) => {
       const pin = locked?.charts[name]
@@ -148,9 +149,15 @@ function basesOf(release: ReleaseFile, locked: LockedRelease | undefined): Relea
           name: base.name,
           reference: base.reference,
           ...(base.reason === undefined ? {} : { reason: base.reason }),
+          ...(base.repositories.length === 0 ? {} : { repositories: repositoriesOf(base.repositories, platform) }),
           ...(pin === undefined ? {} : { locked: pin }),
         },
       ]
     }),
   )
+}
+
+function repositoriesOf(all: readonly Repository[], platform: PlatformName): Repository[] {
+  const arch = architectures[platformOf(platform).architecture].rpm
+  return all.map(({ name, url }) => ({ name, url: url.replaceAll('{arch}', arch) }))
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { SourceEdit } from './bundle.ts'
 import { Build, GoBuild, ImageFile, Source } from './component.ts'
-import { LockedBase, LockedChart, LockedComponent, PlatformKey } from './lock.ts'
+import { LockedBase, LockedChart, LockedComponent, LockedPackages, PlatformKey } from './lock.ts'
 
 const PlatformPlan = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('made') }),
@@ -57,8 +57,15 @@ export const ReleasePlanSchema = z.strictObject({
   demands: z.strictObject({ conformance: z.array(PlatformKey) }).optional(),
   bases: z.partialRecord(
     PlatformKey,
-    z.strictObject({ name: z.string(), reference: z.string(), reason: z.string().optional(), locked: LockedBase.optional() }),
+    z.strictObject({
+      name: z.string(),
+      reference: z.string(),
+      reason: z.string().optional(),
+      repositories: z.array(z.strictObject({ name: z.string(), url: z.string() })).optional(),
+      locked: LockedBase.optional(),
+    }),
   ),
+  packages: z.partialRecord(PlatformKey, LockedPackages).optional().describe('OS packages as locked'),
   images: z.array(ImagePlanSchema),
   charts: z.array(
     z.strictObject({

@@ -2,7 +2,7 @@
 import type { PlatformName } from '../oci/platform.ts'
 import type { SourceEdit } from './bundle.ts'
 import type { Build, Component, GoBuild, ImageFile, Source } from './component.ts'
-import type { LockedBase, LockedChart, LockedComponent } from './lock.ts'
+import type { LockedBase, LockedChart, LockedComponent, LockedPackages } from './lock.ts'
 
 export type PlatformPlan = { readonly status: 'made' } | { readonly status: 'unsupported'; readonly reason: string }
 
@@ -58,6 +58,21 @@ export interface ChartPlan {
   readonly locked?: LockedChart
 }
 
+export interface Repository {
+  readonly name: string
+  /** ends with a slash */
+  readonly url: string
+}
+
+export interface BasePlan {
+  readonly name: string
+  readonly reference: string
+  readonly reason?: string
+  /** absent = none */
+  readonly repositories?: readonly Repository[]
+  readonly locked?: LockedBase
+}
+
 export interface ReleasePlan {
   readonly schema: 'rfo-build.plan/1'
   readonly version: string
@@ -69,11 +84,9 @@ export interface ReleasePlan {
   readonly platforms: readonly PlatformName[]
   /** absent = none: evidence without which what is made is a candidate */
   readonly demands?: { readonly conformance: readonly PlatformName[] }
-  readonly bases: Readonly<
-    Partial<
-      Record<PlatformName, { readonly name: string; readonly reference: string; readonly reason?: string; readonly locked?: LockedBase }>
-    >
-  >
+  readonly bases: Readonly<Partial<Record<PlatformName, BasePlan>>>
+  /** OS packages as locked; absent = the lock has none */
+  readonly packages?: Readonly<Partial<Record<PlatformName, LockedPackages>>>
   readonly images: readonly ImagePlan[]
   readonly charts: readonly ChartPlan[]
   /** what the lock could not reach or lacks; empty = the release can be made */

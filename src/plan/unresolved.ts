@@ -4,11 +4,12 @@ import { platformOf } from '../oci/platform.ts'
 import type { UpstreamRelease } from './component.ts'
 import { listDigest, pinFingerprint } from './fingerprint.ts'
 import type { LockedRelease } from './lock.ts'
+import { packageWishes, pinnedRpms } from './os-packages.ts'
 import type { ImagePlan, ReleasePlan } from './release-plan.ts'
 
 export type Gap = ReleasePlan['unresolved'][number]
 
-/** In the order of the plan: the lock itself, bases, images, charts. */
+/** In the order of the plan: the lock itself, bases, images, OS packages, charts. */
 export function unresolvedIn(
   plan: Omit<ReleasePlan, 'unresolved'>,
   upstream: UpstreamRelease,
@@ -20,6 +21,7 @@ export function unresolvedIn(
     ...headGaps(plan, upstream, locked, command),
     ...baseGaps(plan, command),
     ...plan.images.flatMap((image) => imageGaps(image, command)),
+    ...packageGaps(plan, command),
     ...chartGaps(plan, command),
   ]
 }
@@ -74,6 +76,18 @@ function imageGaps(image: ImagePlan, command: string): readonly Gap[] {
       what: `${component}/${platform}`,
       reason: `${pin.reference} has no manifest for ${platform}: say why under unsupported.${platformOf(platform).architecture} in pipelines/${component}.yaml`,
     }))
+}
+
+/** Where the base itself is open nobody can say which packages it lacks: the base's own gap stops the release. */
+function packageGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): readonly Gap[] {
+  return packageWishes(plan).flatMap(({ what, component, platform, fingerprint }): readonly Gap[] => {
+    const locked = plan.packages?.[platform]?.components[component]
+    if (locked === undefined) return [{ what, reason: `not locked yet: ${command}` }]
+    if (locked.kind === 'unresolved') return [{ what, reason: `${locked.reason}: ${command}` }]
+    if (locked.fingerprint !== fingerprint || pinnedRpms(plan.packages?.[platform], component) === undefined)
+      return [{ what, reason: `stale: the base, its repositories or the packages asked for changed since it was locked: ${command}` }]
+    return []
+  })
 }
 
 function chartGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): readonly Gap[] {

@@ -34,11 +34,13 @@ export function buildScope(plan: ReleasePlan, names: readonly string[]): BuildSc
   const isAsked = (name: string | undefined): boolean => name !== undefined && (names.length === 0 || names.includes(name))
   const asked = rebuilt.filter((image) => isAsked(image.component))
   const askedOwner = isAsked(owner?.program?.name) ? owner : undefined
-  const open = (image: ImagePlan, collected: readonly ImagePlan[]): string | undefined =>
-    names.length === 0 ? unpinnedOf([image, ...collected]) : undefined
+  const open = (image: ImagePlan): string | undefined => unpinnedOf([image, ...collectedBy(image, plan)]) ?? unpinnedPackages(image, plan)
+  const reasonOf = (reason: () => string | undefined): string | undefined => (names.length === 0 ? reason() : undefined)
   const leftOut = [
-    ...asked.map((image) => ({ component: image.component, image, reason: open(image, collectedBy(image, plan)) })),
-    ...(askedOwner === undefined ? [] : [{ component: askedOwner.program?.name ?? '', image: askedOwner, reason: open(askedOwner, []) }]),
+    ...asked.map((image) => ({ component: image.component, image, reason: reasonOf(() => open(image)) })),
+    ...(askedOwner === undefined
+      ? []
+      : [{ component: askedOwner.program?.name ?? '', image: askedOwner, reason: reasonOf(() => unpinnedOf([askedOwner])) }]),
   ].flatMap(({ reason, ...each }) => (reason === undefined ? [] : [{ ...each, reason }]))
   const isOpen = (name: string | undefined): boolean => leftOut.some(({ component }) => component === name)
   const images = asked.filter((image) => !isOpen(image.component))
@@ -72,6 +74,12 @@ function unpinnedOf(images: readonly ImagePlan[]): string | undefined {
   return undefined
 }
 
+/** Why what an image's OS packages need can't be had. */
+function unpinnedPackages(image: ImagePlan, plan: ReleasePlan): string | undefined {
+  const packages = plan.unresolved.find(({ what }) => what.startsWith(`packages/${image.component}/`))
+  return packages === undefined ? undefined : `${packages.what}: ${packages.reason}`
+}
+
 function collectedBy(image: ImagePlan, plan: ReleasePlan): readonly ImagePlan[] {
   const names = collectedComponents(image.build)
   return plan.images.filter((other) => names.has(other.component))
@@ -90,6 +98,7 @@ function neededFor(images: readonly ImagePlan[], programOf: ImagePlan | undefine
     ...names,
     ...bases.map((platform) => `base/${platform}`),
     ...charts.map((chart) => `chart/${chart.name}`),
+    ...images.flatMap((image) => plan.platforms.map((platform) => `packages/${image.component}/${platform}`)),
   ])
   return {
     ...plan,

@@ -18,6 +18,7 @@ import { given } from './given.ts'
 import type { ImagePlatform, ImageTasks } from './image-tasks.ts'
 import { buildKind, standInsOf } from './labels.ts'
 import { attachedEntries } from './oci-entries.ts'
+import { readPackageRecord } from './package-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { readSourceRecord } from './source-task.ts'
 
@@ -92,7 +93,7 @@ function collectedFrom(image: ImagePlan, platform: PlatformName, all: readonly I
 function provenanceTask(
   request: ReleaseRequest,
   images: ImageTasks,
-  { platform, image: made, base, compiler }: ImagePlatform,
+  { platform, image: made, base, packages, compiler }: ImagePlatform,
   collected: readonly { readonly image: ImagePlan; readonly task: Task }[],
   ports: ReleasePorts,
 ): Task {
@@ -120,19 +121,23 @@ function provenanceTask(
       image: made,
       ...(source === undefined ? {} : { source }),
       ...(base === undefined ? {} : { base }),
+      ...(packages === undefined ? {} : { packages }),
       ...Object.fromEntries(collected.map(({ image: other, task }) => [`image/${other.component}`, task])),
     },
     key: { rule: 'provenance@2', facts: facts as unknown as Json, pin: (pin ?? null) as unknown as Json },
     lane: 'cpu',
     async run(inputs) {
       const record = inputs['source'] === undefined ? undefined : await readSourceRecord(ports, inputs['source'])
+      const installed = inputs['packages'] === undefined ? undefined : await readPackageRecord(inputs['packages'], ports)
       const upstream = pin?.kind === 'image' ? { uri: `oci://${pin.reference}`, digest: { sha256: hex(pin.index.digest) } } : undefined
       const [first, ...others] = record?.materials ?? []
       const predicate = provenance({
         ...facts,
         source: upstream ?? (first === undefined ? { uri: record?.revision ?? '', digest: {} } : { uri: first.uri, digest: first.digest }),
+        ...(installed === undefined ? {} : { notDone: installed.notDone }),
         materials: [
           ...others,
+          ...(installed?.materials ?? []),
           ...collected.map(({ image: other }) => imageMaterial(other.component, other, given(inputs[`image/${other.component}`]))),
         ],
         ...(inputs['base'] === undefined || lockedBase?.kind !== 'image'

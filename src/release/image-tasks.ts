@@ -1,4 +1,4 @@
-/** Plan → tasks that make images: source/c → programs/c/p → image/c/p, or mirror/c/p; then index/c over the platforms. */
+/** Plan → tasks that make images: source/c → programs/c/p and packages/c/p → image/c/p, or mirror/c/p; then index/c over the platforms. */
 import { assembleImage, assembleIndex } from '../build/assemble.ts'
 import type { CompilerFacts } from '../build/c-compiler.ts'
 import { compressLayer, layerEncoder } from '../build/compress.ts'
@@ -16,6 +16,7 @@ import type { ChartTask } from './chart-tasks.ts'
 import { type CCompilers, compiledInC } from './compilers.ts'
 import { given } from './given.ts'
 import { imageLabels } from './labels.ts'
+import { packageTasks, readPackagesLayer } from './package-tasks.ts'
 import type { ReleasePorts } from './ports.ts'
 import { collectTask, programsTask } from './program-tasks.ts'
 import { sourceTask, unpinned } from './source-task.ts'
@@ -32,6 +33,8 @@ export interface ImagePlatform {
   readonly platform: PlatformName
   readonly image: Task
   readonly base?: Task
+  /** when the pipeline asks for packages that the base has not */
+  readonly packages?: Task
   /** when a C compiler makes programs of the image */
   readonly compiler?: CompilerFacts
 }
@@ -49,6 +52,7 @@ export function imageTasks(
 ): ImageTasks[] {
   const bases = new Map<string, Task>()
   const baseOf = (platform: PlatformName): Task => remembered(bases, platform, () => baseTask(plan, platform, ports))
+  const packagesOf = packageTasks(plan, ports)
   const sources = new Map<string, Task>()
   const sourceOf = (image: ImagePlan): Task => remembered(sources, image.component, () => sourceTask(image, ports))
   const compilerOf = (image: ImagePlan, platform: PlatformName): CompilerFacts | undefined => {
@@ -74,12 +78,14 @@ export function imageTasks(
     const platforms = made.map((platform) => {
       if (source === undefined) return { platform, image: mirrorTask(image, platform, ports) }
       const base = image.base === 'scratch' ? undefined : baseOf(platform)
+      const packages = base === undefined ? undefined : packagesOf(image, platform, base)
       const compiler = compilerOf(image, platform)
       return {
         platform,
         ...(base === undefined ? {} : { base }),
+        ...(packages === undefined ? {} : { packages }),
         ...(compiler === undefined ? {} : { compiler }),
-        image: assembleTask(plan, image, platform, base, programsOf(image, platform), ports),
+        image: assembleTask(plan, image, platform, { base, packages, programs: programsOf(image, platform) }, ports),
       }
     })
     return { image, ...(source === undefined ? {} : { source }), platforms, index: indexTask(plan, image, platforms, ports) }
@@ -136,14 +142,13 @@ function assembleTask(
   plan: ReleasePlan,
   image: ImagePlan,
   platform: PlatformName,
-  base: Task | undefined,
-  programs: Task,
+  { base, packages, programs }: { readonly base: Task | undefined; readonly packages: Task | undefined; readonly programs: Task },
   ports: ReleasePorts,
 ): Task {
   const labels = imageLabels(plan, image, platform)
   return {
     id: `image/${image.component}/${platform}`,
-    needs: { programs, ...(base === undefined ? {} : { base }) },
+    needs: { programs, ...(base === undefined ? {} : { base }), ...(packages === undefined ? {} : { packages }) },
     key: {
       rule: 'image@1',
       config: image.config as unknown as Json,
@@ -152,11 +157,18 @@ function assembleTask(
       epoch: plan.epoch,
       encoder: layerEncoder,
       platform,
+      ...(packages === undefined ? {} : { packages: [...image.packages] }),
     },
     lane: 'cpu',
-    async run({ base: baseManifest, programs: tar }) {
+    async run({ base: baseManifest, packages: installed, programs: tar }) {
       const layer = await compressLayer(given(tar), image.layers, ports.store, { workDir: ports.workDir })
-      const layers = [{ ...layer, createdBy: `rfo-build programs/${image.component}/${platform}` }]
+      const layers = [
+        // a program may replace what a package brought, never the other way
+        ...(installed === undefined
+          ? []
+          : [{ ...(await readPackagesLayer(installed, ports)), createdBy: `rfo-build packages ${image.packages.join(' ')}` }]),
+        { ...layer, createdBy: `rfo-build programs/${image.component}/${platform}` },
+      ]
       const request = { layers, platform, config: image.config, labels, epoch: plan.epoch }
       return await assembleImage(baseManifest === undefined ? request : { ...request, base: baseManifest }, ports.store)
     },

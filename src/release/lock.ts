@@ -8,10 +8,11 @@ import { isDigest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { GoBuild, Source, UpstreamRelease } from '../plan/component.ts'
 import { compiledByGo, listDigest, pinFingerprint } from '../plan/fingerprint.ts'
-import type { Lock, LockedBase, LockedChart, LockedComponent, LockedRelease, Pin } from '../plan/lock.ts'
+import type { Lock, LockedBase, LockedChart, LockedComponent, LockedPackages, LockedRelease, Pin } from '../plan/lock.ts'
+import { type NamedRpm, type PackageWish, packageWishes, pinnedRpms } from '../plan/os-packages.ts'
 import { pinText } from '../plan/pin-text.ts'
 import { epochOf, type PlanInput, planRelease } from '../plan/plan-release.ts'
-import type { ImagePlan } from '../plan/release-plan.ts'
+import type { BasePlan, ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 
 type Unresolved = Extract<Pin, { kind: 'unresolved' }>
 
@@ -28,8 +29,17 @@ export interface Resolvers {
   }): Promise<Pin>
   image(reference: string): Promise<Pin>
   base(base: { readonly reference: string; readonly platform: PlatformName; readonly name: string }): Promise<LockedBase>
+  /** What an image's packages and all that they need are, besides what its base has. */
+  packages(wish: PackageWish): Promise<ResolvedPackages>
   /** Asked only for a chart whose digest RKE2's index does not give. */
   chart(chart: UpstreamRelease['charts'][number]): Promise<LockedChart>
+}
+
+/** Closed over what the packages need; `repositories` as they were read. */
+export interface ResolvedPackages {
+  readonly kind: 'rpms'
+  readonly rpms: readonly NamedRpm[]
+  readonly repositories: LockedPackages['repositories']
 }
 
 export interface LockRequest extends PlanInput {
@@ -103,13 +113,16 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
         ),
       ),
     ])
+    const lockedBases = Object.fromEntries(bases)
+    const packages = await lockPackages(plan, lockedBases, before, again, request.resolve, ask)
     const release: LockedRelease = {
       upstream: { version: plan.upstream.version, commit: plan.upstream.commit, list: listDigest(request.upstream) },
       // the time stamp belongs to the upstream commit; a relock of the same commit keeps it
       epoch: before !== undefined && before.upstream.commit === plan.upstream.commit ? before.epoch : epochOf(request.upstream),
-      bases: Object.fromEntries(bases),
+      bases: lockedBases,
       components: Object.fromEntries(components),
       charts: Object.fromEntries(lockedCharts),
+      ...(Object.keys(packages).length === 0 ? {} : { packages }),
     }
     return {
       lock: { ...request.lock, releases: { ...request.lock.releases, [plan.version]: release } },
@@ -144,6 +157,47 @@ async function lockImage(
         }),
   )
   return { fingerprint, pin }
+}
+
+/** After the bases: what a package needs depends on what its base has. */
+async function lockPackages(
+  plan: ReleasePlan,
+  bases: LockedRelease['bases'],
+  before: LockedRelease | undefined,
+  again: (name: string) => boolean,
+  resolve: Resolvers,
+  ask: Ask,
+): Promise<NonNullable<LockedRelease['packages']>> {
+  const on = (platform: PlatformName): BasePlan | undefined => {
+    const base = plan.bases[platform]
+    const locked = bases[platform]
+    return base === undefined || locked === undefined ? base : { ...base, locked }
+  }
+  const wishes = packageWishes({ ...plan, bases: Object.fromEntries(plan.platforms.map((platform) => [platform, on(platform)])) })
+  const answers = await Promise.all(
+    wishes.map(async (wish) => {
+      const old = before?.packages?.[wish.platform]
+      const known = old?.components[wish.component]
+      const rpms = pinnedRpms(old, wish.component)
+      const fits = known?.kind === 'rpms' && known.fingerprint === wish.fingerprint && !again(wish.component) && !again(wish.platform)
+      if (fits && rpms !== undefined) return { wish, answer: { kind: 'rpms' as const, rpms, repositories: {} } }
+      return { wish, answer: await ask<ResolvedPackages>(wish.what, () => resolve.packages(wish)) }
+    }),
+  )
+  const locked: Partial<Record<PlatformName, LockedPackages>> = {}
+  for (const { wish, answer } of answers) {
+    const { platform, component, fingerprint } = wish
+    locked[platform] ??= { repositories: { ...before?.packages?.[platform]?.repositories }, rpms: {}, components: {} }
+    const at = locked[platform]
+    if (answer.kind === 'unresolved') {
+      at.components[component] = answer
+      continue
+    }
+    Object.assign(at.repositories, answer.repositories)
+    for (const { nevra, ...pin } of answer.rpms) at.rpms[nevra] = pin
+    at.components[component] = { kind: 'rpms', fingerprint, rpms: answer.rpms.map(({ nevra }) => nevra).sort() }
+  }
+  return locked
 }
 
 async function lockChart(
@@ -198,5 +252,17 @@ function lines(release: LockedRelease | undefined): ReadonlyMap<string, string> 
     ...Object.entries(release.bases).map(([platform, base]): [string, string] => [`base/${platform}`, pinText(base)]),
     ...Object.entries(release.components).map(([name, component]): [string, string] => [name, pinText(component.pin)]),
     ...Object.entries(release.charts).map(([name, chart]): [string, string] => [`chart/${name}`, pinText(chart)]),
+    ...Object.entries(release.packages ?? {}).flatMap(([platform, packages]) => packageLines(platform, packages)),
   ])
+}
+
+/** A line for each RPM by its name, so that a move says from which version to which, and one for each component. */
+function packageLines(platform: string, { rpms, components }: LockedPackages): [string, string][] {
+  return [
+    ...Object.entries(rpms).map(([nevra, { digest }]): [string, string] => [
+      `rpm/${platform}/${nevra.replace(/-[^-]+-[^-]+$/, '')}`,
+      `${nevra} ${digest}`,
+    ]),
+    ...Object.entries(components).map(([component, locked]): [string, string] => [`packages/${component}/${platform}`, pinText(locked)]),
+  ]
 }

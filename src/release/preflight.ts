@@ -5,6 +5,7 @@ import { exitOrder, RfoError } from '../error.ts'
 import { type Architecture, architectures, platformOf } from '../oci/platform.ts'
 import { type Build, needsCCompiler } from '../plan/component.ts'
 import { prebuiltOf } from '../plan/lock.ts'
+import { packageWishes } from '../plan/os-packages.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 
 export interface PreflightInput {
@@ -69,6 +70,14 @@ async function programProblems({ plan, env, host }: PreflightInput): Promise<Rfo
     await missing(program, components, `install ${program} with its static libc`)
   if (plan.images.some((image) => image.locked?.pin.kind === 'git' && image.locked.pin.archive === undefined))
     await missing('git', 'git sources', 'install git')
+  // stand-ins are packed with gzip, which Node reads
+  const packed = packageWishes(plan).filter(({ base }) => base.standIn === undefined)
+  if (packed.length > 0)
+    await missing(
+      'xz',
+      `packages of ${[...new Set(packed.map(({ component }) => component))].join(', ')}`,
+      'install xz: openEuler packs its packages with it',
+    )
   for (const image of plan.images) {
     if (image.build?.kind === 'recipe' && image.locked?.pin.kind !== 'unresolved' && !isPrebuilt(image)) {
       problems.push(

@@ -7,6 +7,7 @@ import { hostOfGo } from '../source/go-command.ts'
 import { resolveSource } from '../source/resolve.ts'
 import { type OpenRepository, resolveBase, resolveImage } from '../upstream/image.ts'
 import type { Resolvers } from './lock.ts'
+import { packageResolver } from './package-lock.ts'
 import { goUse } from './source-task.ts'
 
 export interface ResolverPorts {
@@ -36,6 +37,13 @@ export function resolvers(ports: ResolverPorts): Resolvers {
       }),
     image: async (reference) => await resolveImage(open, reference, signal),
     base: async (base) => await resolveBase(open, base, signal),
+    packages: packageResolver({
+      open,
+      fetch: (url, expected) => download({ url, addresses, env, workDir, signal, ...(expected === undefined ? {} : { expected }) }),
+      env,
+      workDir,
+      signal,
+    }),
     chart: async ({ version, url }) => {
       const { digest } = await download({ url, addresses, env, workDir, signal })
       return { kind: 'chart', version, url, digest }

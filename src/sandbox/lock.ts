@@ -2,10 +2,22 @@
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
+import type { PlatformName } from '../oci/platform.ts'
 import { pinFingerprint } from '../plan/fingerprint.ts'
-import type { ImagePin, Lock, LockedBase, LockedChart, LockedComponent, LockedRelease, PinnedManifest } from '../plan/lock.ts'
+import type {
+  ImagePin,
+  Lock,
+  LockedBase,
+  LockedChart,
+  LockedComponent,
+  LockedPackages,
+  LockedRelease,
+  PinnedManifest,
+} from '../plan/lock.ts'
+import { packageWishes } from '../plan/os-packages.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { StandInImage } from './images.ts'
+import { commonPackage } from './packages.ts'
 import type { World } from './world.ts'
 
 /** `list` is the digest of the recorded image list; without it, the real lock must know the release. */
@@ -34,7 +46,41 @@ export function sandboxLock(plan: ReleasePlan, world: World, real: Lock, list?: 
   for (const { plan: chart, bytes } of world.charts) {
     charts[chart.name] = { kind: 'chart', version: chart.version, url: chart.url, digest: digestOf(bytes), standIn: chart.url }
   }
-  return { upstream: { ...plan.upstream, list: recorded }, epoch: plan.epoch, bases, components, charts }
+  const packages = lockedPackages(plan, bases, world, known?.packages)
+  return {
+    upstream: { ...plan.upstream, list: recorded },
+    epoch: plan.epoch,
+    bases,
+    components,
+    charts,
+    ...(packages === undefined ? {} : { packages }),
+  }
+}
+
+/** Where the base is a stand-in, its repositories are. */
+function lockedPackages(
+  plan: ReleasePlan,
+  bases: LockedRelease['bases'],
+  { packages }: World,
+  real: LockedRelease['packages'],
+): LockedRelease['packages'] {
+  if (packages.rpms.size === 0) return real
+  const pinnedBases = Object.entries(plan.bases).map(([platform, base]) => {
+    const locked = bases[platform as PlatformName]
+    return [platform, locked === undefined ? base : { ...base, locked }] as const
+  })
+  const made: Partial<Record<PlatformName, LockedPackages>> = {}
+  for (const { platform, component, names, fingerprint } of packageWishes({ ...plan, bases: Object.fromEntries(pinnedBases) })) {
+    const known = packages.rpms.get(platform)
+    if (known === undefined) continue
+    made[platform] ??= { repositories: Object.fromEntries(packages.repositories.get(platform) ?? []), rpms: {}, components: {} }
+    const own = names.flatMap((name) => known.get(name) ?? [])
+    const common = known.get(commonPackage)
+    const all = common === undefined || own.length === 0 ? own : [common, ...own]
+    for (const { nevra, ...pin } of all) made[platform].rpms[nevra] = pin
+    made[platform].components[component] = { kind: 'rpms', fingerprint, rpms: all.map(({ nevra }) => nevra).sort() }
+  }
+  return made
 }
 
 function componentPin(image: ImagePlan, world: World): Omit<LockedComponent, 'fingerprint'> | undefined {

@@ -5,6 +5,17 @@
  */
 import { createHash } from 'node:crypto'
 
+export interface RpmFile {
+  readonly path: string
+  readonly digest: string
+  /** with its type bits; absent = an executable, or a link when there is no digest */
+  readonly mode?: number
+  /** bytes */
+  readonly size?: number
+  readonly target?: string
+  readonly ghost?: true
+}
+
 export interface RpmPackage {
   readonly name: string
   readonly epoch?: number
@@ -18,7 +29,7 @@ export interface RpmPackage {
   /** RFC 4880 number of the file digests' algorithm: 8 is SHA-256 */
   readonly digestAlgorithm: number
   /** Absolute paths; the digest is '' for what is no regular file. */
-  readonly files: readonly { readonly path: string; readonly digest: string }[]
+  readonly files: readonly RpmFile[]
   readonly provides: readonly string[]
   readonly requires: readonly string[]
 }
@@ -78,7 +89,7 @@ function adler32(bytes: Buffer): number {
   return high * 65536 + low
 }
 
-type Value =
+export type Value =
   | { readonly tag: number; readonly type: 'string' | 'strings' | 'i18n'; readonly value: readonly string[] }
   | { readonly tag: number; readonly type: 'int16' | 'int32'; readonly value: readonly number[] }
 
@@ -97,15 +108,9 @@ const sha256HeaderTag = 273
 
 /** The header as the database has it: the immutable region, then what installation adds: the region's digest and a time. */
 export function rpmHeader(one: RpmPackage): Buffer {
-  const values = valuesOf(one)
-  const store = layOut(values, 0)
-  // the region ends with an entry like those of the index, whose offset counts back over them
-  const trailer = indexEntry(immutableTag, binary, -(values.length + 1) * 16, 16)
-  const region = [indexEntry(immutableTag, binary, store.data.length, 16), ...store.index]
-  const data = Buffer.concat([store.data, trailer])
-  const magic = Buffer.from('8eade80100000000', 'hex')
+  const { index: region, data } = closedRegion(immutableTag, valuesOf(one))
   const sha256 = createHash('sha256')
-    .update(Buffer.concat([magic, lengths(region.length, data.length), ...region, data]))
+    .update(withMagic({ index: region, data }))
     .digest('hex')
   const added = layOut(
     [
@@ -118,18 +123,44 @@ export function rpmHeader(one: RpmPackage): Buffer {
   return Buffer.concat([lengths(index.length, data.length + added.data.length), ...index, data, added.data])
 }
 
+/** A header as an RPM has it: magic and version before, and all of it one region. */
+export function rpmFileHeader(one: RpmPackage, more: readonly Value[] = []): Buffer {
+  return withMagic(
+    closedRegion(
+      immutableTag,
+      [...valuesOf(one), ...more].sort((a, b) => a.tag - b.tag),
+    ),
+  )
+}
+
+/** The header before it, whose tags are others: digests and sizes. */
+export function rpmSignatureHeader(values: readonly Value[]): Buffer {
+  return withMagic(closedRegion(62, values))
+}
+
+/** The region ends with an entry like those of the index, whose offset counts back over them. */
+function closedRegion(tag: number, values: readonly Value[]): { readonly index: readonly Buffer[]; readonly data: Buffer } {
+  const store = layOut(values, 0)
+  const trailer = indexEntry(tag, binary, -(values.length + 1) * 16, 16)
+  return { index: [indexEntry(tag, binary, store.data.length, 16), ...store.index], data: Buffer.concat([store.data, trailer]) }
+}
+
+function withMagic({ index, data }: { readonly index: readonly Buffer[]; readonly data: Buffer }): Buffer {
+  return Buffer.concat([Buffer.from('8eade80100000000', 'hex'), lengths(index.length, data.length), ...index, data])
+}
+
 function valuesOf(one: RpmPackage): readonly Value[] {
   const folders = [...new Set(one.files.map(({ path }) => folderOf(path)))].sort()
   const files = one.files
   const each = (value: number): number[] => files.map(() => value)
   const perFile: Value[] = [
-    { tag: 1028, type: 'int32', value: each(0) }, // sizes
-    { tag: 1030, type: 'int16', value: files.map(({ digest }) => (digest === '' ? 0o120777 : 0o100755)) },
+    { tag: 1028, type: 'int32', value: files.map(({ size = 0 }) => size) },
+    { tag: 1030, type: 'int16', value: files.map(({ digest, mode }) => mode ?? (digest === '' ? 0o120777 : 0o100755)) },
     { tag: 1033, type: 'int16', value: each(0) }, // device numbers
     { tag: 1034, type: 'int32', value: each(0) }, // times
     { tag: 1035, type: 'strings', value: files.map(({ digest }) => digest) },
-    { tag: 1036, type: 'strings', value: files.map(() => '') }, // link targets
-    { tag: 1037, type: 'int32', value: each(0) }, // flags
+    { tag: 1036, type: 'strings', value: files.map(({ target = '' }) => target) },
+    { tag: 1037, type: 'int32', value: files.map(({ ghost }) => (ghost === true ? 64 : 0)) },
     { tag: 1039, type: 'strings', value: files.map(() => 'root') },
     { tag: 1040, type: 'strings', value: files.map(() => 'root') },
     { tag: 1116, type: 'int32', value: files.map(({ path }) => folders.indexOf(folderOf(path))) },

@@ -63,7 +63,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
 function servedFiles(world: World): Map<string, Served> {
   const files = new Map<string, Served>()
   for (const repository of world.sources.repositories) serveRepository(files, repository)
-  for (const held of [world.sources.archives, world.chartIndexes]) {
+  for (const held of [world.sources.archives, world.chartIndexes, world.packages.files]) {
     for (const [url, bytes] of held) files.set(publicPath(url), () => bytes)
   }
   for (const chart of world.charts) files.set(publicPath(chart.plan.url), () => chart.bytes)

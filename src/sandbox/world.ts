@@ -10,6 +10,7 @@ import { putBase } from './base.ts'
 import { chartIndex, type StandInChart, standInCharts } from './charts.ts'
 import { type Blobs, putMirror, type StandInImage } from './images.ts'
 import type { StandInKind } from './kinds.ts'
+import { type StandInPackages, standInPackages } from './packages.ts'
 import { type StandInSources, standInSources } from './sources.ts'
 
 export interface Scope {
@@ -25,6 +26,8 @@ export interface World {
   /** by component */
   readonly mirrors: ReadonlyMap<string, StandInImage>
   readonly sources: StandInSources
+  /** OS packages: they stand on the bases, and stand in with them */
+  readonly packages: StandInPackages
   readonly charts: readonly StandInChart[]
   /** URL → index.yaml of each chart repository */
   readonly chartIndexes: ReadonlyMap<string, Buffer>
@@ -45,6 +48,7 @@ export function makeWorld(plan: ReleasePlan, scope: Scope): World {
     blobs,
     bases,
     mirrors,
+    packages: has('bases') ? standInPackages(plan) : { files: new Map(), repositories: new Map(), rpms: new Map() },
     sources: standInSources(plan.images, sourceKinds(scope), plan.epoch),
     charts,
     chartIndexes: indexes(charts, plan.epoch),

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { RfoError } from '../../src/error.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { Lock, PinnedManifest } from '../../src/plan/lock.ts'
-import { emptyLock, renderLock } from '../../src/plan/lock-text.ts'
+import { emptyLock, parseLock, renderLock } from '../../src/plan/lock-text.ts'
 import { type PlanInput, planRelease } from '../../src/plan/plan-release.ts'
 import { type LockRequest, lockRelease, type Resolvers } from '../../src/release/lock.ts'
 import { inputFor } from './project.ts'
@@ -38,6 +38,17 @@ function world(turn = 0): Resolvers & { readonly asked: string[]; busiest: numbe
         platforms: { 'linux/amd64': manifest('a'), 'linux/arm64': manifest('b'), 'linux/riscv64': manifest('c') },
       }),
     base: ({ reference, platform, name }) => answering(platform, { kind: 'image', name, reference, manifest: manifest(platform) }),
+    packages: ({ what, names }) =>
+      answering(what, {
+        kind: 'rpms',
+        repositories: { OS: { url: 'https://example.org/', revision: '1', repomd: digestOf(`repomd ${turn}`) } },
+        rpms: names.map((name) => ({
+          nevra: `${name}-1.${turn}-1.noarch`,
+          url: `https://example.org/${name}.rpm`,
+          digest: digestOf(`${name} ${turn}`),
+          size: 1,
+        })),
+      }),
     chart: ({ name, version: chartVersion, url }) =>
       answering(name, { kind: 'chart', version: chartVersion, url, digest: digestOf(`${name} ${turn}`) }),
   }
@@ -45,16 +56,24 @@ function world(turn = 0): Resolvers & { readonly asked: string[]; busiest: numbe
 }
 
 const request = (resolve: Resolvers, more: Partial<LockRequest> = {}): LockRequest => ({ ...input, resolve, concurrency: 4, ...more })
+/** Packages, and the RPMs that they come to. */
+const isNoPackage = (what: string): boolean => !/^(packages|rpm)\//.test(what)
 const locked = async (): Promise<Lock> => (await lockRelease(request(world()))).lock
 
 test('all that moves is pinned; what is recorded needs no question; questions go out a few at a time', async () => {
   const outside = world()
   const { lock, moved } = await lockRelease(request(outside))
   expect(planRelease({ ...input, lock }).unresolved).toEqual([])
-  // 51 images, three that no list names, and 3 bases; the charts' digests are in RKE2's index
-  expect(outside.asked).toHaveLength(57)
+  // 51 images, three that no list names, and 3 bases; the charts' digests are in RKE2's index; then what stands on the bases
+  expect(outside.asked.filter(isNoPackage)).toHaveLength(57)
+  expect(outside.asked.slice(57).every((what) => what.startsWith('packages/'))).toBe(true)
   expect(outside.busiest).toBe(4)
-  expect(moved).toHaveLength(57 + 12 + 1)
+  expect(moved.filter(({ what }) => isNoPackage(what))).toHaveLength(57 + 12 + 1)
+  expect(moved).toContainEqual({
+    what: 'rpm/linux/arm64/iptables',
+    from: 'nothing',
+    to: expect.stringMatching(/^iptables-1.0-1.noarch sha256:/),
+  })
   expect(moved.every(({ from }) => from === 'nothing')).toBe(true)
 })
 
@@ -72,9 +91,38 @@ describe('a second lock', () => {
     const lock = await locked()
     const outside = world(1)
     const { moved } = await lockRelease(request(outside, { lock, update: ['pause', 'linux/arm64'] }))
-    expect(outside.asked.toSorted()).toEqual(['linux/arm64', 'pause'])
-    expect(moved.map(({ what }) => what)).toEqual(['base/linux/arm64', 'pause'])
-    expect((await lockRelease(request(world(1), { lock, update: 'all' }))).moved).toHaveLength(57)
+    expect(outside.asked.filter(isNoPackage).toSorted()).toEqual(['linux/arm64', 'pause'])
+    expect(moved.map(({ what }) => what).filter(isNoPackage)).toEqual(['base/linux/arm64', 'pause'])
+    // what stands on a base that moved is asked for anew, and nothing else of the kind
+    expect(outside.asked.filter((what) => !isNoPackage(what)).every((what) => what.endsWith('/linux/arm64'))).toBe(true)
+    expect(outside.asked).toContain('packages/hardened-kubernetes/linux/arm64')
+    expect((await lockRelease(request(world(1), { lock, update: 'all' }))).moved.filter(({ what }) => isNoPackage(what))).toHaveLength(57)
+  })
+
+  test('asks anew for packages when a pipeline asks for others, and for that component alone', async () => {
+    const lock = await locked()
+    const components = input.components.map((each) => (each.name === 'hardened-kubernetes' ? { ...each, packages: ['iptables'] } : each))
+    expect(planRelease({ ...input, components, lock }).unresolved.map(({ what, reason }) => `${what}: ${reason.slice(0, 5)}`)).toEqual(
+      ['amd64', 'arm64', 'riscv64'].map((each) => `packages/hardened-kubernetes/linux/${each}: stale`),
+    )
+    const outside = world(1)
+    const { lock: after } = await lockRelease(request(outside, { lock, components }))
+    expect(outside.asked).toEqual(['amd64', 'arm64', 'riscv64'].map((each) => `packages/hardened-kubernetes/linux/${each}`))
+    const made = after.releases[version]?.packages?.['linux/amd64']
+    expect(made?.components['hardened-kubernetes']).toMatchObject({ rpms: ['iptables-1.1-1.noarch'] })
+    // nobody names the old ones any more but those who keep them
+    expect(Object.keys(made?.rpms ?? {})).toContain('iptables-1.0-1.noarch')
+    expect(planRelease({ ...input, components, lock: after }).unresolved).toEqual([])
+  })
+
+  test('an RPM that a component names and that the lock does not hold is stale, never left out', async () => {
+    const lock = await locked()
+    const text = renderLock(lock).replaceAll(/^ +ipset-1\.0-1\.noarch:\n(?: +(?:digest|size|url): .*\n)+/gm, '')
+    const without = parseLock(text, 'images.lock')
+    expect(text).not.toBe(renderLock(lock))
+    expect(planRelease({ ...input, lock: without }).unresolved.map(({ what }) => what)).toContain(
+      'packages/hardened-kubernetes/linux/amd64',
+    )
   })
 
   test('refuses a name that nothing has, before it asks anybody', async () => {

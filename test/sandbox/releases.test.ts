@@ -37,7 +37,7 @@ describe.each(['v1.23.14', 'v1.24.8', 'v1.25.4', 'v1.34.10'])('%s', (kubernetes)
     expect(again.unresolved).toEqual([])
     expect(again.images.length).toBe(kubernetes === 'v1.34.10' ? 70 : 54)
     expect(again.images.map((image) => image.locked?.standIn)).not.toContain(undefined)
-    expect({ ...again, images: [], bases: {}, charts: [], unresolved: [] }).toEqual({
+    expect({ ...again, images: [], bases: {}, packages: undefined, charts: [], unresolved: [] }).toEqual({
       ...plan,
       images: [],
       bases: {},

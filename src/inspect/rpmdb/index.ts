@@ -38,6 +38,15 @@ export function readRpmDatabase(name: string, bytes: Buffer, wal?: Buffer): RpmP
   }
 }
 
+/** All headers as the database has them, unread. Throws as readRpmDatabase does. */
+export function rpmHeaders(name: string, bytes: Buffer, wal?: Buffer): Buffer[] {
+  try {
+    return blobsOf(bytes, wal)
+  } catch (thrown) {
+    throw thrown instanceof RfoError ? thrown.at(name) : thrown
+  }
+}
+
 function blobsOf(bytes: Buffer, wal: Buffer | undefined): Buffer[] {
   const kind = rpmDatabaseKind(bytes)
   switch (kind) {
