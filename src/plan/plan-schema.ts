@@ -33,6 +33,7 @@ const ImagePlanSchema = z.strictObject({
   layers: z.enum(['zstd', 'gzip']),
   deviates: z.strictObject({ from: z.string(), reason: z.string() }).optional(),
   smoke: z.strictObject({ argv: z.array(z.string()), expect: z.string() }).optional(),
+  recipe: LockedComponent.shape.recipe,
   locked: LockedComponent.optional(),
 })
 
@@ -40,7 +41,7 @@ export const ReleasePlanSchema = z.strictObject({
   schema: z.literal('rfo-build.plan/1'),
   version: z.string(),
   upstream: z.strictObject({ version: z.string(), commit: z.string() }),
-  epoch: z.int().describe('seconds since 1970: every time stamp in every output'),
+  epoch: z.int().describe('seconds since 1970: every time stamp in every output, but for those in images'),
   vendor: z.string(),
   url: z.string(),
   platforms: z.array(PlatformKey),

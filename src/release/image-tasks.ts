@@ -10,6 +10,7 @@ import type { Json } from '../oci/json.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { parseReference } from '../oci/reference.ts'
+import { imageEpoch } from '../plan/day.ts'
 import type { PinnedManifest } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { ChartTask } from './chart-tasks.ts'
@@ -141,6 +142,7 @@ function assembleTask(
   ports: ReleasePorts,
 ): Task {
   const labels = imageLabels(plan, image, platform)
+  const epoch = imageEpoch(plan, image)
   return {
     id: `image/${image.component}/${platform}`,
     needs: { programs, ...(base === undefined ? {} : { base }) },
@@ -149,7 +151,7 @@ function assembleTask(
       config: image.config as unknown as Json,
       labels,
       layers: image.layers,
-      epoch: plan.epoch,
+      epoch,
       encoder: layerEncoder,
       platform,
     },
@@ -157,7 +159,7 @@ function assembleTask(
     async run({ base: baseManifest, programs: tar }) {
       const layer = await compressLayer(given(tar), image.layers, ports.store, { workDir: ports.workDir })
       const layers = [{ ...layer, createdBy: `rfo-build programs/${image.component}/${platform}` }]
-      const request = { layers, platform, config: image.config, labels, epoch: plan.epoch }
+      const request = { layers, platform, config: image.config, labels, epoch }
       return await assembleImage(baseManifest === undefined ? request : { ...request, base: baseManifest }, ports.store)
     },
   }
