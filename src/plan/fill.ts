@@ -32,7 +32,7 @@ export function fillComponent(component: Component, upstream: string, release: R
   }
 }
 
-/** docs/decisions/0011-a-tag-ends-with-the-day.md */
+/** docs/decisions/0012-a-tag-ends-with-the-day.md */
 const defaultTags = { rebuild: '{version}-build{date}', mirror: '{tag}' } as const satisfies Record<Component['action'], string>
 
 /** Rebuilt: `docker.io/rfolabs/<last part of upstream's name>`; mirrored: upstream's own name. */
