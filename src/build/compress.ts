@@ -66,12 +66,17 @@ export async function compressLayer(
       digest: packed.finish(),
       size,
     }
-    await store.push(layer, createReadStream(temporary, { highWaterMark: 1 << 20 }))
+    await store.push(layer, bytesOf(temporary))
     return { layer, diffId: plain.finish() }
   } finally {
     await handle.close().catch(() => {})
     await rm(temporary, { force: true })
   }
+}
+
+/** Opened by whoever reads it: a store that has these bytes never does, and a stream would find its file gone. */
+async function* bytesOf(file: string): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* createReadStream(file, { highWaterMark: 1 << 20 })
 }
 
 async function writeAll(handle: FileHandle, chunk: Uint8Array, file: string): Promise<void> {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
+import { dayOf } from '../plan/day.ts'
 import type { LockedRelease } from '../plan/lock.ts'
 import type { Moved, Resolvers } from '../release/lock.ts'
 import type { CliContext } from './context.ts'
@@ -13,6 +14,9 @@ import { word } from './words.ts'
 /** Questions at once: enough to hide latency, few enough for a public registry's patience. */
 const concurrency = 8
 
+/** of the year 9999: a day has eight digits */
+const lastSecond = 253_402_300_799
+
 export const lock: Verb = {
   name: 'lock',
   summary: 'lock',
@@ -20,6 +24,7 @@ export const lock: Verb = {
   options: [
     { flags: '--upstream <version>', help: 'lockUpstream' },
     { flags: '--update [name...]', help: 'lockUpdate' },
+    { flags: '--rebuild <name...>', help: 'lockRebuild' },
     { flags: '--check', help: 'lockCheck' },
   ],
   examples: ['lock v1.24.8+rfor1', 'lock v1.24.8+rfor1 --update hardened-coredns', 'lock v1.24.8+rfor1 --check'],
@@ -39,8 +44,11 @@ export const lock: Verb = {
       lock: inputs.lock,
       concurrency,
     }
+    const rebuild = flags.list('rebuild')
     const result = await lockRelease({
       ...request,
+      today: today(context),
+      ...(rebuild === undefined ? {} : { rebuild }),
       ...(update === undefined ? {} : { update }),
       resolve: flags.on('check') ? unasked : await asked(context),
       answered: (what, pin) => {
@@ -72,6 +80,18 @@ export const lock: Verb = {
 /** `--update` alone moves every pin. */
 function updateOf(names: readonly string[] | undefined): 'all' | readonly string[] | undefined {
   return names?.length === 0 ? 'all' : names
+}
+
+/** https://reproducible-builds.org/specs/source-date-epoch/: whoever repeats an old lock gives its day */
+function today({ env, now }: CliContext): string {
+  const given = env.SOURCE_DATE_EPOCH
+  if (given === undefined || given === '') return dayOf(now())
+  const seconds = /^[0-9]{1,11}$/.test(given) ? Number(given) : Number.NaN
+  if (seconds <= lastSecond) return dayOf(seconds * 1000)
+  throw new RfoError('RFO_CLI_VALUE', `SOURCE_DATE_EPOCH is no time in seconds: ${JSON.stringify(given.slice(0, 100))}`, {
+    exit: 'usage',
+    next: 'unset it, or give seconds since 1970',
+  })
 }
 
 async function asked(context: CliContext): Promise<Resolvers> {

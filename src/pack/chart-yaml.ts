@@ -1,5 +1,5 @@
 /** The YAML files of a chart: read as helm reads them, changed where they must change and nowhere else. */
-import { type Document, isMap, parseDocument, visit } from 'yaml'
+import { type Document, isMap, isScalar, parseDocument, type Scalar, visit } from 'yaml'
 import { z } from 'zod'
 import { noChart, quoted } from './chart-archive.ts'
 
@@ -49,40 +49,58 @@ export function withRequirement(bytes: Uint8Array, chart: string, kubeVersion: s
   return Buffer.from(document.toString({ lineWidth: 0, indentSeq: false }))
 }
 
+/** What an image of upstream's is called instead; `from` is the one tag that is replaced. */
+export interface NewName {
+  readonly repository: string
+  readonly tag: { readonly from: string; readonly to: string }
+}
+
 /**
- * The file with image repositories renamed. Only a value that is wholly a repository, or a repository with a tag, is one;
- * all other bytes, comments among them, stay.
+ * The file with images renamed. Only a value that is wholly a repository, or a repository with a tag, is one; and the `tag`
+ * or `version` beside a repository. All other bytes, comments among them, stay.
  */
-export function withRepositories(bytes: Buffer, chart: string, file: string, renames: ReadonlyMap<string, string>): Buffer {
+export function withImages(bytes: Buffer, chart: string, file: string, renames: ReadonlyMap<string, NewName>): Buffer {
   const document = parse(bytes, chart, file, { uniqueKeys: false })
   const text = utf8(bytes)
   const edits: { readonly from: number; readonly to: number; readonly text: string }[] = []
+  const edit = (node: Scalar, to: string): void => {
+    if (node.range == null) return
+    const quote = node.type === 'QUOTE_DOUBLE' ? '"' : node.type === 'QUOTE_SINGLE' ? "'" : ''
+    edits.push({ from: node.range[0], to: node.range[1], text: `${quote}${to}${quote}` })
+  }
   visit(document, {
-    Scalar(key, node) {
-      // a block scalar's range takes in the line break behind it
-      const block = node.type === 'BLOCK_LITERAL' || node.type === 'BLOCK_FOLDED'
-      if (key === 'key' || block || typeof node.value !== 'string' || node.range == null) return
-      const renamed = renamedImage(node.value, renames)
-      if (renamed === undefined) return
-      const [from, to] = node.range
-      const quote = node.type === 'QUOTE_DOUBLE' ? '"' : node.type === 'QUOTE_SINGLE' ? "'" : ''
-      edits.push({ from, to, text: `${quote}${renamed}${quote}` })
+    Scalar(key, node, path) {
+      if (key === 'key' || !isLine(node) || typeof node.value !== 'string') return
+      const found = /^((?:docker\.io|index\.docker\.io)\/)?([a-z0-9][a-z0-9._/-]*)(?::([A-Za-z0-9_][A-Za-z0-9._-]*))?$/.exec(node.value)
+      const name = renames.get(found?.[2] ?? '')
+      if (name === undefined) return
+      const tag = found?.[3]
+      edit(node, `${found?.[1] ?? ''}${name.repository}${tag === undefined ? '' : `:${tag === name.tag.from ? name.tag.to : tag}`}`)
+      const beside = tag === undefined ? tagBeside(path) : undefined
+      if (beside !== undefined && String(beside.value) === name.tag.from) edit(beside, name.tag.to)
     },
   })
   let out = ''
   let at = 0
   for (const edit of edits.sort((a, b) => a.from - b.from)) {
+    // a repository that one map names twice has one tag
+    if (edit.from < at) continue
     out += text.slice(at, edit.from) + edit.text
     at = edit.to
   }
   return edits.length === 0 ? bytes : Buffer.from(out + text.slice(at))
 }
 
-/** `docker.io/rancher/x:1` → `docker.io/rfolabs/x:1`; undefined = not an image that is renamed. */
-function renamedImage(value: string, renames: ReadonlyMap<string, string>): string | undefined {
-  const found = /^((?:docker\.io|index\.docker\.io)\/)?([a-z0-9][a-z0-9._/-]*)(:[A-Za-z0-9_][A-Za-z0-9._-]*)?$/.exec(value)
-  const renamed = renames.get(found?.[2] ?? '')
-  return renamed === undefined ? undefined : `${found?.[1] ?? ''}${renamed}${found?.[3] ?? ''}`
+/** A block scalar's range takes in the line break behind it. */
+function isLine(node: Scalar): boolean {
+  return node.type !== 'BLOCK_LITERAL' && node.type !== 'BLOCK_FOLDED'
+}
+
+/** As helm has it, `1.30` without quotes is 1.3. `tag`, or `version` where there is none, of the map that a value stands in: what chart-images.ts reads as its tag. */
+function tagBeside(path: readonly unknown[]): Scalar | undefined {
+  const map = path.findLast((each) => isMap(each))
+  const values = ['tag', 'version'].map((key) => map?.get(key, true))
+  return values.find((value): value is Scalar => isScalar(value) && isLine(value))
 }
 
 function parse(bytes: Uint8Array, chart: string, file: string, options: object): Document.Parsed {

@@ -4,7 +4,7 @@ import { parseReference } from '../oci/reference.ts'
 import { type ChartFiles, noChart, quoted, readChartArchive, writeChartArchive } from './chart-archive.ts'
 import { type ChartImage, chartImages } from './chart-images.ts'
 import { type PinnedArchitecture, pinnedArchitectures } from './chart-selectors.ts'
-import { type ChartMetadata, metadataOf, withRepositories, withRequirement } from './chart-yaml.ts'
+import { type ChartMetadata, metadataOf, type NewName, withImages, withRequirement } from './chart-yaml.ts'
 
 export interface RepackRequest {
   readonly name: string
@@ -13,8 +13,8 @@ export interface RepackRequest {
   readonly tgz: Uint8Array
   /** `1.24.8`, or `1.24.8-rc1` for a candidate */
   readonly kubernetes: string
-  /** upstream's repository → RFO's: `rancher/hardened-coredns` → `rfolabs/hardened-coredns` */
-  readonly images: ReadonlyMap<string, string>
+  /** by upstream's repository: `rancher/hardened-coredns` */
+  readonly images: ReadonlyMap<string, NewName>
   /** seconds */
   readonly epoch: number
 }
@@ -50,10 +50,10 @@ export async function repackChart(request: RepackRequest): Promise<RepackedChart
     throw noChart(name, `Chart.yaml says ${quoted(`${named.name} ${named.version}`)}, not ${version}`)
   // a range matches a candidate only where it names one: https://github.com/Masterminds/semver#working-with-prerelease-versions
   const required = `>= v${release}${candidate === undefined ? '' : '-0'}`
-  const files = new Map([...upstream].map(([path, bytes]) => [path, isValues(path) ? withRepositories(bytes, name, path, renames) : bytes]))
+  const files = new Map([...upstream].map(([path, bytes]) => [path, isValues(path) ? withImages(bytes, name, path, renames) : bytes]))
   files.set('Chart.yaml', withRequirement(chartFile, name, required, bundle))
   const images = chartImages(files, name, release)
-  refusePinned(name, images, new Set(renames.values()))
+  refusePinned(name, images, new Set([...renames.values()].map((name) => name.repository)))
   return {
     tgz: writeChartArchive(name, files, request.epoch),
     chart: metadataOf(files.get('Chart.yaml') ?? chartFile, name),

@@ -1,14 +1,25 @@
 /** What a plan tells the charts, and what charts tell of the plan. Pure. */
 import { satisfies } from 'semver'
-import type { NamedImage } from './closure.ts'
+import type { ListedPlan, NamedImage } from './closure.ts'
 import { parseImageName } from './reference.ts'
 import type { ReleasePlan } from './release-plan.ts'
 import { parseVersion } from './version.ts'
 
-/** Upstream's repository → RFO's, for the images that RFO names anew: what charts must be told. */
-export function imageRenames(plan: Pick<ReleasePlan, 'images'>): ReadonlyMap<string, string> {
+export interface ImageRename {
+  /** `rfolabs/hardened-coredns` */
+  readonly repository: string
+  /** the tag that RKE2's list has, and RFO's in its place; a chart that names another one keeps it */
+  readonly tag: { readonly from: string; readonly to: string }
+}
+
+/** By upstream's repository, for the images that RFO names anew: what charts must be told. */
+export function imageRenames(plan: Pick<ReleasePlan, 'images'>): ReadonlyMap<string, ImageRename> {
   const pairs = plan.images.map((image) => [parseImageName(image.upstream), parseImageName(image.reference)] as const)
-  return new Map(pairs.filter(([from, to]) => from.repository !== to.repository).map(([from, to]) => [from.repository, to.repository]))
+  return new Map(
+    pairs
+      .filter(([from, to]) => from.repository !== to.repository || from.tag !== to.tag)
+      .map(([from, to]) => [from.repository, { repository: to.repository, tag: { from: from.tag, to: to.tag } }]),
+  )
 }
 
 /** `1.24.8`, or `1.24.8-rc1` for a candidate: Kubernetes' version of a release of RFO. */
@@ -32,7 +43,7 @@ export interface ChartFacts {
 }
 
 /** An image that a chart needs and no list holds for any platform; a chart that says it is not for this Kubernetes, or runs on one architecture alone. */
-export function upstreamDefects(plan: ReleasePlan, charts: Readonly<Record<string, ChartFacts>>): readonly UpstreamDefect[] {
+export function upstreamDefects(plan: ListedPlan, charts: Readonly<Record<string, ChartFacts>>): readonly UpstreamDefect[] {
   const held = new Set(plan.images.map((image) => image.reference))
   const kubernetes = kubernetesOf(plan.version)
   return Object.entries(charts).flatMap(([chart, { images, kubeVersion: range, pinned = [] }]): readonly UpstreamDefect[] => [

@@ -4,7 +4,7 @@
  */
 import type { PlatformName } from '../oci/platform.ts'
 import { parseImageName } from './reference.ts'
-import type { ReleasePlan } from './release-plan.ts'
+import type { ChartPlan, ImagePlan, ReleasePlan } from './release-plan.ts'
 
 export interface NamedImage {
   /** `docker.io/rfolabs/hardened-coredns:v1.9.3-build20221011` */
@@ -87,8 +87,23 @@ const nodeImages: readonly { readonly upstream: string; readonly later?: string;
   { upstream: 'rancher/klipper-helm', neededBy: 'node/helm-controller' },
 ]
 
+/** What of a plan decides whether its lists bring a node up. */
+export interface ListedPlan extends Pick<ReleasePlan, 'version' | 'platforms'> {
+  readonly images: readonly Pick<ImagePlan, 'upstream' | 'reference' | 'groups' | 'platforms'>[]
+  readonly charts: readonly Pick<ChartPlan, 'name'>[]
+}
+
+export function listedPlan({ version, platforms, images, charts }: ReleasePlan): ListedPlan {
+  return {
+    version,
+    platforms,
+    images: images.map(({ upstream, reference, groups, platforms: made }) => ({ upstream, reference, groups, platforms: made })),
+    charts: charts.map(({ name }) => ({ name })),
+  }
+}
+
 export interface ClosureInput {
-  readonly plan: ReleasePlan
+  readonly plan: ListedPlan
   readonly chartImages: ChartImages
   readonly choices: Choices
 }
@@ -126,18 +141,18 @@ export function closure(input: ClosureInput): Closure {
   return Object.fromEntries(plan.platforms.map((platform) => [platform, status(platform)]))
 }
 
-function holds(plan: ReleasePlan, chart: string): boolean {
+function holds(plan: ListedPlan, chart: string): boolean {
   return plan.charts.some(({ name }) => name === chart)
 }
 
 /** RFO's name of one of RKE2's images, whose name became `later`; as RKE2 names it, without a tag, when the plan has none. */
-function referenceOf(plan: ReleasePlan, upstream: string, later = upstream): string {
+function referenceOf(plan: ListedPlan, upstream: string, later = upstream): string {
   const of = (repository: string): string | undefined =>
     plan.images.find((image) => parseImageName(image.upstream).repository === repository)?.reference
   return of(upstream) ?? of(later) ?? `docker.io/${upstream}`
 }
 
-function whyMissing(plan: ReleasePlan, platform: PlatformName, reference: string, groups: ReadonlySet<string>): string | undefined {
+function whyMissing(plan: ListedPlan, platform: PlatformName, reference: string, groups: ReadonlySet<string>): string | undefined {
   if (reference.startsWith('chart/')) return 'the release holds no such chart'
   const image = plan.images.find((each) => each.reference === reference)
   if (image === undefined) return 'no list holds it'
@@ -153,7 +168,7 @@ export interface SupportRow {
 }
 
 /** The default configuration with one choice changed at a time; what RKE2 did not offer yet is no row. */
-export function supportMatrix(plan: ReleasePlan, chartImages: ChartImages): readonly SupportRow[] {
+export function supportMatrix(plan: ListedPlan, chartImages: ChartImages): readonly SupportRow[] {
   const row = (kind: SupportRow['kind'], choice: string, changed: Partial<Choices>): SupportRow => ({
     kind,
     choice,

@@ -151,7 +151,7 @@ const ComponentFields = z.strictObject({
     .string()
     .optional()
     .describe('repository of RFO’s image; default: release.yaml’s rule for rebuilt, upstream’s name for mirrored ones'),
-  tag: Template.default('{tag}').describe('RFO’s image tag'),
+  tag: Template.optional().describe('RFO’s image tag; default: `{version}-build{date}` for rebuilt, upstream’s for mirrored ones'),
   source: Source.optional(),
   build: Build.optional(),
   config: z

@@ -19,7 +19,7 @@ export function fillComponent(component: Component, upstream: string, release: R
     Object.fromEntries(Object.entries(record).map(([key, text]) => [key, put(text)]))
   const { source, build, config, deviates, smoke } = component
   return {
-    reference: referenceOf(component, upstream, release, put(component.tag)),
+    reference: referenceOf(component, upstream, release, put(component.tag ?? defaultTags[component.action])),
     ...(source === undefined ? {} : { source: fillSource(source, put, each) }),
     ...(build === undefined ? {} : { build: fillBuild(build, put) }),
     config: {
@@ -31,6 +31,9 @@ export function fillComponent(component: Component, upstream: string, release: R
     ...(smoke === undefined ? {} : { smoke: { argv: smoke.argv, expect: put(smoke.expect) } }),
   }
 }
+
+/** docs/decisions/0012-a-tag-ends-with-the-day.md */
+const defaultTags = { rebuild: '{version}-build{date}', mirror: '{tag}' } as const satisfies Record<Component['action'], string>
 
 /** Rebuilt: `docker.io/rfolabs/<last part of upstream's name>`; mirrored: upstream's own name. */
 function referenceOf(component: Component, upstream: string, release: ReleaseFile, tag: string): string {

@@ -18,6 +18,7 @@ import {
 } from './pipelines.ts'
 import { planRelease } from './plan-release.ts'
 import { placeholderProblems } from './program.ts'
+import { tagClashes } from './tag-clashes.ts'
 import { variantOf } from './variant.ts'
 import { parseUpstreamVersion, type Version } from './version.ts'
 import { type Place, readYaml } from './yaml.ts'
@@ -57,7 +58,8 @@ export function lintPipelines(input: LintInput): Finding[] {
   const components = input.components.flatMap((text) => read(ComponentText, text, found) ?? [])
   for (const each of components) add(found, each, [...componentProblems(each.value, each.file), ...cgoProblems(each.value, each.file)])
   const bundle = lintBundle(input, found)
-  if (input.lock !== undefined) read(Lock, input.lock, found)
+  const lock = input.lock === undefined ? undefined : read(Lock, input.lock, found)
+  if (lock !== undefined) add(found, lock, clashProblems(lock.value, lock.file))
   const unread = new Map(input.components.map(({ file, text }) => [baseName(file), text]))
   for (const each of components) unread.delete(baseName(each.file))
   for (const text of input.upstreams) {
@@ -91,6 +93,18 @@ function add(found: Found, { file, placeOf }: Pick<Read<unknown>, 'file' | 'plac
 
 function baseName(file: string): string {
   return file.slice(file.lastIndexOf('/') + 1).replace(/\.yaml$/, '')
+}
+
+/** What a merge of two branches can bring together that `lock` keeps apart. */
+function clashProblems(lock: Lock, file: string): Problem[] {
+  return tagClashes(lock).map(({ component, reference, releases: [first, second] }) =>
+    problem(
+      ['releases', second, 'components', component, 'image'],
+      `${reference} is another image in ${first}`,
+      file,
+      `rfo-build lock ${second} --rebuild ${component}`,
+    ),
+  )
 }
 
 /** Evidence can be demanded only of what is made. */

@@ -75,6 +75,15 @@ export function prebuiltOf(pin: Pin | undefined): string | undefined {
 export const LockedComponent = z.strictObject({
   fingerprint: DigestText.describe('of the pipeline file’s part that decides the pin, with version filled in'),
   pin: Pin,
+  date: z
+    .string()
+    .regex(/^\d{8}$/, 'a day: 20261123')
+    .optional()
+    .describe('UTC day on which the pin or the recipe moved: the end of the tag, and every time stamp in the image; absent without a pin'),
+  image: z.string().optional().describe('what it is called with that date'),
+  recipe: DigestText.optional().describe(
+    'of all else in this project that decides a rebuilt image’s bytes: build, config, packages, bases, what it collects',
+  ),
   standIn: z.string().optional().describe('set when a stand-in replaces the real input: what it stands for'),
 })
 export type LockedComponent = z.infer<typeof LockedComponent>
@@ -122,7 +131,7 @@ export type LockedPackages = z.infer<typeof LockedPackages>
 
 export const LockedRelease = z.strictObject({
   upstream: z.strictObject({ version: z.string(), commit: z.string(), list: DigestText.describe('of the recorded image list') }),
-  epoch: z.int().nonnegative().describe('seconds; every time stamp of the release'),
+  epoch: z.int().nonnegative().describe('seconds; every time stamp of the release, but for those in images'),
   bases: z.partialRecord(PlatformKey, LockedBase),
   components: z.record(z.string(), LockedComponent),
   charts: z.record(z.string(), LockedChart),

@@ -7,6 +7,7 @@ import { fillComponent } from './fill.ts'
 import type { Lock, LockedRelease } from './lock.ts'
 import { withoutPipeline } from './pipelines.ts'
 import { withProgram } from './program.ts'
+import { type RecipeOf, recipes } from './recipe.ts'
 import { parseImageName } from './reference.ts'
 import type { ImagePlan, PlatformPlan, ReleasePlan, Repository } from './release-plan.ts'
 import { placeholders } from './template.ts'
@@ -32,11 +33,18 @@ export function planRelease(input: PlanInput): ReleasePlan {
   const version = parseVersion(input.version)
   const upstream = parseUpstreamVersion(input.upstream.version)
   const locked = input.lock.releases[spell(version)]
-  const images = listedImages(input.upstream).map(({ reference, groups }) => {
+  const planned = listedImages(input.upstream).map(({ reference, groups }): RecipeOf => {
     const name = parseImageName(reference)
     const component = input.components.find((each) => each.upstream === name.repository)
     if (component === undefined) throw withoutPipeline(name.repository, reference, `pipelines/upstream/${input.upstream.version}.yaml`)
-    return imagePlan(component, { reference, groups, release: input.release, values: placeholders(name.tag, version, upstream), locked })
+    const values = placeholders(name.tag, version, upstream, locked?.components[component.name]?.date)
+    const image = imagePlan(component, { reference, groups, release: input.release, values, locked })
+    return { image, component, release: input.release, locked }
+  })
+  const decided = recipes(planned)
+  const images = planned.map(({ image }): ImagePlan => {
+    const recipe = decided.get(image.component)
+    return recipe === undefined ? image : { ...image, recipe }
   })
   const twice = images.find((image, at) => images.findIndex((other) => other.component === image.component) !== at)
   if (twice !== undefined) {
@@ -47,6 +55,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
       next: 'keep one of them',
     })
   }
+  refuseOneName(images)
   images.sort((a, b) => (a.component < b.component ? -1 : 1))
   const plan: Omit<ReleasePlan, 'unresolved'> = {
     schema: 'rfo-build.plan/1',
@@ -66,7 +75,20 @@ export function planRelease(input: PlanInput): ReleasePlan {
       return { name, version: chartVersion, url, ...said, ...(pin === undefined ? {} : { locked: pin }) }
     }),
   }
-  return { ...plan, unresolved: unresolvedIn(plan, input.upstream, locked) }
+  return { ...plan, unresolved: unresolvedIn(plan, input.upstream, input.lock) }
+}
+
+/** Two images under one name: the second would take the first one's place in every registry. */
+function refuseOneName(images: readonly ImagePlan[]): void {
+  for (const [at, { component, reference }] of images.entries()) {
+    const other = images.slice(0, at).find((each) => each.reference === reference)
+    if (other === undefined) continue
+    throw new RfoError('RFO_PLAN_PIPELINE', `${other.component} and ${component} are both called ${reference}`, {
+      exit: 'usage',
+      where: `pipelines/${component}.yaml`,
+      next: 'give one of them an `image` or a `tag` of its own',
+    })
+  }
 }
 
 /** Seconds since 1970 of RKE2's commit: the release's time stamp until a lock says otherwise. */
@@ -102,7 +124,7 @@ function imagePlan(
     readonly values: ReturnType<typeof placeholders>
     readonly locked: LockedRelease | undefined
   },
-): ImagePlan {
+): Omit<ImagePlan, 'recipe'> {
   const filled = fillComponent(component, at.reference, at.release, at.values)
   const locked = at.locked?.components[component.name]
   return {

@@ -43,6 +43,7 @@ const ImagePlanSchema = z.strictObject({
     })
     .optional()
     .describe('the release’s own program, made of the same source'),
+  recipe: LockedComponent.shape.recipe,
   locked: LockedComponent.optional(),
 })
 
@@ -50,7 +51,7 @@ export const ReleasePlanSchema = z.strictObject({
   schema: z.literal('rfo-build.plan/1'),
   version: z.string(),
   upstream: z.strictObject({ version: z.string(), commit: z.string() }),
-  epoch: z.int().describe('seconds since 1970: every time stamp in every output'),
+  epoch: z.int().describe('seconds since 1970: every time stamp in every output, but for those in images'),
   vendor: z.string(),
   url: z.string(),
   platforms: z.array(PlatformKey),

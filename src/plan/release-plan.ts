@@ -1,4 +1,5 @@
 /** What must be made for one release: pure data, printable, the same on every machine. `planRelease` alone makes it. */
+import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { SourceEdit } from './bundle.ts'
 import type { Build, Component, GoBuild, ImageFile, Source } from './component.ts'
@@ -14,7 +15,7 @@ export interface ImagePlan {
   readonly groups: readonly string[]
   /** as RKE2's list names it: `docker.io/rancher/hardened-coredns:v1.9.3-build20221011` */
   readonly upstream: string
-  /** as RFO names it: `docker.io/rfolabs/hardened-coredns:v1.9.3-build20221011` */
+  /** as RFO names it: `docker.io/rfolabs/hardened-coredns:v1.9.3-build20261123`; without a pin, `-buildYYYYMMDD` */
   readonly reference: string
   /** upstream version: the tag without `-build<date>` */
   readonly version: string
@@ -34,6 +35,8 @@ export interface ImagePlan {
   readonly smoke?: { readonly argv: readonly string[]; readonly expect: string }
   /** absent = nothing else is made of the source: the release's own program, of the one image whose source it shares */
   readonly program?: ProgramPlan
+  /** of all besides the pin that decides its bytes; absent = mirrored */
+  readonly recipe?: Digest
   /** undefined = the lock knows nothing of this component yet */
   readonly locked?: LockedComponent
 }
@@ -77,7 +80,7 @@ export interface ReleasePlan {
   readonly schema: 'rfo-build.plan/1'
   readonly version: string
   readonly upstream: { readonly version: string; readonly commit: string }
-  /** seconds since 1970: every time stamp in every output */
+  /** seconds since 1970: every time stamp in every output, but for those in images: plan/day.ts */
   readonly epoch: number
   readonly vendor: string
   readonly url: string

@@ -19,6 +19,8 @@ export interface Placeholders {
   readonly rfoTag: string
   /** `v1.24.8+rke2r1` */
   readonly upstream: string
+  /** the day of the lock entry, `20261123`; `YYYYMMDD` as long as there is none */
+  readonly date: string
 }
 const names = [
   'tag',
@@ -29,13 +31,24 @@ const names = [
   'rfo',
   'rfoTag',
   'upstream',
+  'date',
 ] as const satisfies readonly (keyof Placeholders)[]
 
-export function placeholders(tag: string, rfo: Version, upstream: Version): Placeholders {
+export function placeholders(tag: string, rfo: Version, upstream: Version, date = 'YYYYMMDD'): Placeholders {
   const version = tag.replace(/-build[0-9]{8}$/, '')
   const core = /v?[0-9]+(?:\.[0-9]+)+/.exec(version)?.[0] ?? version
   const staging = core.replace(/^v?[0-9]+/, 'v0')
-  return { tag, version, core, number: core.replace(/^v/, ''), staging, rfo: spell(rfo), rfoTag: spellTag(rfo), upstream: spell(upstream) }
+  return {
+    tag,
+    version,
+    core,
+    number: core.replace(/^v/, ''),
+    staging,
+    rfo: spell(rfo),
+    rfoTag: spellTag(rfo),
+    upstream: spell(upstream),
+    date,
+  }
 }
 
 /** Throws RFO_PLAN_TEMPLATE for a placeholder that does not exist; `where` is the file or component. */

@@ -2,26 +2,26 @@
 import type { PlatformName } from '../oci/platform.ts'
 import { platformOf } from '../oci/platform.ts'
 import type { UpstreamRelease } from './component.ts'
+import { endsWithDay } from './day.ts'
 import { listDigest, pinFingerprint } from './fingerprint.ts'
-import type { LockedRelease } from './lock.ts'
+import type { Lock, LockedRelease } from './lock.ts'
 import { packageWishes, pinnedRpms } from './os-packages.ts'
 import type { ImagePlan, ReleasePlan } from './release-plan.ts'
+import { takenBy } from './tag-clashes.ts'
 
 export type Gap = ReleasePlan['unresolved'][number]
 
-/** In the order of the plan: the lock itself, bases, images, OS packages, charts. */
-export function unresolvedIn(
-  plan: Omit<ReleasePlan, 'unresolved'>,
-  upstream: UpstreamRelease,
-  locked: LockedRelease | undefined,
-): readonly Gap[] {
+/** In the order of the plan: the lock itself, bases, images, OS packages, tags, charts. */
+export function unresolvedIn(plan: Omit<ReleasePlan, 'unresolved'>, upstream: UpstreamRelease, lock: Lock): readonly Gap[] {
   const command = `rfo-build lock ${plan.version}`
+  const locked = lock.releases[plan.version]
   if (locked === undefined) return [{ what: 'images.lock', reason: `it holds nothing of ${plan.version}: ${command}` }]
   return [
     ...headGaps(plan, upstream, locked, command),
     ...baseGaps(plan, command),
     ...plan.images.flatMap((image) => imageGaps(image, command)),
     ...packageGaps(plan, command),
+    ...plan.images.flatMap((image) => tagGaps(image, plan.version, lock, command)),
     ...chartGaps(plan, command),
   ]
 }
@@ -88,6 +88,27 @@ function packageGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): re
       return [{ what, reason: `stale: the base, its repositories or the packages asked for changed since it was locked: ${command}` }]
     return []
   })
+}
+
+/** An image that can be made, and whose tag would be wrong. Whoever only builds it gives nobody a tag. */
+function tagGaps(image: ImagePlan, version: string, lock: Lock, command: string): readonly Gap[] {
+  const { component, locked, recipe, reference } = image
+  if (locked === undefined || locked.pin.kind === 'unresolved' || locked.fingerprint !== pinFingerprint(image)) return []
+  const what = `tag/${component}`
+  if (recipe !== undefined && locked.date === undefined) return [{ what, reason: `it has no date: ${command}` }]
+  if (locked.recipe !== undefined && locked.recipe !== recipe)
+    return [{ what, reason: `stale: what ${component} is made of changed since it was locked, so its tag must move: ${command}` }]
+  if (locked.image !== undefined && locked.image !== reference)
+    return [{ what, reason: `it was locked as ${locked.image}, and is called ${reference} now: ${command}` }]
+  const other = takenBy(lock, version, locked)
+  if (other === undefined) return []
+  return [{ what, reason: `${reference} is another image in ${other}: ${mendedBy(image, command)}` }]
+}
+
+/** The command that gives it another tag, where its tag holds the date. */
+function mendedBy(image: ImagePlan, command: string): string {
+  if (endsWithDay(image)) return `${command} --rebuild ${image.component}`
+  return `lock both alike with --update ${image.component}, or say \`tag:\` in pipelines/${image.component}.yaml`
 }
 
 function chartGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): readonly Gap[] {

@@ -78,7 +78,7 @@ function repackTask(plan: ReleasePlan, chart: ChartPlan, fetched: Task, ports: R
       name: chart.name,
       version: chart.version,
       kubernetes,
-      images: images.map(([from, to]) => [from, to]),
+      images: images.map(([from, { repository, tag }]) => [from, repository, tag.from, tag.to]),
       epoch: plan.epoch,
       encoder: `gzip ${process.versions.zlib}`,
     },

@@ -10,6 +10,7 @@ import type { Json } from '../oci/json.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { parseReference } from '../oci/reference.ts'
+import { imageEpoch } from '../plan/day.ts'
 import type { PinnedManifest } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { ChartTask } from './chart-tasks.ts'
@@ -146,6 +147,7 @@ function assembleTask(
   ports: ReleasePorts,
 ): Task {
   const labels = imageLabels(plan, image, platform)
+  const epoch = imageEpoch(plan, image)
   return {
     id: `image/${image.component}/${platform}`,
     needs: { programs, ...(base === undefined ? {} : { base }), ...(packages === undefined ? {} : { packages }) },
@@ -154,7 +156,7 @@ function assembleTask(
       config: image.config as unknown as Json,
       labels,
       layers: image.layers,
-      epoch: plan.epoch,
+      epoch,
       encoder: layerEncoder,
       platform,
       ...(packages === undefined ? {} : { packages: [...image.packages] }),
@@ -169,7 +171,7 @@ function assembleTask(
           : [{ ...(await readPackagesLayer(installed, ports)), createdBy: `rfo-build packages ${image.packages.join(' ')}` }]),
         { ...layer, createdBy: `rfo-build programs/${image.component}/${platform}` },
       ]
-      const request = { layers, platform, config: image.config, labels, epoch: plan.epoch }
+      const request = { layers, platform, config: image.config, labels, epoch }
       return await assembleImage(baseManifest === undefined ? request : { ...request, base: baseManifest }, ports.store)
     },
   }

@@ -3,17 +3,18 @@ import type { BuildKind } from '../attest/provenance.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { collectedComponents } from '../plan/component.ts'
+import { imageEpoch } from '../plan/day.ts'
 import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 
-/** Time is the release's epoch; nothing here depends on the machine. */
+/** Time is that of the image's tag; nothing here depends on the machine. */
 export function imageLabels(plan: ReleasePlan, image: ImagePlan, platform: PlatformName): Record<string, string> {
   const base = image.base === 'scratch' ? undefined : plan.bases[platform]
   const standIns = standInsOf(plan, image, platform)
   return {
     [annotationKeys.title]: image.component,
     [annotationKeys.version]: image.version,
-    [annotationKeys.created]: new Date(plan.epoch * 1000).toISOString().replace('.000Z', 'Z'),
+    [annotationKeys.created]: new Date(imageEpoch(plan, image) * 1000).toISOString().replace('.000Z', 'Z'),
     'org.opencontainers.image.vendor': plan.vendor,
     'org.opencontainers.image.url': plan.url,
     ...sourceLabels(image),

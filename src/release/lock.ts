@@ -1,12 +1,15 @@
 /**
  * Everything that moves → images.lock. A pin whose fingerprint still fits stays; only what is new, stale, unresolved or
- * named by --update is asked for. What the outside does not give stands there as `unresolved` with the reason.
+ * named by --update is asked for. What the outside does not give stands there as `unresolved` with the reason. An image whose
+ * pin or recipe moved gets the day on which that happened: the end of its tag.
  */
 import pLimit from 'p-limit'
 import { RfoError, toRfoError } from '../error.ts'
 import { isDigest } from '../oci/digest.ts'
+import { canonicalJson, type Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { GoBuild, Source, UpstreamRelease } from '../plan/component.ts'
+import { dateComponents } from '../plan/dated.ts'
 import { compiledByGo, listDigest, pinFingerprint } from '../plan/fingerprint.ts'
 import type { Lock, LockedBase, LockedChart, LockedComponent, LockedPackages, LockedRelease, Pin } from '../plan/lock.ts'
 import { type NamedRpm, type PackageWish, packageWishes, pinnedRpms } from '../plan/os-packages.ts'
@@ -45,6 +48,10 @@ export interface ResolvedPackages {
 export interface LockRequest extends PlanInput {
   /** component and chart names, `linux/amd64` for a base; `all` moves every pin */
   readonly update?: 'all' | readonly string[]
+  /** components that are rebuilt and get a new day whatever moved; nobody is asked for that */
+  readonly rebuild?: readonly string[]
+  /** UTC, `20261123` */
+  readonly today: string
   readonly resolve: Resolvers
   /** how many questions at once */
   readonly concurrency: number
@@ -64,16 +71,15 @@ export interface LockResult {
   readonly moved: readonly Moved[]
 }
 
-/** Throws what planRelease throws; RFO_RELEASE_UPDATE (usage) for a name in `update` that nothing has; what a resolver throws. */
+/** Throws what planRelease throws; RFO_RELEASE_UPDATE (usage) for a name in `update` or `rebuild` that nothing has; what a resolver throws. */
 export async function lockRelease(request: LockRequest): Promise<LockResult> {
   const plan = planRelease(request)
   const before = request.lock.releases[plan.version]
   const charts = request.upstream.charts
-  checkUpdate(
-    request.update,
-    [...plan.images.map((image) => image.component), ...charts.map((chart) => chart.name), ...plan.platforms],
-    plan.version,
-  )
+  const known = [...plan.images.map((image) => image.component), ...charts.map((chart) => chart.name), ...plan.platforms]
+  if (request.update !== 'all') refuseUnknown(request.update ?? [], known, `${plan.version} has nothing called`, plan.version)
+  const rebuilt = plan.images.filter((image) => image.action === 'rebuild').map((image) => image.component)
+  refuseUnknown(request.rebuild ?? [], rebuilt, `${plan.version} rebuilds nothing called`, plan.version)
   const again = (name: string): boolean => request.update === 'all' || (request.update?.includes(name) ?? false)
   const limit = pLimit(Math.max(1, request.concurrency))
   // one failure of ours ends it: what has not begun is not asked for
@@ -115,7 +121,7 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
     ])
     const lockedBases = Object.fromEntries(bases)
     const packages = await lockPackages(plan, lockedBases, before, again, request.resolve, ask)
-    const release: LockedRelease = {
+    const asked: LockedRelease = {
       upstream: { version: plan.upstream.version, commit: plan.upstream.commit, list: listDigest(request.upstream) },
       // the time stamp belongs to the upstream commit; a relock of the same commit keeps it
       epoch: before !== undefined && before.upstream.commit === plan.upstream.commit ? before.epoch : epochOf(request.upstream),
@@ -124,6 +130,8 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
       charts: Object.fromEntries(lockedCharts),
       ...(Object.keys(packages).length === 0 ? {} : { packages }),
     }
+    const dating = { today: request.today, rebuild: new Set(request.rebuild) }
+    const release = dateComponents({ ...request, version: plan.version }, asked, dating)
     return {
       lock: { ...request.lock, releases: { ...request.lock.releases, [plan.version]: release } },
       moved: movedBetween(before, release),
@@ -156,7 +164,9 @@ async function lockImage(
           ...(compiled === undefined ? {} : { compiled }),
         }),
   )
-  return { fingerprint, pin }
+  const same = old !== undefined && canonicalJson(old.pin as unknown as Json) === canonicalJson(pin as unknown as Json)
+  // what is found where it was keeps its day
+  return same ? { ...old, fingerprint } : { fingerprint, pin }
 }
 
 /** After the bases: what a package needs depends on what its base has. */
@@ -224,11 +234,10 @@ async function orUnresolved<T>(question: () => Promise<T>): Promise<T | Unresolv
   }
 }
 
-function checkUpdate(update: LockRequest['update'], names: readonly string[], version: string): void {
-  if (update === undefined || update === 'all') return
-  const unknown = update.find((name) => !names.includes(name))
+function refuseUnknown(asked: readonly string[], names: readonly string[], what: string, version: string): void {
+  const unknown = asked.find((name) => !names.includes(name))
   if (unknown !== undefined) {
-    throw new RfoError('RFO_RELEASE_UPDATE', `${version} has nothing called ${JSON.stringify(unknown.slice(0, 100))}`, {
+    throw new RfoError('RFO_RELEASE_UPDATE', `${what} ${JSON.stringify(unknown.slice(0, 100))}`, {
       exit: 'usage',
       next: `rfo-build plan ${version}`,
     })
@@ -247,10 +256,13 @@ export function movedBetween(before: LockedRelease | undefined, after: LockedRel
 
 function lines(release: LockedRelease | undefined): ReadonlyMap<string, string> {
   if (release === undefined) return new Map()
-  return new Map([
+  return new Map<string, string>([
     ['upstream', `${release.upstream.version} ${release.upstream.commit} ${release.upstream.list}`],
     ...Object.entries(release.bases).map(([platform, base]): [string, string] => [`base/${platform}`, pinText(base)]),
-    ...Object.entries(release.components).map(([name, component]): [string, string] => [name, pinText(component.pin)]),
+    ...Object.entries(release.components).map(([name, { pin }]): [string, string] => [name, pinText(pin)]),
+    ...Object.entries(release.components).flatMap(([name, { image, recipe }]): [string, string][] =>
+      image === undefined || recipe === undefined ? [] : [[`tag/${name}`, image]],
+    ),
     ...Object.entries(release.charts).map(([name, chart]): [string, string] => [`chart/${name}`, pinText(chart)]),
     ...Object.entries(release.packages ?? {}).flatMap(([platform, packages]) => packageLines(platform, packages)),
   ])

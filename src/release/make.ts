@@ -53,7 +53,7 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   const { root } = await readListing(made.of(release), ports.store)
   const { version } = request.plan
   const predicate = await readPredicate(made.of(statement), ports.store)
-  await refuseOtherDigests(predicate, request.outDir)
+  await refuseOtherDigests(predicate, request.outDir, request.plan.images)
   const { carried, missing } = await carriedEvidence(request, predicate)
   const folder = await layOut(
     {

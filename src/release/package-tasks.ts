@@ -9,6 +9,7 @@ import { type Digest, digestOf, hex, isDigest } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { architectures, type PlatformName, platformOf } from '../oci/platform.ts'
+import { imageEpoch } from '../plan/day.ts'
 import { type NamedRpm, packageWishes, pinnedRpms } from '../plan/os-packages.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { type InstalledPackage, packagesLayer } from '../rpm/install/layer.ts'
@@ -54,10 +55,11 @@ export function packageTasks(
     const rpms = pinnedRpms(plan.packages?.[platform], image.component)
     if (rpms === undefined) throw unpinned(`packages of ${image.component} for ${platform}`)
     if (rpms.length === 0) return undefined
-    const name = `${platform} ${image.layers} ${digestOf(canonicalJson(rpms as unknown as Json))}`
+    const epoch = imageEpoch(plan, image)
+    const name = `${platform} ${image.layers} ${epoch} ${digestOf(canonicalJson(rpms as unknown as Json))}`
     const known = made.get(name)
     if (known !== undefined) return known
-    const task = layerTask(what, rpms, image.layers, platform, base, { plan, ports, baseImage })
+    const task = layerTask(what, rpms, image.layers, platform, base, { epoch, ports, baseImage })
     made.set(name, task)
     return task
   }
@@ -70,11 +72,12 @@ function layerTask(
   platform: PlatformName,
   base: Task,
   {
-    plan,
+    epoch,
     ports,
     baseImage,
   }: {
-    readonly plan: ReleasePlan
+    /** seconds; every time stamp in the layer */
+    readonly epoch: number
     readonly ports: ReleasePorts
     readonly baseImage: (manifest: Descriptor, signal: AbortSignal) => Promise<BaseImage>
   },
@@ -82,7 +85,7 @@ function layerTask(
   return {
     id,
     needs: { base },
-    key: { rule: 'packages@1', rpms: rpms as unknown as Json, platform, encoding, encoder: layerEncoder, epoch: plan.epoch },
+    key: { rule: 'packages@1', rpms: rpms as unknown as Json, platform, encoding, encoder: layerEncoder, epoch },
     lane: 'cpu',
     async run(inputs, at) {
       const { env, addresses, workDir } = ports
@@ -96,7 +99,7 @@ function layerTask(
       }
       const found = await baseImage(given(inputs['base']), at.signal)
       const arch = architectures[platformOf(platform).architecture].rpm
-      const made = await packagesLayer({ rpms: files, base: found, arch, epoch: plan.epoch, decompress: { env, signal: at.signal } })
+      const made = await packagesLayer({ rpms: files, base: found, arch, epoch, decompress: { env, signal: at.signal } })
       const tar = await ports.store.pushStream(mediaTypes.layerTar, made.tar())
       const { layer, diffId } = await compressLayer(tar, encoding, ports.store, { workDir, signal: at.signal })
       const record = await pushBytes(ports.store, mediaTypes.json, canonicalJson(recordOf(made.packages, rpms, found) as unknown as Json))

@@ -14,6 +14,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { programPaths } from '../plan/component.ts'
+import { imageEpoch } from '../plan/day.ts'
 import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { OpenSource } from '../source/open.ts'
@@ -56,7 +57,7 @@ export function programsTask(
       files: (image.files ?? []) as unknown as Json,
       edit: editOf(image),
       platform,
-      epoch: plan.epoch,
+      epoch: imageEpoch(plan, image),
       builder: prebuilt === undefined ? (build.kind === 'c' ? cBuilder : goBuilder) : 'prebuilt@1',
       ...(compiler === undefined ? {} : { compiler: { ...compiler } }),
       charts: charts.map(({ chart }) => chartKey(chart)),
@@ -65,7 +66,7 @@ export function programsTask(
     run: (inputs, at) =>
       withSource(image, ports, at, async (opened) => {
         const made = await programsOf(plan, image, platform, opened, prebuilt, ports, at)
-        return await layerOf(made, plan, ports, async () => {
+        return await layerOf(made, imageEpoch(plan, image), ports, async () => {
           refuseOtherCompiler(compiler, made.compiler, platform)
           return [...(await fileEntries(image, opened)), ...(await carriedCharts(charts, inputs, ports))]
         })
@@ -91,28 +92,23 @@ export function collectTask(
       rule: 'collect@1',
       from: from.map(({ component, program, output }) => [component, program, output]),
       platform,
-      epoch: plan.epoch,
+      epoch: imageEpoch(plan, image),
       charts: charts.map(({ chart }) => chartKey(chart)),
     },
     lane: 'cpu',
     async run(inputs, at) {
       const layers = from.map((each) => ({ ...each, layer: given(inputs[`programs/${each.component}`]) }))
       const made = await collectPrograms({ from: layers, platform, workDir: ports.workDir, signal: at.signal }, ports.store)
-      return await layerOf(made, plan, ports, () => carriedCharts(charts, inputs, ports))
+      return await layerOf(made, imageEpoch(plan, image), ports, () => carriedCharts(charts, inputs, ports))
     },
   }
 }
 
 /** Programs and what lies beside them, as a layer; the programs' folder is gone then. */
-async function layerOf(
-  made: FoundPrograms,
-  plan: ReleasePlan,
-  ports: ReleasePorts,
-  others: () => Promise<LayerEntry[]>,
-): Promise<Descriptor> {
+async function layerOf(made: FoundPrograms, epoch: number, ports: ReleasePorts, others: () => Promise<LayerEntry[]>): Promise<Descriptor> {
   try {
     const entries = made.programs.map(({ path, file }): LayerEntry => ({ path, file, mode: 0o755 }))
-    return await writeLayerTar([...entries, ...(await others())], ports.store, plan.epoch)
+    return await writeLayerTar([...entries, ...(await others())], ports.store, epoch)
   } finally {
     if (made.dir !== undefined) await rm(made.dir, { recursive: true, force: true })
   }
@@ -153,7 +149,7 @@ async function programsOf(
     return { programs: await prebuiltPrograms({ source, prebuilt, outputs: programPaths(image.build), platform }) }
   const { build } = image
   const how = { source, platform, env: ports.env, workDir: ports.workDir, signal: at.signal, line: at.log }
-  if (build?.kind === 'c') return await compileC({ ...how, build, epoch: plan.epoch })
+  if (build?.kind === 'c') return await compileC({ ...how, build, epoch: imageEpoch(plan, image) })
   return build?.kind === 'go' ? await compileGo({ ...how, build }) : { programs: [] }
 }
 

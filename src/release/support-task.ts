@@ -10,7 +10,7 @@ import type { PlatformName } from '../oci/platform.ts'
 import { readChart } from '../pack/chart.ts'
 import type { PlatformState } from '../pack/installer.ts'
 import { type ChartFacts, kubernetesOf, type UpstreamDefect, upstreamDefects } from '../plan/chart-facts.ts'
-import { type Closure, closure, defaultChoices, type PlatformStatus, type SupportRow, supportMatrix } from '../plan/closure.ts'
+import { type Closure, closure, defaultChoices, listedPlan, type PlatformStatus, type SupportRow, supportMatrix } from '../plan/closure.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { type ChartTask, maxChartBytes } from './chart-tasks.ts'
 import { given } from './given.ts'
@@ -25,11 +25,12 @@ export interface Support {
   readonly defects: readonly UpstreamDefect[]
 }
 
-export function supportTask(plan: ReleasePlan, charts: readonly ChartTask[], ports: ReleasePorts): Task {
+export function supportTask(release: ReleasePlan, charts: readonly ChartTask[], ports: ReleasePorts): Task {
+  const plan = listedPlan(release)
   return {
     id: 'support',
     needs: Object.fromEntries(charts.map(({ chart, task }) => [chart.name, task])),
-    key: { rule: 'support@2', plan: digestOf(canonicalJson(plan as unknown as Json)) },
+    key: { rule: 'support@3', plan: digestOf(canonicalJson(plan as unknown as Json)) },
     lane: 'cpu',
     async run(inputs) {
       const facts: Record<string, ChartFacts> = {}

@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { ReleasePredicate } from '../attest/release.ts'
 import { RfoError } from '../error.ts'
+import { endsWithDay } from '../plan/day.ts'
+import type { ReleasePlan } from '../plan/release-plan.ts'
 import { candidateName } from './candidate.ts'
 import { maxStatementBytes, statementPath } from './verify/files.ts'
 import { readSmall } from './verify/tree.ts'
@@ -26,16 +28,17 @@ type Earlier = z.infer<typeof Earlier>['predicate']
 
 /**
  * Throws RFO_RELEASE_TAG. A folder of the same version is about to be replaced, and is not asked. Stand-ins are never
- * published: what they are called binds nobody, on either side.
+ * published: what they are called binds nobody, on either side. `planned` says which tags another day would change.
  */
 export async function refuseOtherDigests(
   made: Pick<ReleasePredicate, 'version' | 'standIns'> & { readonly images: Earlier['images'] },
   outDir: string,
+  planned: ReleasePlan['images'] = [],
 ): Promise<void> {
   if (made.standIns.length > 0) return
   const own = [made.version, candidateName(made.version)]
   const names = (await readdir(outDir).catch(() => [])).filter((name) => !name.startsWith('.') && !own.includes(name)).sort()
-  const conflicts: { readonly text: string; readonly folder: string }[] = []
+  const conflicts: { readonly reference: string; readonly text: string; readonly folder: string }[] = []
   for (const name of names.slice(0, maxReleases)) {
     const folder = join(outDir, name)
     const earlier = await readEarlier(folder)
@@ -44,7 +47,7 @@ export async function refuseOtherDigests(
     for (const { reference, digest } of made.images) {
       const before = known.get(reference)
       if (before !== undefined && before !== digest)
-        conflicts.push({ text: `${reference} is ${before} in ${earlier.version}, and would be ${digest} now`, folder })
+        conflicts.push({ reference, text: `${reference} is ${before} in ${earlier.version}, and would be ${digest} now`, folder })
     }
   }
   const [first] = conflicts
@@ -52,9 +55,19 @@ export async function refuseOtherDigests(
   throw new RfoError('RFO_RELEASE_TAG', conflicts.length === 1 ? first.text : `${first.text}, and ${conflicts.length - 1} more`, {
     exit: 'condition',
     where: first.folder,
-    next: 'give the image a tag of its own with `tag:` in its pipeline, or lay this release out elsewhere with --out',
+    next: wayOut(
+      made.version,
+      conflicts.map(({ reference }) => planned.find((image) => image.reference === reference)),
+    ),
     details: conflicts.map((conflict) => conflict.text),
   })
+}
+
+/** A compiler or an rfo-build that gives other bytes moves no day by itself: nothing in the lock shows it. */
+function wayOut(version: string, images: readonly (ReleasePlan['images'][number] | undefined)[]): string {
+  const names = new Set(images.flatMap((image) => (image !== undefined && endsWithDay(image) ? [image.component] : [])))
+  if (names.size > 0) return `rfo-build lock ${version} --rebuild ${[...names].join(' ')}`
+  return 'give the image a tag of its own with `tag:` in its pipeline, or lay this release out elsewhere with --out'
 }
 
 /** undefined = no release that says anything: not there, too large, or not a statement. */

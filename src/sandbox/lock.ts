@@ -3,6 +3,7 @@ import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import { dayOf } from '../plan/day.ts'
 import { pinFingerprint } from '../plan/fingerprint.ts'
 import type {
   ImagePin,
@@ -37,10 +38,13 @@ export function sandboxLock(plan: ReleasePlan, world: World, real: Lock, list?: 
     if (base === undefined || manifest === undefined) continue
     bases[platform] = { kind: 'image', name: base.name, reference: base.reference, manifest: pinned(manifest), standIn: base.reference }
   }
-  const components: Record<string, LockedComponent> = { ...known?.components }
+  const components: Record<string, LockedComponent> = {}
+  const date = dayOf(plan.epoch * 1000)
   for (const image of plan.images) {
     const replaced = componentPin(image, world)
-    if (replaced !== undefined) components[image.component] = { fingerprint: pinFingerprint(image), ...replaced }
+    const own = known?.components[image.component]
+    if (replaced !== undefined) components[image.component] = { fingerprint: pinFingerprint(image), date, ...replaced }
+    else if (own !== undefined) components[image.component] = kept(own)
   }
   const charts: Record<string, LockedChart> = { ...known?.charts }
   for (const { plan: chart, bytes } of world.charts) {
@@ -81,6 +85,11 @@ function lockedPackages(
     made[platform].components[component] = { kind: 'rpms', fingerprint, rpms: all.map(({ nevra }) => nevra).sort() }
   }
   return made
+}
+
+/** With another base its bytes are others: what it is called and made of in the real world holds for nothing here. */
+function kept({ image: _, recipe: __, ...own }: LockedComponent): LockedComponent {
+  return own
 }
 
 function componentPin(image: ImagePlan, world: World): Omit<LockedComponent, 'fingerprint'> | undefined {

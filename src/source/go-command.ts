@@ -86,7 +86,10 @@ function goError(thrown: unknown, args: readonly string[]): unknown {
   if (thrown.code !== 'RFO_EXEC_FAILED') return thrown
   const said = thrown.details.join('\n')
   const sums = /checksum mismatch|SECURITY ERROR|invalid signature|missing go\.sum entry/.test(said)
-  const first = /"Error": "((?:[^"\\]|\\.)*)"/.exec(said)?.[1]?.replace(/\\n|\\t/g, ' ') ?? thrown.details.at(-1) ?? thrown.message
+  const first =
+    /"Error": "((?:[^"\\]|\\.)*)"/.exec(said)?.[1]?.replace(/\\n|\\t/g, ' ') ??
+    thrown.details.findLast((line) => /: \S/.test(line)) ??
+    thrown.message
   return new RfoError(sums ? 'RFO_SOURCE_SUM' : 'RFO_SOURCE_GO', `go ${args.slice(0, 2).join(' ')}: ${first.slice(0, 500)}`, {
     exit: sums ? 'untrusted' : 'outside',
     details: thrown.details,

@@ -54,6 +54,20 @@ test.each(['zstd', 'gzip'] as const)('%s: the same bytes however the tar arrives
   expect(await readdir(workDir)).toEqual([])
 })
 
+test('a store that has the layer already asks for none of it, and its file is removed unread', async () => {
+  const store = memoryStore()
+  const tar = await pushBytes(store, mediaTypes.layerTar, noise(1000))
+  const unread: AsyncIterable<Uint8Array>[] = []
+  const full: ContentStore = { ...store, push: async (_layer, body) => void unread.push(body) }
+  await compressLayer(tar, 'gzip', full, { workDir })
+  expect(await readdir(workDir)).toEqual([])
+  // nobody had opened it: a stream that is opened on the way would end the process whenever the file is gone first
+  const reading = (async () => {
+    for await (const _ of unread[0] ?? []);
+  })()
+  await expect(reading).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
 test('golden: the encoders of this Node give the bytes that every other one gave', async () => {
   const store = memoryStore()
   const tar = await pushBytes(store, mediaTypes.layerTar, noise(3_000_000))

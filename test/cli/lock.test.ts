@@ -31,8 +31,27 @@ test('a pipeline that changed makes its pin stale, and only its own', async () =
   const { exit, stdout } = await run(['lock', 'v1.25.4+rfor1', '--check', '--json'], { cwd })
   expect(exit).toBe(6)
   const document = JSON.parse(stdout)
-  expect(document.moved.map((each: { what: string }) => each.what)).toEqual(['hardened-coredns'])
+  expect(document.moved.map((each: { what: string }) => each.what)).toEqual(['hardened-coredns', 'tag/hardened-coredns'])
   expect(document.error.code).toBe('RFO_LOCK_STALE')
+})
+
+test('--rebuild gives another day to what it names, even where nobody can be asked; the day is that of the clock or of SOURCE_DATE_EPOCH', async () => {
+  const env = { SOURCE_DATE_EPOCH: String(Date.UTC(2030, 0, 2, 23, 59) / 1000), RFO_MIRRORS: 'docker.io=http://127.0.0.1:1' }
+  const argv = ['lock', 'v1.25.4+rfor1', '--check', '--rebuild', 'hardened-coredns', '--json']
+  const { stdout } = await run(argv, { cwd, env })
+  expect(JSON.parse(stdout).moved).toEqual([
+    {
+      what: 'tag/hardened-coredns',
+      from: expect.stringMatching(/:v1\.9\.3-build20\d{6}$/),
+      to: 'docker.io/rfolabs/hardened-coredns:v1.9.3-build20300102',
+    },
+  ])
+  for (const wrong of ['now', '-1', '999999999999', '99999999999999999999'])
+    expect(await run(argv, { cwd, env: { SOURCE_DATE_EPOCH: wrong } })).toMatchObject({ exit: 2 })
+  expect(await run(['lock', 'v1.25.4+rfor1', '--rebuild', 'klipper-lb'], { cwd })).toMatchObject({
+    exit: 2,
+    lastLine: expect.stringContaining('v1.25.4+rfor1 rebuilds nothing called "klipper-lb"'),
+  })
 })
 
 test('a folder without pipelines, a name that nothing has, an unknown upstream: exit 2', async () => {

@@ -9,10 +9,12 @@ export interface ChartEntry {
   readonly header?: Partial<Header>
 }
 
-export const renames: ReadonlyMap<string, string> = new Map([
-  ['rancher/hardened-dns', 'rfolabs/hardened-dns'],
-  ['rancher/hardened-scaler', 'rfolabs/hardened-scaler'],
-  ['rancher/hardened-cache', 'rfolabs/hardened-cache'],
+const newName = (name: string, from: string, to: string) =>
+  [`rancher/${name}`, { repository: `rfolabs/${name}`, tag: { from, to } }] as const
+export const renames: RepackRequest['images'] = new Map([
+  newName('hardened-dns', 'v1.9.3-build20221011', 'v1.9.3-build20261123'),
+  newName('hardened-scaler', '1.3', '1.3-build20261123'),
+  newName('hardened-cache', '2.0', '2.0-build20261123'),
 ])
 
 export const chartYaml = `apiVersion: v2

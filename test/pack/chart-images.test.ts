@@ -48,8 +48,8 @@ describe('what a chart names', () => {
       ['docker.io/rancher/hardened-dns-extra:v1', 'values.yaml: other', undefined],
       ['docker.io/rancher/mirrored-operator:v1.28.1', 'values.yaml: operator', undefined],
       ['docker.io/rfolabs/hardened-cache:1.10', 'values.yaml: cache.image', expect.stringContaining('templates/cache.yaml: else')],
-      ['docker.io/rfolabs/hardened-dns:v1.9.3-build20221011', 'values.yaml: image', undefined],
-      ['docker.io/rfolabs/hardened-scaler:1.3', 'values.yaml: scaler.image', undefined],
+      ['docker.io/rfolabs/hardened-dns:v1.9.3-build20261123', 'values.yaml: image', undefined],
+      ['docker.io/rfolabs/hardened-scaler:1.3-build20261123', 'values.yaml: scaler.image', undefined],
       [`quay.io/x/relay:v1@sha256:${'a'.repeat(64)}`, 'values.yaml: pinned.image', 'templates/relay.yaml: with .Values.relayOff'],
     ])
   })

@@ -36,13 +36,39 @@ describe('what changes', () => {
     expect(text).toBe(`annotations:\n  a: "1"\n  fleet.cattle.io/bundle-id: rfo\n${chartYaml}kubeVersion: ">= v1.24.8"\n`)
   })
 
-  test('values.yaml: repositories of rebuilt images; comments, keys and longer names stay', () => {
+  test('values.yaml: repositories and tags of rebuilt images; comments, keys and longer names stay', () => {
     expect(file('values.yaml')).toBe(
       valuesYaml
         .replace('repository: rancher/hardened-dns #', 'repository: rfolabs/hardened-dns #')
         .replace("'rancher/hardened-scaler'", "'rfolabs/hardened-scaler'")
-        .replace('"rancher/hardened-cache"', '"rfolabs/hardened-cache"'),
+        .replace('"rancher/hardened-cache"', '"rfolabs/hardened-cache"')
+        .replace('v1.9.3-build20221011', 'v1.9.3-build20261123')
+        .replace('tag: 1.30', 'tag: 1.3-build20261123'),
     )
+  })
+
+  test('a tag moves only beside its repository, and only from what the list has', async () => {
+    const values = [
+      'whole: rancher/hardened-dns:v1.9.3-build20221011',
+      'other: docker.io/rancher/hardened-dns:v1.8.0-build20210101',
+      "version: {image: rancher/hardened-dns, version: 'v1.9.3-build20221011'}",
+      'older: {repository: rancher/hardened-dns, tag: v1.8.0-build20210101}',
+      'twice: {repository: rancher/hardened-dns, image: rancher/hardened-dns, tag: v1.9.3-build20221011}',
+      'theirs: {repository: rancher/else, tag: v1.9.3-build20221011}',
+      'alone: v1.9.3-build20221011',
+      '',
+    ].join('\n')
+    const { tgz } = await repackChart(request(await tgzOf(demoWith({ name: 'demo/values.yaml', body: values }))))
+    expect((await readChartArchive(tgz, 'demo')).get('values.yaml')?.toString().split('\n')).toEqual([
+      'whole: rfolabs/hardened-dns:v1.9.3-build20261123',
+      'other: docker.io/rfolabs/hardened-dns:v1.8.0-build20210101',
+      "version: {image: rfolabs/hardened-dns, version: 'v1.9.3-build20261123'}",
+      'older: {repository: rfolabs/hardened-dns, tag: v1.8.0-build20210101}',
+      'twice: {repository: rfolabs/hardened-dns, image: rfolabs/hardened-dns, tag: v1.9.3-build20261123}',
+      'theirs: {repository: rancher/else, tag: v1.9.3-build20221011}',
+      'alone: v1.9.3-build20221011',
+      '',
+    ])
   })
 
   test('all other files are the same bytes', () => {
@@ -78,7 +104,7 @@ describe('always the same bytes', () => {
 
   test('golden: the tar, and the head of its gzip', () => {
     expect(digestOf(gunzipSync(packed.tgz))).toMatchInlineSnapshot(
-      `"sha256:e7269a59429dad38437852af4a657fe806f4518f1d9c686b8d315f3d92e75ece"`,
+      `"sha256:fc1d05b349efc06551983d2921136701a0015c7c526bfd686c2236f3c8fdc758"`,
     )
     expect(packed.tgz.subarray(0, 10).toString('hex')).toBe('1f8b08000000000002ff')
   })

@@ -23,9 +23,9 @@ const [{ plan, facts }] = cases as [(typeof cases)[number]]
 function renamed(upstream: Facts, { images }: ReleasePlan): Facts {
   const renames = imageRenames({ images })
   const rename = (reference: string): string => {
-    const [, repository, rest] = /^docker\.io\/([^:@]+)(.*)$/.exec(reference) ?? []
+    const [, repository, tag] = /^docker\.io\/([^:@]+):([^@]+)/.exec(reference) ?? []
     const to = renames.get(repository ?? '')
-    return to === undefined ? reference : `docker.io/${to}${rest}`
+    return to === undefined ? reference : `docker.io/${to.repository}:${tag === to.tag.from ? to.tag.to : tag}`
   }
   return Object.fromEntries(
     Object.entries(upstream).map(([chart, each]) => [
@@ -53,9 +53,9 @@ describe('the default configuration', () => {
     expect([platforms['linux/amd64'], platforms['linux/arm64']]).toEqual([{ status: 'bootable' }, { status: 'bootable' }])
     expect(missing(platforms)['linux/riscv64']).toEqual([
       'docker.io/rancher/mirrored-ingress-nginx-kube-webhook-certgen:v1.1.1 rke2-ingress-nginx',
-      'docker.io/rfolabs/hardened-calico:v3.24.1-build20221011 rke2-canal',
-      'docker.io/rfolabs/klipper-helm:v0.7.3-build20220613 node/helm-controller',
-      'docker.io/rfolabs/nginx-ingress-controller:nginx-1.2.1-hardened9 rke2-ingress-nginx',
+      'docker.io/rfolabs/hardened-calico:v3.24.1-buildYYYYMMDD rke2-canal',
+      'docker.io/rfolabs/klipper-helm:v0.7.3-buildYYYYMMDD node/helm-controller',
+      'docker.io/rfolabs/nginx-ingress-controller:nginx-1.2.1-hardened9-buildYYYYMMDD rke2-ingress-nginx',
     ])
     const { missing: gaps } = platforms['linux/riscv64'] as { readonly missing: readonly { readonly reason: string }[] }
     expect(gaps.map(({ reason }) => reason).every((reason) => reason.length > 20)).toBe(true)
@@ -127,7 +127,7 @@ describe('what is missing is named', () => {
 
   test('an image that only another list holds: the site does not load that one', () => {
     const images = plan.images.map((image) => (image.component === 'hardened-flannel' ? { ...image, groups: ['cilium'] } : image))
-    expect(amd64({ images })).toEqual(['docker.io/rfolabs/hardened-flannel:v0.19.1-build20221011 rke2-canal'])
+    expect(amd64({ images })).toEqual(['docker.io/rfolabs/hardened-flannel:v0.19.1-build20261123 rke2-canal'])
   })
 
   test('another tag, another registry, a digest on top', () => {

@@ -53,7 +53,7 @@ const november = {
   mirrored: 28,
   amd64Only: 8,
   cniPlugins: ['cilium', 'multus'],
-  coredns: 'v1.9.3-build20221011',
+  coredns: 'v1.9.3',
   etcd: 'v3.5.4-k3s1',
   autoscaler: '1.8.5',
   kubernetesModule: true,
@@ -95,7 +95,7 @@ export const releases: readonly KnownRelease[] = [
     mirrored: 45,
     amd64Only: 9,
     cniPlugins: ['cilium', 'flannel', 'multus'],
-    coredns: 'v1.14.6-build20260722',
+    coredns: 'v1.14.6',
     etcd: 'v3.6.14-k3s1',
     autoscaler: 'v1.10.3',
     alsoPinned: [

@@ -11,7 +11,7 @@ action: mirror
 const complaint = (text: string): unknown => thrownBy(() => parseYaml(Component, text, file))
 
 test('what is right is read, with its defaults', () => {
-  expect(parseYaml(Component, good, file)).toMatchObject({ name: 'pause', tag: '{tag}', layers: 'zstd', base: 'platform', packages: [] })
+  expect(parseYaml(Component, good, file)).toMatchObject({ name: 'pause', layers: 'zstd', base: 'platform', packages: [] })
 })
 
 describe('complaints name file, line and column', () => {

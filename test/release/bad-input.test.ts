@@ -75,6 +75,26 @@ describe('written', () => {
     await other.remove()
   })
 
+  test('two components whose programs would lie at one path of an image that collects them', async () => {
+    const other = await smallProject()
+    const file = join(other.folder, 'pipelines', 'rke2-runtime.yaml')
+    await writeFile(file, (await readFile(file, 'utf8')).replace('output: /bin/runc', 'output: /bin/crictl'))
+    for (const argv of [
+      ['build', version, 'rke2-runtime', '--sandbox'],
+      ['release', version, '--sandbox'],
+    ]) {
+      const ran = await run(other.folder, argv)
+      const line = /RFO_PLAN_PIPELINE: two things are put at \/bin\/crictl \(pipelines\/rke2-runtime\.yaml\); next: give each its own path/
+      expect([ran.code, lastLine(ran)]).toEqual([2, expect.stringMatching(line)])
+    }
+    const lint = await run(other.folder, ['lint'])
+    expect([lint.code, lint.stdout]).toEqual([
+      4,
+      expect.stringMatching(/pipelines\/rke2-runtime\.yaml:\d+:\d+: RFO_PLAN_PIPELINE two things/),
+    ])
+    await other.remove()
+  })
+
   test('an incomplete lock ends with 6 before anything is written, and names what is missing', async () => {
     const key = join(scratch, 'rfo.key')
     expect((await run(scratch, ['keys', 'generate'])).code).toBe(0)

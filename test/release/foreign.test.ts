@@ -41,7 +41,7 @@ function call(program: string, argv: readonly string[], cwd = made): Promise<Ran
   })
 }
 
-const coredns = 'docker.io/rfolabs/hardened-coredns:v1.9.3-build20221011'
+const coredns = 'docker.io/rfolabs/hardened-coredns:v1.9.3-build20221114'
 
 describe('files', () => {
   const sha256sum = tool('sha256sum')
@@ -102,7 +102,7 @@ describe('the layout', () => {
           '--platform',
           platform,
           '--remote',
-          `${target}:v1.9.3-build20221011`,
+          `${target}:v1.9.3-build20221114`,
         ])
         expect([ran.code, ran.stdout + ran.stderr]).toEqual([0, expect.stringContaining('PASS')])
       }

@@ -96,7 +96,8 @@ describe.skipIf(go.skip || git.skip || platforms.length === 0)('compiled', { tim
       asked.push(what)
     }
     const request = { version, release: file, components: [...written.values()], bundle: inputs.bundle, upstream, lock: before }
-    const locked = (await lockRelease({ ...request, resolve, concurrency: 2, answered })).lock.releases[version]?.components['rke2-runtime']
+    const locked = (await lockRelease({ ...request, resolve, concurrency: 2, today: '20261123', answered })).lock.releases[version]
+      ?.components['rke2-runtime']
     if (locked === undefined) throw new Error('nothing locked')
     lock = { ...sandbox.lock, releases: { [version]: { ...release, components: { ...release.components, 'rke2-runtime': locked } } } }
     expect(asked).toEqual(['rke2-runtime'])

@@ -1,0 +1,63 @@
+/**
+ * All that the project's files say of a rebuilt image's bytes besides its pin, as one digest: when it moves, the image's tag
+ * must move. The fingerprint beside it is narrower: it says whether a pin must be asked for anew.
+ */
+import { type Digest, digestOf } from '../oci/digest.ts'
+import { canonicalJson, type Json } from '../oci/json.ts'
+import { type PlatformName, platformOf } from '../oci/platform.ts'
+import { type Component, collectedComponents, type ReleaseFile } from './component.ts'
+import type { LockedBase, LockedRelease } from './lock.ts'
+import { pinnedRpms } from './os-packages.ts'
+import type { ImagePlan } from './release-plan.ts'
+
+export interface RecipeOf {
+  readonly image: Omit<ImagePlan, 'recipe'>
+  readonly component: Component
+  readonly release: ReleaseFile
+  readonly locked: LockedRelease | undefined
+}
+
+/** By component. */
+export function recipes(images: readonly RecipeOf[]): ReadonlyMap<string, Digest> {
+  const rebuilt = images.filter(({ image }) => image.action === 'rebuild')
+  return new Map(
+    rebuilt.map((one) => {
+      // programs are taken out of others before they stand on a base
+      const from = rebuilt.filter(({ image }) => collectedComponents(one.image.build).has(image.component))
+      const collected = from.map(({ image }) => ({ name: image.component, pin: image.locked?.pin, ...bytesOf(image) }))
+      return [one.image.component, recipeOf(one, collected)]
+    }),
+  )
+}
+
+function recipeOf({ image, component, release, locked }: RecipeOf, collected: readonly object[]): Digest {
+  // whatever platforms are asked for, the tag is that of all of them
+  const made = (Object.keys(release.bases) as PlatformName[]).filter(
+    (platform) => component.unsupported[platformOf(platform).architecture] === undefined,
+  )
+  const base = (platform: PlatformName): object => ({
+    platform,
+    manifest: image.base === 'scratch' ? undefined : baseOf(locked?.bases[platform]),
+    rpms: image.base === 'scratch' ? undefined : pinnedRpms(locked?.packages?.[platform], image.component),
+  })
+  const said = { ...bytesOf(image), vendor: release.vendor, url: release.url, platforms: made.sort().map(base), collected }
+  return digestOf(canonicalJson(withoutEmpty(JSON.parse(JSON.stringify(said)) as Json)))
+}
+
+/** All that is not named here takes part: what a plan will say one day is a reason to move, until somebody says it is not. */
+function bytesOf(image: Omit<ImagePlan, 'recipe'>): object {
+  const { component: _, groups, upstream, reference, locked, platforms, deviates, smoke, ...bytes } = image
+  return bytes
+}
+
+function baseOf(locked: LockedBase | undefined): string | undefined {
+  return locked?.kind === 'image' ? locked.manifest.digest : undefined
+}
+
+/** Lists and maps that hold nothing say nothing: a setting that pipelines may have from now on moves no tag of those that lack it. */
+function withoutEmpty(value: Json): Json {
+  if (Array.isArray(value)) return value.map(withoutEmpty)
+  if (typeof value !== 'object' || value === null) return value
+  const members = Object.entries(value).map(([key, member]) => [key, withoutEmpty(member as Json)] as const)
+  return Object.fromEntries(members.filter(([, member]) => typeof member !== 'object' || member === null || Object.keys(member).length > 0))
+}
