@@ -1,12 +1,10 @@
 /** RPMs made by rpmbuild out of short specs, and a small base image on which they are put. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { memoryStore } from '../../src/content/memory.ts'
 import type { ContentStore } from '../../src/content/store.ts'
 import { type BaseImage, readBaseImage } from '../../src/inspect/base-image.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
 import { digestOf } from '../../src/oci/digest.ts'
-import { databaseHeader } from '../../src/rpm/install/database-header.ts'
 import { solvableOf } from '../../src/rpm/install/facts.ts'
 import { type LayerRequest, packagesLayer } from '../../src/rpm/install/layer.ts'
 import { readRpmFile } from '../../src/rpm/install/rpm-file.ts'
@@ -126,17 +124,3 @@ export async function layerOf(files: readonly string[], base: BaseImage, more: P
   for await (const part of made.tar()) parts.push(Buffer.from(part))
   return Buffer.concat(parts)
 }
-
-export async function headersOf(files: readonly string[]): Promise<Buffer[]> {
-  return await Promise.all(files.map(async (file) => databaseHeader(await readRpmFile(file), epoch)))
-}
-
-export function namesIn(folder: string): string[] {
-  return readdirSync(folder).sort()
-}
-
-export function bytesOf(file: string): Buffer {
-  return readFileSync(file)
-}
-
-export const scratch = memoryStore

@@ -40,7 +40,6 @@ export interface FileFact {
 export type DigestAlgorithm = 'md5' | 'sha1' | 'sha256' | 'sha384' | 'sha512'
 
 export interface PackageFacts extends Solvable {
-  readonly license: string
   /** file name of the source package; '' when the header has none */
   readonly sourceRpm: string
   readonly digestAlgorithm: DigestAlgorithm
@@ -80,7 +79,6 @@ export function factsOf(header: Header): PackageFacts {
   if (algorithm === undefined) throw bad('its files have digests of an unknown kind')
   return {
     ...solvableOf(header),
-    license: header.text(tags.license),
     sourceRpm: header.text(tags.sourceRpm),
     digestAlgorithm: algorithm,
     fileFacts: filesOf(header),
