@@ -6,7 +6,7 @@ import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { type Component, collectedComponents, type ReleaseFile } from './component.ts'
-import type { LockedBase, LockedRelease } from './lock.ts'
+import type { LockedBase, LockedPackages, LockedRelease } from './lock.ts'
 import { pinnedRpms } from './os-packages.ts'
 import type { ImagePlan } from './release-plan.ts'
 
@@ -24,7 +24,7 @@ export function recipes(images: readonly RecipeOf[]): ReadonlyMap<string, Digest
     rebuilt.map((one) => {
       // programs are taken out of others before they stand on a base
       const from = rebuilt.filter(({ image }) => collectedComponents(one.image.build).has(image.component))
-      const collected = from.map(({ image }) => ({ name: image.component, pin: image.locked?.pin, ...bytesOf(image) }))
+      const collected = from.map(({ image }) => ({ name: image.component, pin: image.locked?.pin, ...programsOf(image) }))
       return [one.image.component, recipeOf(one, collected)]
     }),
   )
@@ -38,16 +38,29 @@ function recipeOf({ image, component, release, locked }: RecipeOf, collected: re
   const base = (platform: PlatformName): object => ({
     platform,
     manifest: image.base === 'scratch' ? undefined : baseOf(locked?.bases[platform]),
-    rpms: image.base === 'scratch' ? undefined : pinnedRpms(locked?.packages?.[platform], image.component),
+    rpms: image.base === 'scratch' ? undefined : rpmsOf(image.component, locked?.packages?.[platform]),
   })
   const said = { ...bytesOf(image), vendor: release.vendor, url: release.url, platforms: made.sort().map(base), collected }
   return digestOf(canonicalJson(withoutEmpty(JSON.parse(JSON.stringify(said)) as Json)))
 }
 
+type BytesOf = Omit<ImagePlan, 'recipe' | 'component' | 'groups' | 'upstream' | 'reference' | 'locked' | 'platforms' | 'deviates' | 'smoke'>
+
 /** All that is not named here takes part: what a plan will say one day is a reason to move, until somebody says it is not. */
-function bytesOf(image: Omit<ImagePlan, 'recipe'>): object {
+function bytesOf(image: Omit<ImagePlan, 'recipe'>): BytesOf {
   const { component: _, groups, upstream, reference, locked, platforms, deviates, smoke, ...bytes } = image
   return bytes
+}
+
+/** Whoever takes programs out of an image gets nothing of what surrounds them there. */
+function programsOf(image: Omit<ImagePlan, 'recipe'>): object {
+  const { config, packages, base, charts, layers, ...programs } = bytesOf(image)
+  return programs
+}
+
+/** Where an RPM is fetched is in no byte of it. */
+function rpmsOf(component: string, packages: LockedPackages | undefined): readonly string[] | undefined {
+  return pinnedRpms(packages, component)?.map(({ digest }) => digest)
 }
 
 function baseOf(locked: LockedBase | undefined): string | undefined {

@@ -149,14 +149,14 @@ describe.skipIf(go.skip || git.skip || platforms.length === 0)('compiled', { tim
     const said = execFileSync('sh', ['-c', '"$@" 2>&1', 'sh', ...argv], { encoding: 'utf8' })
     expect(said.split('\n')).toEqual([
       `rfo version v1.24.8+rfor1 (${source.commit})`,
-      'rfo RFO rfolabs/klipper-helm:v0.7.3-build20220613 7',
+      'rfo RFO rfolabs/klipper-helm:v0.7.3-build20221114 7',
       [
         'docker.io',
-        'rfolabs/hardened-etcd:v3.5.4-k3s1-build20221011',
-        'rfolabs/hardened-kubernetes:v1.24.8-rke2r1-build20221110',
-        'rfolabs/pause:3.6',
+        'rfolabs/hardened-etcd:v3.5.4-k3s1-build20221114',
+        'rfolabs/hardened-kubernetes:v1.24.8-rfor1-build20221114',
+        'rfolabs/pause:3.6-build20221114',
         'rfolabs/rfo-runtime:v1.24.8-rfor1',
-        'rfolabs/rke2-cloud-provider:v1.25.3-build20221017',
+        'rfolabs/rke2-cloud-provider:v1.25.3-build20221114',
       ].join(' '),
       '/var/lib/rancher/rfo /etc/rancher/rfo/audit-policy.yaml /etc/rancher/rfo/audit-policy.yaml',
       '',
