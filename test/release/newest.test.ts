@@ -42,12 +42,12 @@ test('a list and an archive for each group, by platform; the legacy one is core 
   expect(groups('amd64')).toEqual(all)
   expect(groups('arm64')).toEqual(all.filter((group) => group !== 'vsphere'))
   expect(groups('riscv64')).toEqual(['', 'all', 'canal', 'cilium', 'core', 'flannel', 'multus', 'traefik'])
-  expect(await list('rfo-images-traefik.linux-riscv64')).toEqual(['docker.io/rfolabs/hardened-traefik:v3.7.8-build20260717'])
+  expect(await list('rfo-images-traefik.linux-riscv64')).toEqual(['docker.io/rfolabs/hardened-traefik:v3.7.8-build20260802'])
   expect(await list('rfo-images.linux-amd64')).toEqual([
     ...(await list('rfo-images-core.linux-amd64')),
     ...(await list('rfo-images-canal.linux-amd64')),
   ])
-  expect(await list('rfo-images-core.linux-arm64')).toContain('docker.io/rfolabs/pause:3.10.2')
+  expect(await list('rfo-images-core.linux-arm64')).toContain('docker.io/rfolabs/pause:3.10.2-build20260802')
 })
 
 test('a node comes up of what is there, with each network and each ingress that RKE2 has by now', async () => {
