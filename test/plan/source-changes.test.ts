@@ -9,19 +9,21 @@ import { emptyLock } from '../../src/plan/lock-text.ts'
 import { assemblePipelines } from '../../src/plan/pipelines.ts'
 import { planRelease } from '../../src/plan/plan-release.ts'
 import type { ImagePlan } from '../../src/plan/release-plan.ts'
-import { componentFiles, fileText, thrownBy } from './project.ts'
+import { componentFiles, fileText, beside as own, thrownBy } from './project.ts'
 
-const recorded = JSON.parse(readFileSync(join(import.meta.dirname, 'fixtures/go-mod-overrides-v1.34.10.json'), 'utf8')) as Record<
-  string,
-  string[]
->
+const { rows: recorded } = JSON.parse(readFileSync(join(import.meta.dirname, 'fixtures/components/v1.34.10.json'), 'utf8')) as {
+  readonly rows: readonly { readonly image: string; readonly overrides?: readonly string[] }[]
+}
 
 describe('overrides of go.mod', () => {
-  test.each(Object.entries(recorded))('the rows that RKE2 v1.34.10 builds %s with are taken as they are', (_, rows) => {
-    const { replace, ...others } = parseOverrides(`${rows.join('\n')}\n`, 'mod')
-    expect(Object.entries(replace).map(([from, to]) => `-replace ${from}=${to}`)).toEqual(rows)
-    expect(others).toEqual({ require: {}, dropReplace: [] })
-  })
+  test.each(recorded.flatMap(({ image, overrides: rows = [] }) => (rows.length === 0 ? [] : [[image, rows] as const])))(
+    'the rows that RKE2 v1.34.10 builds %s with are taken as they are',
+    (_, rows) => {
+      const { replace, ...others } = parseOverrides(`${rows.join('\n')}\n`, 'mod')
+      expect(Object.entries(replace).map(([from, to]) => `-replace ${from}=${to}`)).toEqual(rows)
+      expect(others).toEqual({ require: {}, dropReplace: [] })
+    },
+  )
 
   test('all forms, comments and blank lines', () => {
     const text =
@@ -76,7 +78,7 @@ describe('a component that names files', () => {
       release: fileText('pipelines/release.yaml'),
       components,
       upstream: fileText('pipelines/upstream/v1.25.4+rke2r1.yaml'),
-      beside: new Map(Object.entries(beside)),
+      beside: new Map([...own, ...Object.entries(beside)]),
     })
     const plan = planRelease({ version: 'v1.25.4+rfor1', release, components: [...read.values()], upstream, lock: emptyLock })
     const image = plan.images.find((each) => each.component === name)
