@@ -32,7 +32,7 @@ export interface LintInput {
   readonly upstreams: readonly FileText[]
   readonly lock?: FileText
   /** patches and overrides, by path */
-  readonly beside?: BesideTexts
+  readonly beside: BesideTexts
 }
 
 export interface Finding {
@@ -64,7 +64,7 @@ export function lintPipelines(input: LintInput): Finding[] {
     add(
       found,
       each,
-      inEveryReading(each.value, (component) => besideProblems(component, input.beside ?? new Map(), each.file)),
+      inEveryReading(each.value, (component) => besideProblems(component, input.beside, each.file)),
     )
   }
   lintBeside(input, components, found)
@@ -143,7 +143,7 @@ function lintBeside(input: LintInput, components: readonly Read<ComponentText>[]
     components.flatMap(({ value }) => variantsOf(value).flatMap(({ name, source }) => namedBeside(name, source).map(({ file }) => file))),
   )
   const unread = input.components.length > components.length
-  for (const file of unread ? [] : (input.beside?.keys() ?? [])) {
+  for (const file of unread ? [] : input.beside.keys()) {
     if (!named.has(file)) found.push({ file, code: 'RFO_PLAN_PIPELINE', message: 'no component names this file' })
   }
 }

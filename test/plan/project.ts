@@ -126,13 +126,18 @@ export function ownLock(): Lock {
   return parseLock(text, file)
 }
 
-export function inputFor(version: string, lock: Lock, components: readonly FileText[] = componentFiles): PlanInput {
+export function inputFor(
+  version: string,
+  lock: Lock,
+  components: readonly FileText[] = componentFiles,
+  files: BesideTexts = beside,
+): PlanInput {
   const upstream = version.replace('rfor', 'rke2r')
   const pipelines = assemblePipelines({
     release: fileText('pipelines/release.yaml'),
     components,
     upstream: fileText(`pipelines/upstream/${upstream}.yaml`),
-    beside,
+    beside: files,
   })
   const bundle = parseBundle(fileText('pipelines/rfo.yaml'), parseUpstreamVersion(upstream))
   return { version, release: pipelines.release, components: [...pipelines.components.values()], bundle, upstream: pipelines.upstream, lock }

@@ -6,10 +6,9 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { pinFingerprint } from '../../src/plan/fingerprint.ts'
 import { parseOverrides } from '../../src/plan/go-overrides.ts'
 import { emptyLock } from '../../src/plan/lock-text.ts'
-import { assemblePipelines } from '../../src/plan/pipelines.ts'
 import { planRelease } from '../../src/plan/plan-release.ts'
 import type { ImagePlan } from '../../src/plan/release-plan.ts'
-import { componentFiles, fileText, beside as own, thrownBy } from './project.ts'
+import { componentFiles, inputFor, beside as own, thrownBy } from './project.ts'
 
 const { rows: recorded } = JSON.parse(readFileSync(join(import.meta.dirname, 'fixtures/components/v1.34.10.json'), 'utf8')) as {
   readonly rows: readonly { readonly image: string; readonly overrides?: readonly string[] }[]
@@ -70,17 +69,8 @@ describe('a component that names files', () => {
         ? { ...each, text: each.text.replace(/\n {2}module: .*/, (line) => `${line}${setting}`) }
         : each,
     )
-    const {
-      release,
-      components: read,
-      upstream,
-    } = assemblePipelines({
-      release: fileText('pipelines/release.yaml'),
-      components,
-      upstream: fileText('pipelines/upstream/v1.25.4+rke2r1.yaml'),
-      beside: new Map([...own, ...Object.entries(beside)]),
-    })
-    const plan = planRelease({ version: 'v1.25.4+rfor1', release, components: [...read.values()], upstream, lock: emptyLock })
+    const texts = new Map([...own, ...Object.entries(beside)])
+    const plan = planRelease(inputFor('v1.25.4+rfor1', emptyLock, components, texts))
     const image = plan.images.find((each) => each.component === name)
     if (image === undefined) throw new Error('not planned')
     return image

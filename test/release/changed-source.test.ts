@@ -76,7 +76,7 @@ describe.skipIf(go.skip)('a component that is patched and whose go.mod is overri
       addresses: {},
       host,
       toolchain,
-      packages: ['.'],
+      use: { packages: ['.'] },
       changes: image.changes,
       workDir: join(at, 'lock'),
     })
