@@ -41,6 +41,12 @@ export const ReleaseImage = z.strictObject({
   groups: z.array(Text),
   platforms: z.partialRecord(PlatformText, ReleaseImagePlatform),
   deviates: Deviation.optional(),
+  changedBy: z
+    .array(z.strictObject({ path: ReleasePath, digest: DigestText }))
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe('files of the release that changed its source: patches in their order, overrides of go.mod'),
   standIn: Text.optional().describe('what a replaced input stands for'),
 })
 
@@ -109,7 +115,12 @@ export const ReleasePredicate = z
       if (release.support[platform] === undefined)
         context.addIssue({ code: 'custom', message: `nothing is said of what ${platform} supports` })
     }
+    const files = new Map(release.files.map((file) => [file.path, file.digest]))
     for (const image of release.images) {
+      for (const { path, digest } of image.changedBy ?? []) {
+        if (files.get(path) !== digest)
+          context.addIssue({ code: 'custom', message: `${path}, which changed ${image.component}, is not among the files` })
+      }
       for (const platform of release.platforms) {
         if (image.platforms[platform] === undefined)
           context.addIssue({ code: 'custom', message: `${image.component} says nothing of ${platform}` })

@@ -4,10 +4,10 @@ import type { Addresses } from '../plan/addresses.ts'
 
 /**
  * `docker.io=https://mirror.example,https://github.com/=https://git.example/` → prefix → replacement, both as they are
- * written. Throws RFO_CLI_MIRRORS (exit usage).
+ * written. A URL's prefix may stand several times: its mirrors are tried in that order. Throws RFO_CLI_MIRRORS (exit usage).
  */
 export function mirrorsOf(env: Readonly<Record<string, string>>): Addresses {
-  const addresses: Record<string, string> = {}
+  const addresses: Record<string, string[]> = {}
   for (const entry of (env.RFO_MIRRORS ?? '').split(',').map((part) => part.trim())) {
     if (entry === '') continue
     const at = entry.search(/=https?:\/\//)
@@ -21,7 +21,15 @@ export function mirrorsOf(env: Readonly<Record<string, string>>): Addresses {
         },
       )
     }
-    addresses[entry.slice(0, at)] = entry.slice(at + 1)
+    const prefix = entry.slice(0, at)
+    const mirrors = [...(addresses[prefix] ?? []), entry.slice(at + 1)]
+    if (mirrors.length > 1 && !/^https?:\/\//.test(prefix)) {
+      throw new RfoError('RFO_CLI_MIRRORS', `RFO_MIRRORS names two places for ${prefix.slice(0, 100)}`, {
+        exit: 'usage',
+        next: 'name one mirror of a registry; only files and git repositories are looked for in several places',
+      })
+    }
+    addresses[prefix] = mirrors
   }
   return addresses
 }

@@ -59,6 +59,7 @@ function outcome(context: CliContext, report: VerifyReport): Outcome {
       ),
       notes: [
         ...(image.deviates === undefined ? [] : [`deviates from ${image.deviates.from}: ${image.deviates.reason}`]),
+        ...(image.changedBy === undefined ? [] : [`its source is changed by ${image.changedBy.map(({ path }) => path).join(', ')}`]),
         ...(image.standIn === undefined ? [] : [`stand-in for ${image.standIn}`]),
       ],
     })),

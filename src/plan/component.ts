@@ -3,6 +3,7 @@ import { validRange } from 'semver'
 import { z } from 'zod'
 import { type Architecture, architectureNames, platformNames } from '../oci/platform.ts'
 import { changedBy, changesOf } from './changes.ts'
+import type { SourceChanges } from './source-changes.ts'
 
 const ArchitectureName = z.enum(architectureNames)
 const Absolute = z.string().regex(/^\/[^\0]*$/, 'an absolute path in the image')
@@ -13,27 +14,51 @@ const FileMode = z.string().regex(/^0[0-7]{3}$/, 'four octal digits')
 /** Placeholders in braces are filled when a release is planned: plan/template.ts lists them. */
 const Template = z.string().min(1)
 
+/** What `go mod edit -replace=` takes on its two sides; a folder would be no published module. */
+export const replaced = /^[^\s=@.-][^\s=@]*(@[^\s=@]+)?$/
+export const replacement = /^[^\s=@.-][^\s=@]*@[^\s=@]+$/
+
+/** A file of the component's own folder beside the pipelines. */
+const BesideName = z.string().regex(/^[A-Za-z0-9][\w.+-]*$/, 'a file name')
+
+const patches = z
+  .array(BesideName)
+  .min(1)
+  .optional()
+  .describe('files of pipelines/patches/<component>/, applied in this order: git’s diffs, exactly where they say. Recorded by digest')
+
+const GoEdit = z.strictObject({
+  dropReplace: z.array(z.string()).default([]).describe('module paths whose replace directive is dropped'),
+  require: z.record(z.string(), Template).default({}).describe('module path → version that is required instead'),
+  localReplaces: Template.optional().describe(
+    'version at which each module is required that go.mod replaces by a folder; those replace directives are dropped. What dropReplace names is left as it is required',
+  ),
+  replace: z
+    .record(
+      z.string().regex(replaced, 'a module path, or path@version'),
+      z.string().regex(replacement, 'path@version of a published module'),
+    )
+    .optional()
+    .describe('module path, or path@version → `path@version` that takes its place: go mod edit -replace'),
+  overrides: BesideName.optional().describe(
+    'file of pipelines/overrides/<component>/ with arguments of go mod edit, one a line: `-replace a=a@v1.2.3`. Recorded by digest',
+  ),
+})
+
 export const GoModuleSource = z.strictObject({
   kind: z.literal('go-module'),
   module: z.string().min(1).describe('module path, as the module proxy knows it'),
   version: Template.default('{version}'),
-  edit: z
-    .strictObject({
-      dropReplace: z.array(z.string()).default([]).describe('module paths whose replace directive is dropped'),
-      require: z.record(z.string(), Template).default({}).describe('module path → version that is required instead'),
-      localReplaces: Template.optional().describe(
-        'version at which each module is required that go.mod replaces by a folder; those replace directives are dropped. What dropReplace names is left as it is required',
-      ),
-      packages: z
-        .array(z.string())
-        .min(1)
-        .optional()
-        .describe(
-          'what of the module is compiled, `./cmd/x`; default: all of it and of what is required. Others’ modules are not asked for',
-        ),
-    })
+  edit: GoEdit.extend({
+    packages: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe('what of the module is compiled, `./cmd/x`; default: all of it and of what is required. Others’ modules are not asked for'),
+  })
     .optional()
     .describe('changes to the module’s own go.mod; recorded in lock, provenance and verify'),
+  patches,
 })
 export const GitSource = z.strictObject({
   kind: z.literal('git'),
@@ -41,8 +66,10 @@ export const GitSource = z.strictObject({
   tag: Template.default('{version}'),
   submodules: z.literal(true).optional().describe('its submodules are part of the source, at the commits that it names'),
   folder: InsideSource.optional().describe('the source is this folder of the repository alone, as if it were the root'),
+  edit: GoEdit.optional().describe('changes to its go.mod, as in a module; its vendor/ takes no part then'),
+  patches,
 })
-export const ArchiveSource = z.strictObject({ kind: z.literal('archive'), url: Template })
+export const ArchiveSource = z.strictObject({ kind: z.literal('archive'), url: Template, patches })
 export const Source = z.discriminatedUnion('kind', [GoModuleSource, GitSource, ArchiveSource])
 export type Source = z.infer<typeof Source>
 
@@ -216,7 +243,10 @@ export type ComponentText = z.infer<typeof ComponentText>
 
 /** One version's component: its variants have been decided. */
 export const Component = ComponentFields
-export type Component = z.infer<typeof Component>
+export type Component = z.infer<typeof Component> & {
+  /** the files that its source names, once they have been read */
+  readonly changes?: SourceChanges
+}
 
 /** pipelines/release.yaml: what holds for all components. */
 export const ReleaseFile = z.strictObject({

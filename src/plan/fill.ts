@@ -63,21 +63,22 @@ function fillSource(
 ): Source {
   switch (source.kind) {
     case 'go-module':
-      return {
-        ...source,
-        version: put(source.version),
-        ...(source.edit === undefined ? {} : { edit: fillEdit(source.edit, put, each) }),
-      }
+      return { ...source, version: put(source.version), ...(source.edit === undefined ? {} : { edit: fillEdit(source.edit, put, each) }) }
     case 'git':
-      return { ...source, tag: put(source.tag) }
+      return { ...source, tag: put(source.tag), ...(source.edit === undefined ? {} : { edit: fillEdit(source.edit, put, each) }) }
     case 'archive':
       return { ...source, url: put(source.url) }
   }
 }
 
-type Edit = NonNullable<Extract<Source, { kind: 'go-module' }>['edit']>
+type Edit = NonNullable<Extract<Source, { kind: 'git' }>['edit']>
 
-function fillEdit(edit: Edit, put: (template: string) => string, each: (record: Edit['require']) => Edit['require']): Edit {
-  const { localReplaces } = edit
-  return { ...edit, require: each(edit.require), ...(localReplaces === undefined ? {} : { localReplaces: put(localReplaces) }) }
+function fillEdit<E extends Edit>(edit: E, put: (template: string) => string, each: (record: Edit['require']) => Edit['require']): E {
+  const { require, replace, localReplaces } = edit
+  return {
+    ...edit,
+    require: each(require),
+    ...(replace === undefined ? {} : { replace: each(replace) }),
+    ...(localReplaces === undefined ? {} : { localReplaces: put(localReplaces) }),
+  }
 }

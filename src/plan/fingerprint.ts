@@ -6,10 +6,11 @@ import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import type { GoBuild, Source, UpstreamRelease } from './component.ts'
 import type { ImagePlan } from './release-plan.ts'
+import { pinnedChanges, type SourceChanges } from './source-changes.ts'
 
 export type PinInput =
   /** `compiled`: what Go makes of the source, if it makes something */
-  | { readonly action: 'rebuild'; readonly source: Source; readonly compiled: GoBuild | undefined }
+  | { readonly action: 'rebuild'; readonly source: Source; readonly compiled: GoBuild | undefined; readonly changes?: SourceChanges }
   /** a mirrored image is its reference */
   | { readonly action: 'mirror'; readonly reference: string }
 
@@ -17,14 +18,16 @@ export function fingerprintOf(input: PinInput): Digest {
   if (input.action === 'mirror') return digestOf(canonicalJson({ image: input.reference }))
   // the pin of what Go compiles holds the toolchain
   const toolchain = input.source.kind !== 'archive' && input.compiled !== undefined ? { toolchain: input.compiled.toolchain } : {}
-  return digestOf(canonicalJson({ source: plain(input.source), ...toolchain }))
+  const changes = input.changes === undefined ? {} : { changes: pinnedChanges(input.changes) as Json }
+  return digestOf(canonicalJson({ source: plain(input.source), ...toolchain, ...changes }))
 }
 
 /** What decides an image's pin: used by the plan (is it stale?) and by `lock` (must it be resolved anew?). */
-export function pinFingerprint(image: Pick<ImagePlan, 'action' | 'upstream' | 'source' | 'build' | 'program'>): Digest {
-  return image.source === undefined || image.build === undefined
+export function pinFingerprint(image: Pick<ImagePlan, 'action' | 'upstream' | 'source' | 'build' | 'program' | 'changes'>): Digest {
+  const { source, build, changes } = image
+  return source === undefined || build === undefined
     ? fingerprintOf({ action: 'mirror', reference: image.upstream })
-    : fingerprintOf({ action: 'rebuild', source: image.source, compiled: compiledByGo(image) })
+    : fingerprintOf({ action: 'rebuild', source, compiled: compiledByGo(image), ...(changes === undefined ? {} : { changes }) })
 }
 
 /** What Go makes of an image's source: the programs of the image, or the one that only shares the source. */

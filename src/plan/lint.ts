@@ -18,8 +18,9 @@ import {
 } from './pipelines.ts'
 import { planRelease } from './plan-release.ts'
 import { placeholderProblems } from './program.ts'
+import { type BesideTexts, besideProblems, namedBeside } from './source-changes.ts'
 import { tagClashes } from './tag-clashes.ts'
-import { variantOf } from './variant.ts'
+import { variantOf, variantsOf } from './variant.ts'
 import { parseUpstreamVersion, type Version } from './version.ts'
 import { type Place, readYaml } from './yaml.ts'
 
@@ -30,6 +31,8 @@ export interface LintInput {
   /** every recorded pipelines/upstream/*.yaml */
   readonly upstreams: readonly FileText[]
   readonly lock?: FileText
+  /** patches and overrides, by path */
+  readonly beside: BesideTexts
 }
 
 export interface Finding {
@@ -56,7 +59,15 @@ export function lintPipelines(input: LintInput): Finding[] {
   if (release !== undefined)
     add(found, release, [...releaseProblems(release.value, release.file), ...demandProblems(release.value, release.file)])
   const components = input.components.flatMap((text) => read(ComponentText, text, found) ?? [])
-  for (const each of components) add(found, each, [...componentProblems(each.value, each.file), ...cgoProblems(each.value, each.file)])
+  for (const each of components) {
+    add(found, each, [...componentProblems(each.value, each.file), ...cgoProblems(each.value, each.file)])
+    add(
+      found,
+      each,
+      inEveryReading(each.value, (component) => besideProblems(component, input.beside, each.file)),
+    )
+  }
+  lintBeside(input, components, found)
   const bundle = lintBundle(input, found)
   const lock = input.lock === undefined ? undefined : read(Lock, input.lock, found)
   if (lock !== undefined) add(found, lock, clashProblems(lock.value, lock.file))
@@ -124,6 +135,17 @@ function cgoProblems(written: ComponentText, file: string): Iterable<Problem> {
         yield problem(['build', 'cgo', at], `cgo names ${architecture}, which is unsupported`, file, 'drop it from one of the two')
     }
   })
+}
+
+/** A patch that nobody names is applied nowhere, whatever its folder is called. */
+function lintBeside(input: LintInput, components: readonly Read<ComponentText>[], found: Found): void {
+  const named = new Set(
+    components.flatMap(({ value }) => variantsOf(value).flatMap(({ name, source }) => namedBeside(name, source).map(({ file }) => file))),
+  )
+  const unread = input.components.length > components.length
+  for (const file of unread ? [] : input.beside.keys()) {
+    if (!named.has(file)) found.push({ file, code: 'RFO_PLAN_PIPELINE', message: 'no component names this file' })
+  }
 }
 
 function lintBundle(input: LintInput, found: Found): Read<BundleText> | undefined {

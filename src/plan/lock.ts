@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts'
 import { isDigest } from '../oci/digest.ts'
 import { platformNames } from '../oci/platform.ts'
 
-const DigestText = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'a sha256 digest')
+export const DigestText = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'a sha256 digest')
 /** A Go checksum: https://go.dev/ref/mod#go-sum-files */
 const GoSum = z.string().regex(/^h1:[A-Za-z0-9+/]{43}=$/)
 export const PlatformKey = z.enum(platformNames)
@@ -18,6 +18,13 @@ export const ToolchainPin = z.strictObject({
   h1: z.record(z.string(), GoSum).describe('host `linux-amd64` → sum of golang.org/toolchain'),
 })
 export type ToolchainPin = z.infer<typeof ToolchainPin>
+const PinnedFile = z.strictObject({ file: z.string().describe('below the project'), digest: DigestText })
+/** The files beside the pipelines that change a source; other bytes are another pin. */
+export const PinnedChanges = z.strictObject({
+  patches: z.array(PinnedFile).min(1).optional().describe('in the order in which they are applied'),
+  overrides: PinnedFile.optional().describe('of go.mod'),
+})
+export type PinnedChanges = z.infer<typeof PinnedChanges>
 export const GoModulePin = z.strictObject({
   kind: z.literal('go-module'),
   module: z.string(),
@@ -28,6 +35,7 @@ export const GoModulePin = z.strictObject({
     'of the go.mod and go.sum that the build uses, after edits: sha256(go.mod + "\\n" + go.sum); absent when Go does not compile it',
   ),
   toolchain: ToolchainPin.optional().describe('absent when Go does not compile it'),
+  changes: PinnedChanges.optional(),
 })
 export type GoModulePin = z.infer<typeof GoModulePin>
 export const ArchivePin = z.strictObject({
@@ -39,6 +47,7 @@ export const ArchivePin = z.strictObject({
     .string()
     .optional()
     .describe('folder template `bin/{architecture}` in the source that holds the programs: nothing is compiled'),
+  changes: PinnedChanges.optional(),
 })
 export type ArchivePin = z.infer<typeof ArchivePin>
 export const GitPin = z.strictObject({
@@ -50,11 +59,12 @@ export const GitPin = z.strictObject({
     .strictObject({ url: z.string(), digest: DigestText, size: z.int().nonnegative() })
     .optional()
     .describe('the host’s .tar.gz of this commit: a build machine then needs no git'),
-  sums: DigestText.optional().describe('of the go.mod and go.sum that lie there, when Go compiles it: as in a module’s pin'),
+  sums: DigestText.optional().describe('of the go.mod and go.sum that the build uses, when Go compiles it: as in a module’s pin'),
   toolchain: ToolchainPin.optional().describe('absent when Go does not compile it'),
   submodules: z.literal(true).optional().describe('they are opened too: the commit names theirs'),
   folder: z.string().optional().describe('of the commit’s files, those below it alone'),
   prebuilt: z.string().optional().describe('as in an archive pin'),
+  changes: PinnedChanges.optional(),
 })
 export type GitPin = z.infer<typeof GitPin>
 export const ImagePin = z.strictObject({

@@ -9,6 +9,12 @@ interface Rpms {
 
 export function pinText(pin: Pin | LockedBase | LockedChart | { readonly kind: string }): string {
   const known = pin as Pin | LockedBase | LockedChart | Rpms
+  const { patches = [], overrides } = 'changes' in known ? (known.changes ?? {}) : {}
+  const changes = [...patches, ...(overrides === undefined ? [] : [overrides])].map(({ file, digest }) => `, ${file} ${digest}`)
+  return `${fixedText(known)}${changes.join('')}`
+}
+
+function fixedText(known: Pin | LockedBase | LockedChart | Rpms): string {
   switch (known.kind) {
     case 'unresolved':
       return `unresolved: ${known.reason}`

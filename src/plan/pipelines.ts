@@ -2,6 +2,7 @@
 import { RfoError } from '../error.ts'
 import { type Component, ComponentText, programPaths, ReleaseFile, UpstreamRelease } from './component.ts'
 import { parseImageName } from './reference.ts'
+import { type BesideTexts, withChanges } from './source-changes.ts'
 import { fill, placeholders } from './template.ts'
 import { variantOf, variantsOf } from './variant.ts'
 import { parseUpstreamVersion, parseVersion } from './version.ts'
@@ -31,6 +32,8 @@ export function assemblePipelines(input: {
   readonly release: FileText
   readonly components: readonly FileText[]
   readonly upstream: FileText
+  /** patches and overrides, by path */
+  readonly beside?: BesideTexts
 }): Pipelines {
   const release = parseYaml(ReleaseFile, input.release.text, input.release.file)
   refuse(releaseProblems(release, input.release.file))
@@ -41,7 +44,7 @@ export function assemblePipelines(input: {
   for (const { file, text } of input.components.toSorted((a, b) => (a.file < b.file ? -1 : 1))) {
     const written = parseYaml(ComponentText, text, file)
     refuse(componentProblems(written, file))
-    const component = variantOf(written, version, file)
+    const component = withChanges(variantOf(written, version, file), input.beside ?? new Map(), file)
     const other = components.get(component.upstream)
     if (other !== undefined) refuse([madeTwice(component, files.get(other.name) ?? other.name, file)])
     components.set(component.upstream, component)
@@ -104,10 +107,14 @@ function* variantProblems(component: Component, file: string): Generator<Problem
   }
   if (component.build?.kind === 'collect' && component.files.length > 0)
     yield problem(['files'], 'what collects programs has no files of its own', file, 'drop files')
-  if (component.source?.kind === 'go-module' && component.source.edit !== undefined && component.build?.kind !== 'go')
+  const { source } = component
+  if (source !== undefined && 'edit' in source && source.edit !== undefined && component.build?.kind !== 'go')
     yield problem(['source', 'edit'], 'only a Go build uses a go.mod', file, 'drop source.edit')
   if (component.packages.length > 0 && (component.action === 'mirror' || component.base === 'scratch'))
     yield problem(['packages'], 'packages are installed into a rebuilt image on its base alone', file, 'drop packages')
+  const unread = source?.kind === 'archive' ? /\.(t?xz|txz|t?bz2|tbz|lz|lzma|zip|7z|rar)$/.exec(source.url)?.[0] : undefined
+  if (unread !== undefined)
+    yield problem(['source', 'url'], `${unread} is not read`, file, 'name the .tar, .tar.gz or .tar.zst of the same source')
   const outputs = [...programPaths(component.build), ...component.files.map((each) => each.path)]
   const twice = outputs.find((output, at) => outputs.indexOf(output) !== at)
   if (twice !== undefined) {

@@ -136,6 +136,7 @@ function imagePlan(
     version: at.values.version,
     platforms: Object.fromEntries(at.release.platforms.map((platform) => [platform, platformPlan(component, platform)])),
     ...(filled.source === undefined ? {} : { source: filled.source }),
+    ...(component.changes === undefined ? {} : { changes: component.changes }),
     ...(filled.build === undefined ? {} : { build: filled.build }),
     config: filled.config,
     packages: component.packages,

@@ -2,12 +2,18 @@
 import { z } from 'zod'
 import { SourceEdit } from './bundle.ts'
 import { Build, GoBuild, ImageFile, Source } from './component.ts'
-import { LockedBase, LockedChart, LockedComponent, LockedPackages, PlatformKey } from './lock.ts'
+import { DigestText, LockedBase, LockedChart, LockedComponent, LockedPackages, PlatformKey } from './lock.ts'
 
 const PlatformPlan = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('made') }),
   z.strictObject({ status: z.literal('unsupported'), reason: z.string() }),
 ])
+
+const BesideFile = z.strictObject({
+  file: z.string().describe('below the project'),
+  digest: DigestText,
+  text: z.string().describe('its whole content'),
+})
 
 const ImagePlanSchema = z.strictObject({
   component: z.string(),
@@ -18,6 +24,7 @@ const ImagePlanSchema = z.strictObject({
   version: z.string().describe('upstream version: the tag without `-build<date>`'),
   platforms: z.partialRecord(PlatformKey, PlatformPlan),
   source: Source.optional(),
+  changes: z.strictObject({ patches: z.array(BesideFile).optional(), overrides: BesideFile.optional() }).optional(),
   build: Build.optional(),
   config: z.strictObject({
     entrypoint: z.array(z.string()).optional(),

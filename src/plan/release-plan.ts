@@ -4,6 +4,7 @@ import type { PlatformName } from '../oci/platform.ts'
 import type { SourceEdit } from './bundle.ts'
 import type { Build, Component, GoBuild, ImageFile, Source } from './component.ts'
 import type { LockedBase, LockedChart, LockedComponent, LockedPackages } from './lock.ts'
+import type { SourceChanges } from './source-changes.ts'
 
 export type PlatformPlan = { readonly status: 'made' } | { readonly status: 'unsupported'; readonly reason: string }
 
@@ -21,6 +22,8 @@ export interface ImagePlan {
   readonly version: string
   readonly platforms: Readonly<Partial<Record<PlatformName, PlatformPlan>>>
   readonly source?: Source
+  /** files beside the pipelines that change the source; absent = none */
+  readonly changes?: SourceChanges
   readonly build?: Build
   readonly config: Component['config']
   readonly packages: readonly string[]

@@ -7,6 +7,7 @@ import { listDigest, pinFingerprint } from './fingerprint.ts'
 import type { Lock, LockedRelease } from './lock.ts'
 import { packageWishes, pinnedRpms } from './os-packages.ts'
 import type { ImagePlan, ReleasePlan } from './release-plan.ts'
+import { changedFiles } from './source-changes.ts'
 import { takenBy } from './tag-clashes.ts'
 
 export type Gap = ReleasePlan['unresolved'][number]
@@ -65,7 +66,7 @@ function imageGaps(image: ImagePlan, command: string): readonly Gap[] {
   const { component, locked } = image
   if (locked === undefined) return [{ what: component, reason: `not locked yet: ${command}` }]
   if (locked.fingerprint !== pinFingerprint(image))
-    return [{ what: component, reason: `stale: pipelines/${component}.yaml or the image list changed since it was locked: ${command}` }]
+    return [{ what: component, reason: `stale: ${decidedBy(image)} or the image list changed since it was locked: ${command}` }]
   if (locked.pin.kind === 'unresolved') return [{ what: component, reason: `${locked.pin.reason}: ${command}` }]
   const { pin } = locked
   if (pin.kind !== 'image') return []
@@ -109,6 +110,10 @@ function tagGaps(image: ImagePlan, version: string, lock: Lock, command: string)
 function mendedBy(image: ImagePlan, command: string): string {
   if (endsWithDay(image)) return `${command} --rebuild ${image.component}`
   return `lock both alike with --update ${image.component}, or say \`tag:\` in pipelines/${image.component}.yaml`
+}
+
+function decidedBy({ component, changes }: ImagePlan): string {
+  return [`pipelines/${component}.yaml`, ...changedFiles(changes).map(({ file }) => file)].join(', ')
 }
 
 function chartGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): readonly Gap[] {

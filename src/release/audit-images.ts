@@ -8,10 +8,13 @@ import type { PlatformName } from '../oci/platform.ts'
 import { collectedComponents } from '../plan/component.ts'
 import type { Pin } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
-import { type Content, linkTo, type Markup, markup, web, within } from './audit-markup.ts'
+import { appliedFiles, shippedPath } from '../plan/source-changes.ts'
+import type { GoEdit } from '../source/go-mod.ts'
+import { beside, type Content, linkTo, type Markup, markup, web, within } from './audit-markup.ts'
 import { type Said, say, words } from './audit-words.ts'
 import { buildKind, standInsOf } from './labels.ts'
 import { sbomPath } from './lists.ts'
+import { goEditOf } from './source-task.ts'
 
 /** The blobs of one image. */
 export interface ImageContent {
@@ -74,7 +77,7 @@ ${pair(
   image.groups.length === 0 ? say(words.noGroup) : image.groups.map((group, i) => [i === 0 ? '' : ', ', within(`group-${group}`, group)]),
 )}
 </dl></th>
-<td>${madeFrom(plan, image)}</td>
+<td>${madeFrom(plan, image, paths)}</td>
 <td><ul>${plan.platforms.map((platform) => platformItem(image, platform, content?.platforms[platform], paths))}</ul></td></tr>
 `
 }
@@ -98,16 +101,30 @@ function blob(digest: Digest, shown = 64): Markup {
   return markup`<a href="oci/blobs/sha256/${all}">${shown < 64 ? `${all.slice(0, shown)}…` : digest}</a>`
 }
 
-function madeFrom(plan: ReleasePlan, image: ImagePlan): Markup {
+function madeFrom(plan: ReleasePlan, image: ImagePlan, paths: ReadonlySet<string>): Markup {
   const pin = image.locked?.pin
   const made = plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')
   const standIns = [...new Set(made.flatMap((platform) => standInsOf(plan, image, platform)))]
-  const edit = image.source?.kind === 'go-module' ? image.source.edit : undefined
+  const edit = goEditOf(image)
+  const changes = appliedFiles(image)
   return markup`<span class="tag">${say(image.action === 'mirror' ? words.mirrored : words.rebuilt)}</span> ${how(image)}<dl class="pairs">
 ${image.source === undefined || image.source.kind === pin?.kind ? undefined : pair(words.source, sourceText(image.source))}
 ${pair(pin?.kind === image.source?.kind ? words.source : words.pinned, pin === undefined ? say(words.unpinned) : pinText(pin))}
 ${image.base === 'scratch' ? pair(words.base, say(words.onScratch)) : undefined}
 ${edit === undefined ? undefined : pair(words.edited, editText(edit))}
+${
+  changes.length === 0
+    ? undefined
+    : pair(
+        words.changedBy,
+        changes.map((each, i) => [
+          i === 0 ? undefined : markup`<br>`,
+          beside(shippedPath(each), paths),
+          ' ',
+          markup`<code>${each.digest}</code>`,
+        ]),
+      )
+}
 ${image.deviates === undefined ? undefined : pair(words.deviates, markup`<i lang="en">${image.deviates.from}: ${image.deviates.reason}</i>`)}
 ${
   standIns.length === 0
@@ -154,17 +171,12 @@ function pinText(pin: Pin): Markup {
   }
 }
 
-interface Edit {
-  readonly dropReplace: readonly string[]
-  readonly require: Readonly<Record<string, string>>
-  readonly localReplaces?: string | undefined
-}
-
-function editText(edit: Edit): Markup {
+function editText({ dropReplace, require, replace, localReplaces }: GoEdit): Markup {
   const lines = [
-    ...edit.dropReplace.map((module) => `- replace ${module}`),
-    ...(edit.localReplaces === undefined ? [] : ['- replace … => ./…', `+ require … ${edit.localReplaces}`]),
-    ...Object.entries(edit.require).map(([module, version]) => `+ require ${module} ${version}`),
+    ...dropReplace.map((module) => `- replace ${module}`),
+    ...(localReplaces === undefined ? [] : ['- replace … => ./…', `+ require … ${localReplaces}`]),
+    ...Object.entries(require).map(([module, version]) => `+ require ${module} ${version}`),
+    ...Object.entries(replace ?? {}).map(([module, other]) => `+ replace ${module.replace('@', ' ')} => ${other.replace('@', ' ')}`),
   ]
   return markup`${lines.map((line, i) => [i === 0 ? undefined : markup`<br>`, markup`<code>${line}</code>`])}`
 }

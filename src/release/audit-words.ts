@@ -134,6 +134,7 @@ export const words = {
   unpinned: ['not pinned', '未锁定'],
   deviates: ['Other than upstream’s', '与上游不同'],
   edited: ['go.mod was changed', 'go.mod 已修改'],
+  changedBy: ['The source was changed by', '修改源码的文件'],
   onScratch: ['on nothing (scratch)', '无基础镜像（scratch）'],
   standIn: ['Stand-in', '替身'],
   notProvided: ['not provided', '未提供'],

@@ -20,7 +20,7 @@ import { buildKind, standInsOf } from './labels.ts'
 import { attachedEntries } from './oci-entries.ts'
 import { readPackageRecord } from './package-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
-import { readSourceRecord } from './source-task.ts'
+import { editOf, goEditOf, readSourceRecord } from './source-task.ts'
 
 /** https://slsa.dev/spec/v1.0/provenance#builder.id : who ran the build; a CI's own identity replaces it when one signs there. */
 export const builderId = 'https://github.com/rfolabs/rfo-build'
@@ -110,7 +110,12 @@ function provenanceTask(
     release: plan.version,
     ...(image.deviates === undefined ? {} : { deviates: image.deviates }),
     ...(standIns.length === 0 ? {} : { standIn: standIns.join('; ') }),
-    parameters: { build: (image.build ?? null) as unknown as Json, config: image.config as unknown as Json, layers: image.layers },
+    parameters: {
+      build: (image.build ?? null) as unknown as Json,
+      config: image.config as unknown as Json,
+      layers: image.layers,
+      ...(goEditOf(image) === undefined ? {} : { edit: editOf(image) }),
+    },
     ...(compiler === undefined ? {} : { compiler: { ...compiler } }),
     builderId,
     builderVersion: request.toolVersion,

@@ -1,8 +1,9 @@
 /** Reads what decides a release from the project folder: pipelines/ and images.lock. The texts are parsed in `plan`. */
 
+import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { Digest } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
@@ -14,6 +15,7 @@ import { emptyLock, parseLock } from '../plan/lock-text.ts'
 import { assemblePipelines, type FileText, type Pipelines } from '../plan/pipelines.ts'
 import { planRelease } from '../plan/plan-release.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
+import { type BesideTexts, besideFolders } from '../plan/source-changes.ts'
 import { defaultUpstream, parseUpstreamVersion, parseVersion, spell } from '../plan/version.ts'
 
 export interface ReleaseInputs {
@@ -61,7 +63,8 @@ export async function readInputs(
     })
   }
   const components = await Promise.all(names.map((name) => required(project, name)))
-  const pipelines = assemblePipelines({ release, components, upstream: list })
+  const beside = await besideTexts(project)
+  const pipelines = assemblePipelines({ release, components, upstream: list, beside })
   const platforms = options.platforms
   return {
     version: spell(parsed),
@@ -80,6 +83,7 @@ export async function readInputs(
       verifier,
       ...components,
       list,
+      ...[...beside].map(([file, text]) => ({ file, text })),
       ...(lockText === undefined ? [] : [lockText]),
       { file: 'platforms', text: (platforms ?? []).join(',') },
     ]),
@@ -96,6 +100,7 @@ export async function readProject(project: string): Promise<LintInput> {
     bundle: await required(project, 'pipelines/rfo.yaml'),
     components: await Promise.all(components.map((file) => required(project, file))),
     upstreams: await Promise.all(lists.map((file) => required(project, file))),
+    beside: await besideTexts(project),
     ...(lock === undefined ? {} : { lock }),
   }
 }
@@ -108,6 +113,31 @@ async function componentFiles(project: string): Promise<string[]> {
     .filter((name) => name.endsWith('.yaml') && name !== 'release.yaml' && name !== 'rfo.yaml')
     .sort()
     .map((name) => `pipelines/${name}`)
+}
+
+/** More files than a project of people has patches; the bound is for a folder that is none. */
+const maxBeside = 2000
+
+/** Patches and overrides, sorted by path: regular files with UTF-8 in them, so that the plan holds their very bytes. */
+async function besideTexts(project: string): Promise<BesideTexts> {
+  const texts = new Map<string, string>()
+  for (const folder of besideFolders) {
+    const entries = await readdir(join(project, folder), { recursive: true, withFileTypes: true }).catch(() => [])
+    const files = entries
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => ({ entry, file: relative(project, join(entry.parentPath, entry.name)) }))
+      .sort((a, b) => (a.file < b.file ? -1 : 1))
+    for (const { entry, file } of files) {
+      const refuse = (why: string, next: string): RfoError => new RfoError('RFO_RELEASE_PROJECT', why, { exit: 'usage', where: file, next })
+      if (texts.size === maxBeside) throw refuse(`more than ${maxBeside} files`, `leave only patches below ${folder}/`)
+      if (!entry.isFile()) throw refuse('not a regular file', 'put the file itself there')
+      const bytes = await readFile(join(project, file))
+      if (bytes.length > maxTextBytes) throw refuse(`more than ${maxTextBytes} bytes`, 'make several of it')
+      if (!isUtf8(bytes)) throw refuse('it is not UTF-8', 'a file in another encoding can be replaced, not patched')
+      texts.set(file, bytes.toString('utf8'))
+    }
+  }
+  return texts
 }
 
 /** The plan that a lock gives for these inputs. */

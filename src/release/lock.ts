@@ -16,6 +16,7 @@ import { type NamedRpm, type PackageWish, packageWishes, pinnedRpms } from '../p
 import { pinText } from '../plan/pin-text.ts'
 import { epochOf, type PlanInput, planRelease } from '../plan/plan-release.ts'
 import type { BasePlan, ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import type { SourceChanges } from '../plan/source-changes.ts'
 
 type Unresolved = Extract<Pin, { kind: 'unresolved' }>
 
@@ -29,6 +30,8 @@ export interface Resolvers {
     readonly version: string
     /** what Go makes of it, if it makes something */
     readonly compiled?: GoBuild
+    /** files beside the pipelines that change it */
+    readonly changes?: SourceChanges
   }): Promise<Pin>
   image(reference: string): Promise<Pin>
   base(base: { readonly reference: string; readonly platform: PlatformName; readonly name: string }): Promise<LockedBase>
@@ -162,6 +165,7 @@ async function lockImage(
           source,
           version: image.version,
           ...(compiled === undefined ? {} : { compiled }),
+          ...(image.changes === undefined ? {} : { changes: image.changes }),
         }),
   )
   const same = old !== undefined && canonicalJson(old.pin as unknown as Json) === canonicalJson(pin as unknown as Json)

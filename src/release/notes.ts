@@ -3,6 +3,7 @@ import { type Digest, hex } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { UpstreamDefect } from '../plan/chart-facts.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
+import { appliedFiles, shippedPath } from '../plan/source-changes.ts'
 import { standInsOf } from './labels.ts'
 import type { Support } from './support-task.ts'
 
@@ -168,9 +169,10 @@ export function releaseNotes(
     ),
     ...section(
       say.deviations,
-      plan.images.flatMap((image) =>
-        image.deviates === undefined ? [] : [`- ${image.component}: ${image.deviates.from}: ${image.deviates.reason}`],
-      ),
+      plan.images.flatMap((image) => [
+        ...(image.deviates === undefined ? [] : [`- ${image.component}: ${image.deviates.from}: ${image.deviates.reason}`]),
+        ...appliedFiles(image).map((each) => `- ${image.component}: [${shippedPath(each)}](${shippedPath(each)})`),
+      ]),
     ),
     ...section(
       say.missing,

@@ -7,6 +7,7 @@ import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { Closure } from '../plan/closure.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import { appliedFiles, shippedPath } from '../plan/source-changes.ts'
 import { given } from './given.ts'
 import { standInsOf } from './labels.ts'
 import { by } from './root.ts'
@@ -72,6 +73,7 @@ export function releasePredicate(facts: PredicateFacts): ReleasePredicate {
         }),
       ),
       ...(image.deviates === undefined ? {} : { deviates: image.deviates }),
+      ...changedBy(image),
       ...standInOf(plan, image),
     })),
     files: [...facts.files].sort(by((file) => file.path)),
@@ -90,6 +92,12 @@ export function releasePredicate(facts: PredicateFacts): ReleasePredicate {
 function pinned(descriptor: Descriptor | undefined): { digest: Digest; size: number } {
   const { digest, size } = given(descriptor)
   return { digest, size }
+}
+
+/** Of a source that is there; what stands in for it is not patched. */
+function changedBy(image: ImagePlan): { changedBy?: { path: string; digest: Digest }[] } {
+  const files = appliedFiles(image)
+  return files.length === 0 ? {} : { changedBy: files.map((each) => ({ path: shippedPath(each), digest: each.digest })) }
 }
 
 function standInOf(plan: ReleasePlan, image: ImagePlan): { standIn?: string } {

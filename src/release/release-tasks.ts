@@ -9,6 +9,7 @@ import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { installerText, platformsText } from '../pack/installer.ts'
+import { appliedFiles, shippedPath } from '../plan/source-changes.ts'
 import { auditFile, auditPage } from './audit.ts'
 import { readContent } from './audit-images.ts'
 import { unsignedDigest, unsignedSize } from './bundle-tasks.ts'
@@ -88,6 +89,7 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
         { path: 'install-rfo.sh', text: installerText(request.installer, plan.version) },
         { path: 'verify.sh', text: request.verifier },
         { path: 'platforms.txt', text: platformsText(plan.version, platformStates(said.platforms)) },
+        ...plan.images.flatMap((image) => appliedFiles(image).map((each) => ({ path: shippedPath(each), text: each.text }))),
         ...(request.mark === undefined ? [] : [{ path: request.mark.file, text: request.mark.text }]),
       ]
       const files: ListedFile[] = []

@@ -28,12 +28,13 @@ export function resolvers(ports: ResolverPorts): Resolvers {
   const session = createRegistrySession({ credentials: ports.credentials, proxy: env })
   const open: OpenRepository = (registry, repository) => openRegistry({ registry, repository }, { addresses, session, signal })
   return {
-    source: async ({ source, compiled }) =>
+    source: async ({ source, compiled, changes }) =>
       await resolveSource(source, {
         ...at,
         // asked only where Go compiles: the host's toolchain is pinned first
         host: compiled === undefined ? 'linux-amd64' : await hostOfGo(at),
         ...(compiled === undefined ? {} : { toolchain: compiled.toolchain, use: goUse(compiled) }),
+        ...(changes === undefined ? {} : { changes }),
       }),
     image: async (reference) => await resolveImage(open, reference, signal),
     base: async (base) => await resolveBase(open, base, signal),

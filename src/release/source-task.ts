@@ -9,6 +9,7 @@ import { mediaTypes } from '../oci/mediatype.ts'
 import type { GoBuild } from '../plan/component.ts'
 import type { ArchivePin, GitPin, GoModulePin } from '../plan/lock.ts'
 import type { ImagePlan, ProgramPlan } from '../plan/release-plan.ts'
+import type { GoEdit } from '../source/go-mod.ts'
 import type { GoUse } from '../source/go-tree.ts'
 import { type OpenSource, openSource } from '../source/open.ts'
 import type { ReleasePorts } from './ports.ts'
@@ -22,11 +23,17 @@ export interface SourceRecord {
 type SourcePin = GoModulePin | GitPin | ArchivePin
 
 /** Who opens a source, and what is made of it. */
-export type SourceUser = Pick<ImagePlan, 'component' | 'source' | 'build' | 'locked'>
+export type SourceUser = Pick<ImagePlan, 'component' | 'source' | 'changes' | 'build' | 'locked'>
 
 /** The program that is made of an image's source: with Go's modules, which the image does without. */
-export function programUser({ source, locked }: ImagePlan, { name, build }: ProgramPlan): SourceUser {
-  return { component: name, build, ...(source === undefined ? {} : { source }), ...(locked === undefined ? {} : { locked }) }
+export function programUser({ source, changes, locked }: ImagePlan, { name, build }: ProgramPlan): SourceUser {
+  return {
+    component: name,
+    build,
+    ...(source === undefined ? {} : { source }),
+    ...(changes === undefined ? {} : { changes }),
+    ...(locked === undefined ? {} : { locked }),
+  }
 }
 
 export function sourceTask(image: SourceUser, ports: ReleasePorts): Task {
@@ -46,13 +53,15 @@ export function sourceTask(image: SourceUser, ports: ReleasePorts): Task {
 
 /** Opens a component's pinned source; the caller removes its folder. */
 export async function openPinned(image: SourceUser, ports: ReleasePorts, at: TaskRun): Promise<OpenSource> {
+  const edit = goEditOf(image)
   return await openSource(pinnedSource(image), {
     env: ports.env,
     addresses: ports.addresses,
     workDir: ports.workDir,
     signal: at.signal,
     line: at.log,
-    ...(image.source?.kind === 'go-module' && image.source.edit !== undefined ? { edit: image.source.edit } : {}),
+    ...(edit === undefined ? {} : { edit }),
+    ...(image.changes === undefined ? {} : { changes: image.changes }),
     ...(image.build?.kind === 'go' ? { use: goUse(image.build) } : {}),
   })
 }
@@ -75,8 +84,13 @@ export async function withSource<T>(
   }
 }
 
-export function editOf(image: SourceUser): Json {
-  return image.source?.kind === 'go-module' && image.source.edit !== undefined ? (image.source.edit as unknown as Json) : null
+export function goEditOf({ source }: Pick<SourceUser, 'source'>): GoEdit | undefined {
+  return source !== undefined && 'edit' in source ? source.edit : undefined
+}
+
+/** The pin says which files change the source; this is what of go.mod changes. */
+export function editOf(image: Pick<SourceUser, 'source'>): Json {
+  return (goEditOf(image) ?? null) as unknown as Json
 }
 
 export function pinnedSource({ component, build, locked }: SourceUser): SourcePin {

@@ -1,6 +1,7 @@
 /** A plan in words for people: image × platform, what is not made and why, what the lock lacks. */
 import type { PlatformName } from '../oci/platform.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import { changedFiles } from '../plan/source-changes.ts'
 
 export type Lang = 'en' | 'zh'
 
@@ -59,9 +60,10 @@ export function planText(plan: ReleasePlan, lang: Lang): string {
   ]
   const entries = plan.images.reduce((sum, image) => sum + image.groups.length, 0)
   const rebuilt = plan.images.filter((image) => image.action === 'rebuild').length
-  const deviating = plan.images.flatMap((image) =>
-    image.deviates === undefined ? [] : [`${image.component}: ${image.deviates.from}. ${image.deviates.reason}`],
-  )
+  const deviating = plan.images.flatMap((image) => [
+    ...(image.deviates === undefined ? [] : [`${image.component}: ${image.deviates.from}. ${image.deviates.reason}`]),
+    ...changedFiles(image.changes).map(({ file }) => `${image.component}: ${file}`),
+  ])
   const bases = plan.platforms.map((platform) => {
     const base = plan.bases[platform]
     return `${platform}: ${base?.name} (${base?.reference})${base?.reason === undefined ? '' : `. ${base.reason}`}`

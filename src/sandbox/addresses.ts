@@ -1,5 +1,4 @@
 /** Which public addresses lead to the sandbox's servers: only what is replaced, and everything when everything is. */
-import type { Addresses } from '../plan/addresses.ts'
 import type { Scope, World } from './world.ts'
 
 /** The registry that Docker's short names mean; its repositories lie at the root of ours, those of other hosts below the host's name. */
@@ -17,7 +16,7 @@ export function splitReference(reference: string): { readonly repository: string
 }
 
 /** `registry` and `files` are the servers' URLs, without a slash at the end. */
-export function sandboxAddresses(world: World, scope: Scope, registry: string, files: string): Addresses {
+export function sandboxAddresses(world: World, scope: Scope, registry: string, files: string): Readonly<Record<string, string>> {
   const addresses: Record<string, string> = {}
   const image = (prefix: string): void => {
     addresses[prefix] = `${registry}/${repositoryPath(prefix)}`

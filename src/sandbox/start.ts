@@ -7,7 +7,6 @@ import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, isDigest } from '../oci/digest.ts'
-import type { Addresses } from '../plan/addresses.ts'
 import type { Lock } from '../plan/lock.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { repositoryPath, sandboxAddresses, splitReference } from './addresses.ts'
@@ -31,7 +30,7 @@ export interface SandboxOptions extends Scope {
 }
 
 export interface Sandbox {
-  readonly addresses: Addresses
+  readonly addresses: Readonly<Record<string, string>>
   /** of this release alone */
   readonly lock: Lock
   readonly key: SandboxKey

@@ -8,7 +8,7 @@ import https from 'node:https'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import { createDigester, type Digest, hex } from '../oci/digest.ts'
-import { type Addresses, reach } from '../plan/addresses.ts'
+import { type Addresses, reachAll } from '../plan/addresses.ts'
 
 export interface DownloadRequest {
   /** as the lock spells it; `addresses` say where it is really reached */
@@ -47,7 +47,7 @@ export async function download(request: DownloadRequest): Promise<Downloaded> {
   for (let attempt = 1; ; attempt += 1) {
     request.signal?.throwIfAborted()
     try {
-      return await once(request, folder)
+      return await anywhere(request, folder)
     } catch (thrown) {
       if (request.signal?.aborted) throw request.signal.reason
       if (attempt === attempts || !(thrown instanceof Passing)) {
@@ -56,6 +56,25 @@ export async function download(request: DownloadRequest): Promise<Downloaded> {
     }
     await sleep(500 * 2 ** (attempt - 1))
   }
+}
+
+/** Each mirror once. One that has other bytes ends it: it is not passed over. */
+async function anywhere(request: DownloadRequest, folder: string): Promise<Downloaded> {
+  let failed: unknown
+  for (const address of reachAll(request.addresses, request.url)) {
+    try {
+      return await once(request, folder, address)
+    } catch (thrown) {
+      if (!mayBeElsewhere(thrown, request)) throw thrown
+      // what may pass is worth another attempt
+      if (!(failed instanceof Passing)) failed = thrown
+    }
+  }
+  throw failed
+}
+
+function mayBeElsewhere(thrown: unknown, { signal }: DownloadRequest): boolean {
+  return signal?.aborted !== true && (thrown instanceof Passing || (thrown instanceof RfoError && thrown.exit === 'outside'))
 }
 
 /** A failure that may pass by itself: connection, 408, 429, 5xx, half a body. */
@@ -82,9 +101,9 @@ async function reuse(folder: string, expected: { digest: Digest; size: number })
   return undefined
 }
 
-async function once(request: DownloadRequest, folder: string): Promise<Downloaded> {
+async function once(request: DownloadRequest, folder: string, address: string): Promise<Downloaded> {
   const { expected } = request
-  const response = await get(request, reach(request.addresses, request.url), 0)
+  const response = await get(request, address, 0)
   const temporary = join(folder, `.${randomUUID()}`)
   const handle = await open(temporary, 'wx', 0o644)
   try {

@@ -1,9 +1,10 @@
-/** A source archive (.tar, .tar.gz) onto disk. The archive is hostile: nothing of it leaves the folder that it is given. */
+/** A source archive (.tar, .tar.gz, .tar.zst) onto disk. The archive is hostile: nothing of it leaves the folder that it is given. */
 import { createReadStream, createWriteStream } from 'node:fs'
 import { copyFile, mkdir, open, readdir, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
 import { type Extract, type Header, extract as tarExtract } from 'tar-stream'
 import { RfoError } from '../error.ts'
 import { feedTar, plainly } from '../oci/tar-feed.ts'
@@ -23,9 +24,8 @@ export async function extractTar(file: string, into: string, limits: ExtractLimi
   const input = createReadStream(file, { highWaterMark: 1 << 20 })
   const options = signal === undefined ? {} : { signal }
   const onward = (source: AsyncIterable<Uint8Array>): Promise<void> => feedTar(source, parser)
-  const fed = (await isGzip(file))
-    ? pipeline(input, createGunzip({ chunkSize: 1 << 18 }), onward, options)
-    : pipeline(input, onward, options)
+  const expand = await expander(file)
+  const fed = expand === undefined ? pipeline(input, onward, options) : pipeline(input, expand, onward, options)
   let failed: { readonly cause: unknown } | undefined
   fed.catch((cause: unknown) => {
     failed = { cause }
@@ -113,11 +113,33 @@ function refused(name: string, why: string): RfoError {
   return new RfoError('RFO_SOURCE_PATH', `the archive's entry ${JSON.stringify(name.slice(0, 200))} ${why}`, { exit: 'untrusted' })
 }
 
-async function isGzip(file: string): Promise<boolean> {
+/** By its first bytes, whatever its name says; what is none of these is a tar, or the parser says why it is not. */
+const compressed: readonly { readonly magic: string; readonly name: string; readonly expand?: () => Transform }[] = [
+  { magic: '1f8b', name: 'gzip', expand: () => createGunzip({ chunkSize: 1 << 18 }) },
+  // 2^27 bytes of window: what a decoder has to give https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1.2 and no more
+  {
+    magic: '28b52ffd',
+    name: 'zstd',
+    expand: () => createZstdDecompress({ chunkSize: 1 << 18, params: { [constants.ZSTD_d_windowLogMax]: 27 } }),
+  },
+  { magic: 'fd377a585a00', name: 'xz' },
+  { magic: '425a68', name: 'bzip2' },
+  { magic: '504b0304', name: 'zip' },
+  { magic: '377abcaf271c', name: '7z' },
+  { magic: '4c5a4950', name: 'lzip' },
+]
+
+async function expander(file: string): Promise<Transform | undefined> {
   const handle = await open(file)
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
-    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(6), 0, 6, 0)
+    const start = buffer.subarray(0, bytesRead).toString('hex')
+    const found = compressed.find(({ magic }) => start.startsWith(magic))
+    if (found === undefined || found.expand !== undefined) return found?.expand?.()
+    throw new RfoError('RFO_SOURCE_ARCHIVE', `can't unpack ${file}: it is ${found.name}; .tar, .tar.gz and .tar.zst are read`, {
+      exit: 'usage',
+      next: 'name the same source in one of these forms',
+    })
   } finally {
     await handle.close()
   }

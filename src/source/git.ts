@@ -4,7 +4,7 @@ import { lstat, mkdir, realpath, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import { exec } from '../exec.ts'
-import { type Addresses, reach } from '../plan/addresses.ts'
+import { type Addresses, reachAll } from '../plan/addresses.ts'
 import { passedOn } from './environment.ts'
 import { refuseEscapingLinks } from './tree.ts'
 
@@ -70,11 +70,29 @@ async function git(at: GitContext, url: string, args: readonly string[], cwd: st
 
 const commitForm = /^[0-9a-f]{40}$/
 
+/** At one mirror after the other until one has it. What is not what was asked for ends it: it is not passed over. */
+async function anywhere<T>(at: GitContext, url: string, ask: (from: string) => Promise<T>): Promise<T> {
+  let failed: unknown
+  for (const from of reachAll(at.addresses, url)) {
+    try {
+      return await ask(from)
+    } catch (thrown) {
+      if (at.signal?.aborted || !(thrown instanceof RfoError) || thrown.exit !== 'outside') throw thrown
+      failed ??= thrown
+      at.line?.(`${url}: ${thrown.message}`)
+    }
+  }
+  throw failed
+}
+
 /** The commit that a tag means (an annotated tag is peeled). RFO_SOURCE_TAG when there is none. */
 export async function resolveTag(at: GitContext, url: string, tag: string): Promise<string> {
   await mkdir(at.workDir, { recursive: true })
+  return await anywhere(at, url, (from) => tagAt(at, from, url, tag))
+}
+
+async function tagAt(at: GitContext, from: string, url: string, tag: string): Promise<string> {
   const ref = `refs/tags/${tag}`
-  const from = reach(at.addresses, url)
   const listed = await git(at, from, ['ls-remote', '--', from, ref, `${ref}^{}`], at.workDir)
   const refs = new Map(listed.split('\n').flatMap((line) => (line.includes('\t') ? [line.split('\t').reverse() as [string, string]] : [])))
   const commit = refs.get(`${ref}^{}`) ?? refs.get(ref)
@@ -136,10 +154,14 @@ export async function checkout(at: GitContext, pin: CheckoutPin): Promise<Checko
 }
 
 async function checkoutInto(at: GitContext, dir: string, { url, tag, commit }: Wanted): Promise<void> {
-  const from = reach(at.addresses, url)
+  await git(at, url, ['init', '--quiet'], dir)
+  await anywhere(at, url, (from) => fetchFrom(at, dir, from, { url, commit, ...(tag === undefined ? {} : { tag }) }))
+  await git(at, url, ['checkout', '--quiet', '--detach', commit], dir)
+}
+
+async function fetchFrom(at: GitContext, dir: string, from: string, { url, tag, commit }: Wanted): Promise<void> {
   const run = (...args: string[]): Promise<string> => git(at, from, args, dir)
   const fetch = (...what: string[]): Promise<string> => run('fetch', '--quiet', '--no-tags', ...what)
-  await run('init', '--quiet')
   try {
     await fetch('--depth=1', '--', from, commit)
   } catch (thrown) {
@@ -150,14 +172,12 @@ async function checkoutInto(at: GitContext, dir: string, { url, tag, commit }: W
   }
   const name = tag === undefined ? commit : 'FETCH_HEAD'
   const got = (await run('rev-parse', '--verify', '--quiet', `${name}^{commit}`).catch(() => '')).trim()
-  if (got !== commit) {
-    const what = tag === undefined ? 'has not the commit that its parent names' : `${tag} is not what the lock pins`
-    throw new RfoError('RFO_SOURCE_SUM', `${url} ${what}: expected ${commit}, got ${got === '' ? 'nothing' : got}`, {
-      exit: 'untrusted',
-      next: 'find out who moved the tag; `rfo-build lock <version> --update <name>` accepts it',
-    })
-  }
-  await run('checkout', '--quiet', '--detach', got)
+  if (got === commit) return
+  const what = tag === undefined ? 'has not the commit that its parent names' : `${tag} is not what the lock pins`
+  throw new RfoError('RFO_SOURCE_SUM', `${url} ${what}: expected ${commit}, got ${got === '' ? 'nothing' : got}`, {
+    exit: 'untrusted',
+    next: 'find out who moved the tag; `rfo-build lock <version> --update <name>` accepts it',
+  })
 }
 
 /** Submodules of submodules of submodules are somebody's mistake, or meant to exhaust us. */

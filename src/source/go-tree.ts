@@ -1,6 +1,5 @@
-/** A module's folder as the build uses it: a writable copy, its go.mod edited, its go.sum complete, its modules in the cache. */
-import { randomUUID } from 'node:crypto'
-import { access, readFile, rm, writeFile } from 'node:fs/promises'
+/** A source as Go compiles it: its go.mod edited, its go.sum complete, its modules in the cache. */
+import { access, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { RfoError } from '../error.ts'
@@ -8,17 +7,8 @@ import { type Digest, digestOf, hex } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { type Architecture, architectureNames } from '../oci/platform.ts'
 import { type DownloadedModule, type GoContext, type GoTools, runGo } from './go-command.ts'
-import { copyTree, writeWhole } from './tree.ts'
-
-/** Changes to a module's own go.mod. */
-export interface GoEdit {
-  readonly dropReplace: readonly string[]
-  readonly require: Readonly<Record<string, string>>
-  /** the version in place of each folder that a replace directive names */
-  readonly localReplaces?: string | undefined
-  /** what is compiled; absent = everything */
-  readonly packages?: readonly string[] | undefined
-}
+import { editArguments, type GoEdit, localReplaces, refuseUnchosen, requirements } from './go-mod.ts'
+import { writeWhole } from './tree.ts'
 
 export interface ModuleSum {
   readonly path: string
@@ -27,8 +17,6 @@ export interface ModuleSum {
 }
 
 export interface GoTree {
-  /** fresh and writable; the caller removes it */
-  readonly dir: string
   /** sha256(go.mod + "\n" + go.sum), as the lock keeps it */
   readonly sums: Digest
   /** every other module that takes part, sorted */
@@ -38,30 +26,32 @@ export interface GoTree {
 const Prepared = z.strictObject({ mod: z.string(), sum: z.string(), used: z.array(z.string()) })
 type Prepared = z.infer<typeof Prepared>
 
+/** A source on disk, patched, before its go.mod is edited. */
+export interface Patched {
+  readonly dir: string
+  /** digests of what was put into it: part of what it is */
+  readonly patches: readonly Digest[]
+  readonly edit?: GoEdit | undefined
+}
+
 /**
  * Which modules take part does not depend on the machine: those of all packages of the module and of what `edit`
  * requires, or of the packages that it names, for every architecture of the table, with and without cgo. What was prepared once is kept next to the
  * modules that it names; its digest is computed from the bytes each time.
  */
-export async function prepareTree(at: GoContext, tools: GoTools, module: DownloadedModule, edit: GoEdit | undefined): Promise<GoTree> {
-  const dir = join(at.workDir, 'sources', randomUUID())
-  try {
-    await copyTree(module.Dir, dir)
-    const { dropReplace, require, packages, localReplaces } = edit ?? { dropReplace: [], require: {} }
-    const local = localReplaces === undefined ? {} : { localReplaces }
-    const edited = edit === undefined ? null : { dropReplace, require, packages: packages ?? null, ...local }
-    const inputs = { rule: 2, toolchain: tools.root, module: module.Path, version: module.Version, h1: module.Sum, edit: edited }
-    const whole = ['./...', ...Object.keys(edit?.require ?? {}).map((path) => `${path}/...`)]
-    const prepared = await remembered(tools, inputs, () =>
-      prepare(at, tools, dir, `${module.Path}@${module.Version}`, { packages: edit?.packages ?? whole }, edit),
-    )
-    await writeFile(join(dir, 'go.mod'), prepared.mod)
-    await writeFile(join(dir, 'go.sum'), prepared.sum)
-    return { dir, ...sumsOf(prepared) }
-  } catch (thrown) {
-    await rm(dir, { recursive: true, force: true })
-    throw thrown
-  }
+export async function prepareTree(
+  at: GoContext,
+  tools: GoTools,
+  module: DownloadedModule,
+  { dir, patches, edit }: Patched,
+): Promise<GoTree> {
+  const inputs = { toolchain: tools.root, module: module.Path, version: module.Version, h1: module.Sum, ...identity(patches, edit) }
+  const whole = ['./...', ...Object.keys(edit?.require ?? {}).map((path) => `${path}/...`)]
+  const prepared = await remembered(tools, inputs, () =>
+    prepare(at, tools, dir, `${module.Path}@${module.Version}`, { packages: edit?.packages ?? whole }, edit),
+  )
+  await writePrepared(dir, prepared)
+  return sumsOf(prepared)
 }
 
 /** What Go compiles of a tree. */
@@ -74,34 +64,47 @@ export interface GoUse {
 }
 
 /**
- * The same for a checkout, in which nothing is changed: its own go.mod and go.sum decide. Modules that lie below vendor/ are
- * part of the commit, and no other takes part.
+ * The same for a checkout: unless it is edited, its own go.mod and go.sum decide. Modules that lie below vendor/ are part of
+ * the commit, and no other takes part; an edit asks for others than lie there.
  */
 export async function prepareCheckout(
   at: GoContext,
   tools: GoTools,
-  checkout: { readonly dir: string; readonly url: string; readonly commit: string; readonly folder?: string | undefined },
+  checkout: Patched & { readonly url: string; readonly commit: string; readonly folder?: string | undefined },
   use: GoUse,
 ): Promise<GoTree & { readonly vendored: boolean }> {
-  const { dir, url, commit, folder } = checkout
-  const vendored = await access(join(dir, 'vendor', 'modules.txt')).then(
-    () => true,
-    () => false,
-  )
+  const { dir, url, commit, folder = null, patches, edit } = checkout
+  const vendored =
+    edit === undefined &&
+    (await access(join(dir, 'vendor', 'modules.txt')).then(
+      () => true,
+      () => false,
+    ))
   const { packages, tags = [], cgo } = use
   const inputs = {
-    rule: 3,
     toolchain: tools.root,
     url,
     commit,
+    folder,
     packages: [...packages],
     tags: [...tags],
     cgo: cgo === undefined ? null : [...cgo],
     vendored,
-    ...(folder === undefined ? {} : { folder }),
+    ...identity(patches, edit),
   }
-  const prepared = await remembered(tools, inputs, () => prepare(at, tools, dir, url, vendored ? { ...use, packages: [] } : use, undefined))
-  return { dir, vendored, ...sumsOf(prepared) }
+  const prepared = await remembered(tools, inputs, () => prepare(at, tools, dir, url, vendored ? { ...use, packages: [] } : use, edit))
+  if (edit !== undefined) await writePrepared(dir, prepared)
+  return { vendored, ...sumsOf(prepared) }
+}
+
+function identity(patches: readonly Digest[], edit: GoEdit | undefined): Record<string, Json> {
+  const { dropReplace = [], require = {}, replace = {}, localReplaces = null, packages = null } = edit ?? {}
+  return { rule: 4, patches: [...patches], edit: edit === undefined ? null : { dropReplace, require, replace, localReplaces, packages } }
+}
+
+async function writePrepared(dir: string, { mod, sum }: Prepared): Promise<void> {
+  await writeFile(join(dir, 'go.mod'), mod)
+  await writeFile(join(dir, 'go.sum'), sum)
 }
 
 /** What was prepared once is kept next to the modules that it names. */
@@ -136,17 +139,11 @@ async function prepare(
 ): Promise<Prepared> {
   const run = (args: readonly string[], env: Record<string, string>): Promise<string> =>
     runGo(at, args, { program: tools.program, cwd: dir, env: { GOROOT: tools.root, ...env } })
-  if (edit !== undefined) {
-    const { localReplaces: version } = edit
-    const found = version === undefined ? [] : localReplaces(await run(['mod', 'edit', '-json'], {}), name)
-    const local = found.filter((path) => !edit.dropReplace.includes(path))
-    const changes = [
-      ...[...edit.dropReplace, ...local].map((path) => `-dropreplace=${path}`),
-      ...local.map((path) => `-require=${path}@${version}`),
-      ...Object.entries(edit.require).map(([path, wanted]) => `-require=${path}@${wanted}`),
-    ]
-    await run(['mod', 'edit', ...changes], {})
-  }
+  const requires = async (): Promise<ReadonlySet<string>> => requirements(await run(['mod', 'edit', '-json'], {}))
+  const folders = edit?.localReplaces === undefined ? [] : localReplaces(await run(['mod', 'edit', '-json'], {}), name)
+  const changes = edit === undefined ? [] : editArguments(edit, folders)
+  if (changes.length > 0) await run(['mod', 'edit', ...changes], {})
+  const edited = edit === undefined ? undefined : { text: await readFile(join(dir, 'go.mod'), 'utf8'), requires: await requires() }
   const flags = edit === undefined ? '-mod=readonly -modcacherw' : '-mod=mod -modcacherw'
   const format = '{{with .Module}}{{if .Replace}}{{.Replace.Path}} {{.Replace.Version}}{{else}}{{.Path}} {{.Version}}{{end}}{{end}}'
   const used = new Set<string>()
@@ -166,24 +163,25 @@ async function prepare(
   const mod = await readFile(join(dir, 'go.mod'), 'utf8').catch(() => {
     throw new RfoError('RFO_SOURCE_MODULE', `${name} has no go.mod`, { exit: 'usage' })
   })
-  return { mod, sum: await readFile(join(dir, 'go.sum'), 'utf8').catch(() => ''), used: [...used].sort() }
+  const sum = await readFile(join(dir, 'go.sum'), 'utf8').catch(() => '')
+  if (edited !== undefined && edited.text !== mod) {
+    const added = [...(await requires())].filter((each) => !edited.requires.has(each))
+    if (added.length > 0) {
+      await writeFile(join(dir, 'go.mod'), edited.text)
+      refuseUnchosen(name, added, await graphOf(() => run(['mod', 'graph'], { GOFLAGS: flags })))
+    }
+  }
+  return { mod, sum, used: [...used].sort() }
 }
 
-/** https://go.dev/ref/mod#go-mod-edit: what `-json` prints; a replacement without a version is a folder. */
-const GoMod = z.object({
-  Replace: z.array(z.object({ Old: z.object({ Path: z.string() }), New: z.object({ Version: z.string().optional() }) })).nullish(),
-})
-
-function localReplaces(json: string, name: string): string[] {
-  const { Replace } = GoMod.parse(JSON.parse(json))
-  const local = (Replace ?? []).filter((each) => each.New.Version === undefined).map((each) => each.Old.Path)
-  if (local.length === 0) {
-    throw new RfoError('RFO_SOURCE_MODULE', `the go.mod of ${name} replaces nothing by a folder`, {
-      exit: 'usage',
-      next: 'drop source.edit.localReplaces from the pipeline',
-    })
+/** A graph that can't be had whole (a module that is nowhere, and that no package needs) names nothing. */
+async function graphOf(print: () => Promise<string>): Promise<string> {
+  try {
+    return await print()
+  } catch (thrown) {
+    if (thrown instanceof RfoError && thrown.exit === 'outside') return ''
+    throw thrown
   }
-  return local.sort()
 }
 
 function modulesOf(prepared: Prepared): ModuleSum[] {

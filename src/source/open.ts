@@ -6,13 +6,17 @@ import { RfoError } from '../error.ts'
 import type { Digest } from '../oci/digest.ts'
 import { hex } from '../oci/digest.ts'
 import type { Addresses } from '../plan/addresses.ts'
-import type { ArchivePin, GitPin, GoModulePin, ToolchainPin } from '../plan/lock.ts'
+import type { ArchivePin, GitPin, GoModulePin, PinnedChanges, ToolchainPin } from '../plan/lock.ts'
+import { changedFiles, pinnedChanges, type SourceChanges } from '../plan/source-changes.ts'
+import { applyPatches } from './apply-patch.ts'
 import { download } from './download.ts'
 import { extractTar, sourceRoot } from './extract.ts'
 import { checkout } from './git.ts'
 import { type DownloadedModule, downloadModule, downloadToolchain, type GoTools, hostOfGo, toolsOf } from './go-command.ts'
-import { type GoEdit, type GoUse, type ModuleSum, prepareCheckout, prepareTree } from './go-tree.ts'
-import { copyTree } from './tree.ts'
+import type { GoEdit } from './go-mod.ts'
+import { type GoUse, prepareCheckout, prepareTree } from './go-tree.ts'
+import { besideMaterial, golangPurl, type Material, moduleMaterial, usedModule } from './material.ts'
+import { linkTree } from './tree.ts'
 
 export interface OpenOptions {
   readonly env: Readonly<Record<string, string>>
@@ -22,19 +26,14 @@ export interface OpenOptions {
   readonly use?: GoUse
   /** the pipeline's changes to go.mod; the pin's `sums` hold with them alone */
   readonly edit?: GoEdit
+  /** the files that the pin's `changes` name */
+  readonly changes?: SourceChanges
   readonly signal?: AbortSignal
   readonly line?: (text: string) => void
 }
 
-/** https://github.com/in-toto/attestation/blob/v1.1.0/spec/v1/digest_set.md */
-export interface Material {
-  readonly uri: string
-  readonly digest: Readonly<Record<string, string>>
-  readonly name?: string
-}
-
 export interface OpenSource {
-  /** the source's root, fresh and writable */
+  /** The source's root, fresh and patched. Its files may be links: one is changed by putting another in its place. */
   readonly dir: string
   /** `pkg:golang/…`, `git+https://…@<commit>` or a URL */
   readonly revision: string
@@ -43,18 +42,63 @@ export interface OpenSource {
   readonly go?: GoTools
 }
 
-/** The caller removes `dir`. Throws RFO_SOURCE_SUM (untrusted) naming what was expected and what came. */
+/**
+ * The caller removes `dir`. Throws RFO_SOURCE_SUM (untrusted) naming what was expected and what came, RFO_SOURCE_PATCH for a patch
+ * that does not apply.
+ */
 export async function openSource(pin: GoModulePin | GitPin | ArchivePin, options: OpenOptions): Promise<OpenSource> {
+  expectChanges(pin, options.changes)
+  const opened = await opener(pin, options)
+  return {
+    ...opened,
+    materials: [...opened.materials, ...changedFiles(pin.changes === undefined ? undefined : options.changes).map(besideMaterial)],
+  }
+}
+
+function opener(pin: GoModulePin | GitPin | ArchivePin, options: OpenOptions): Promise<OpenSource> {
   switch (pin.kind) {
     case 'go-module':
-      return await openModule(pin, options)
+      return openModule(pin, options)
     case 'git':
-      return await openGit(pin, options)
-    case 'archive': {
-      const dir = await openArchive(pin, pin.prebuilt, options)
-      return { dir, revision: pin.url, materials: [{ uri: pin.url, digest: { sha256: hex(pin.digest) } }] }
-    }
+      return openGit(pin, options)
+    case 'archive':
+      return openPlainArchive(pin, options)
   }
+}
+
+/** A source whose programs lie in it compiled stands in for the one that is patched. */
+function expectChanges(pin: GoModulePin | GitPin | ArchivePin, changes: SourceChanges | undefined): void {
+  if (pin.kind !== 'go-module' && pin.prebuilt !== undefined) return
+  const text = (pinned: PinnedChanges | undefined): string =>
+    pinned === undefined
+      ? 'nothing'
+      : [...(pinned.patches ?? []), ...(pinned.overrides === undefined ? [] : [pinned.overrides])]
+          .map(({ file, digest }) => `${file} ${digest}`)
+          .join(', ')
+  expectSum('what changes the source', text(pin.changes), text(changes === undefined ? undefined : pinnedChanges(changes)))
+}
+
+/** Digests of the patches of a pin, which are in `dir` now. */
+async function patch(dir: string, pin: { readonly changes?: PinnedChanges | undefined }, options: OpenOptions): Promise<readonly Digest[]> {
+  const patches = pin.changes === undefined ? [] : (options.changes?.patches ?? [])
+  await applyPatches(dir, patches)
+  return patches.map(({ digest }) => digest)
+}
+
+/** Runs `use`; the folder is gone when it fails. */
+async function orRemoved<T>(dir: string, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use()
+  } catch (thrown) {
+    await rm(dir, { recursive: true, force: true })
+    throw thrown
+  }
+}
+
+async function openPlainArchive(pin: ArchivePin, options: OpenOptions): Promise<OpenSource> {
+  const dir = await openArchive(pin, pin.prebuilt, options)
+  await orRemoved(dir, () => patch(dir, pin, options))
+  return { dir, revision: pin.url, materials: [{ uri: pin.url, digest: { sha256: hex(pin.digest) } }] }
 }
 
 async function openModule(pin: GoModulePin, options: OpenOptions): Promise<OpenSource> {
@@ -68,12 +112,10 @@ type CompiledPin = GoModulePin & { readonly toolchain: NonNullable<GoModulePin['
 async function openFiles(pin: GoModulePin, options: OpenOptions): Promise<OpenSource> {
   const module = await pinnedModule(pin, options)
   const dir = join(options.workDir, 'sources', randomUUID())
-  try {
-    await copyTree(module.Dir, dir)
-  } catch (thrown) {
-    await rm(dir, { recursive: true, force: true })
-    throw thrown
-  }
+  await orRemoved(dir, async () => {
+    await linkTree(module.Dir, dir)
+    await patch(dir, pin, options)
+  })
   return { dir, revision: golangPurl(pin.module, pin.version), materials: [moduleMaterial(module)] }
 }
 
@@ -103,15 +145,16 @@ async function pinnedToolchain(pin: ToolchainPin, options: OpenOptions): Promise
 async function openGo(pin: CompiledPin, options: OpenOptions): Promise<OpenSource> {
   const { toolchain, tools } = await pinnedToolchain(pin.toolchain, options)
   const module = await pinnedModule(pin, options)
-  const tree = await prepareTree(options, tools, module, options.edit)
-  try {
-    expectSum(`go.mod and go.sum of ${pin.module} ${pin.version}`, pin.sums, tree.sums)
-  } catch (thrown) {
-    await rm(tree.dir, { recursive: true, force: true })
-    throw thrown
-  }
+  const dir = join(options.workDir, 'sources', randomUUID())
+  const tree = await orRemoved(dir, async () => {
+    await linkTree(module.Dir, dir)
+    const patches = await patch(dir, pin, options)
+    const prepared = await prepareTree(options, tools, module, { dir, patches, edit: options.edit })
+    expectSum(`go.mod and go.sum of ${pin.module} ${pin.version}`, pin.sums, prepared.sums)
+    return prepared
+  })
   const materials = [moduleMaterial(module), moduleMaterial(toolchain), ...tree.modules.map(usedModule)]
-  return { dir: tree.dir, revision: golangPurl(pin.module, pin.version), materials, go: tools }
+  return { dir, revision: golangPurl(pin.module, pin.version), materials, go: tools }
 }
 
 function expectSum(what: string, expected: string, got: string): void {
@@ -120,24 +163,6 @@ function expectSum(what: string, expected: string, got: string): void {
     exit: 'untrusted',
     next: 'find out who changed it; `rfo-build lock <version> --update <name>` accepts it',
   })
-}
-
-/** `dirHash`: "The directory Hash1 function, omitting the "h1:" prefix and output in lowercase hexadecimal instead of base64." */
-function moduleMaterial(module: Pick<DownloadedModule, 'Path' | 'Version' | 'Sum'>): Material {
-  return {
-    uri: golangPurl(module.Path, module.Version),
-    digest: { dirHash: Buffer.from(module.Sum.slice('h1:'.length), 'base64').toString('hex') },
-    name: `${module.Path}@${module.Version}`,
-  }
-}
-
-function usedModule({ path, version, h1 }: ModuleSum): Material {
-  return moduleMaterial({ Path: path, Version: version, Sum: h1 })
-}
-
-/** https://github.com/package-url/purl-spec/blob/main/types-doc/golang-definition.md */
-function golangPurl(module: string, version: string): string {
-  return `pkg:golang/${module.split('/').map(encodeURIComponent).join('/')}@${encodeURIComponent(version)}`
 }
 
 async function openGit(pin: GitPin, options: OpenOptions): Promise<OpenSource> {
@@ -156,23 +181,26 @@ async function openGit(pin: GitPin, options: OpenOptions): Promise<OpenSource> {
     revision: `git+${pin.url}@${pin.commit}`,
     materials: [{ uri, digest: { gitCommit: pin.commit } }, ...inside, ...archive],
   }
-  const { toolchain, sums } = pin
-  if (toolchain === undefined || sums === undefined) return opened
-  try {
-    return await withGo(opened, { ...pin, toolchain, sums }, options)
-  } catch (thrown) {
-    await rm(dir, { recursive: true, force: true })
-    throw thrown
-  }
+  return await orRemoved(dir, async () => {
+    const patches = await patch(dir, pin, options)
+    const { toolchain, sums } = pin
+    return toolchain === undefined || sums === undefined ? opened : await withGo(opened, { ...pin, toolchain, sums }, patches, options)
+  })
 }
 
 async function withGo(
   opened: OpenSource,
   pin: GitPin & { readonly toolchain: ToolchainPin; readonly sums: Digest },
+  patches: readonly Digest[],
   options: OpenOptions,
 ): Promise<OpenSource> {
   const { toolchain, tools } = await pinnedToolchain(pin.toolchain, options)
-  const tree = await prepareCheckout(options, tools, { ...pin, dir: opened.dir }, options.use ?? { packages: ['./...'] })
+  const tree = await prepareCheckout(
+    options,
+    tools,
+    { ...pin, dir: opened.dir, patches, edit: options.edit },
+    options.use ?? { packages: ['./...'] },
+  )
   expectSum(`go.mod and go.sum of ${pin.url} ${pin.tag}`, pin.sums, tree.sums)
   return {
     ...opened,

@@ -1,13 +1,20 @@
 /** What moves becomes a pin: module version → sums, tag → commit, URL → digest. Only `lock` resolves; a release opens. */
+import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { RfoError } from '../error.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Addresses } from '../plan/addresses.ts'
 import type { Source } from '../plan/component.ts'
 import type { ArchivePin, GitPin, GoModulePin, ToolchainPin } from '../plan/lock.ts'
+import { pinnedChanges, type SourceChanges } from '../plan/source-changes.ts'
+import { applyPatches } from './apply-patch.ts'
 import { download } from './download.ts'
 import { checkout, resolveTag } from './git.ts'
 import { downloadModule, downloadToolchain, type GoHost, type GoTools, goHosts, toolsOf } from './go-command.ts'
 import { type GoUse, prepareCheckout, prepareTree } from './go-tree.ts'
+import { openSource } from './open.ts'
+import { linkTree } from './tree.ts'
 
 export interface ResolveOptions {
   readonly env: Record<string, string>
@@ -18,13 +25,28 @@ export interface ResolveOptions {
   readonly toolchain?: string
   /** what of a git source Go compiles; absent = all of it */
   readonly use?: GoUse
+  /** files beside the pipelines that change the source */
+  readonly changes?: SourceChanges
   readonly workDir: string
   readonly signal?: AbortSignal
   readonly line?: (text: string) => void
 }
 
-/** `source` has its templates filled. Throws what the network, git or the checksum database refuse. */
+/**
+ * `source` has its templates filled. Throws what the network, git or the checksum database refuse, and RFO_SOURCE_PATCH for a
+ * patch that does not apply: that is found here and not during a release.
+ */
 export async function resolveSource(source: Source, options: ResolveOptions): Promise<GoModulePin | GitPin | ArchivePin> {
+  const changes = options.changes === undefined ? {} : { changes: pinnedChanges(options.changes) }
+  const pin = { ...(await resolvePin(source, options)), ...changes }
+  if (options.changes?.patches !== undefined && !('sums' in pin)) {
+    const { dir } = await openSource(pin, options)
+    await rm(dir, { recursive: true, force: true })
+  }
+  return pin
+}
+
+async function resolvePin(source: Source, options: ResolveOptions): Promise<GoModulePin | GitPin | ArchivePin> {
   switch (source.kind) {
     case 'go-module':
       return await resolveModule(source, options)
@@ -43,9 +65,15 @@ async function resolveModule(source: Extract<Source, { kind: 'go-module' }>, opt
   const files = { kind: 'go-module' as const, module: source.module, version: source.version, h1: module.Sum, goModH1: module.GoModSum }
   if (toolchain === undefined) return files
   const { pin, tools } = await resolveToolchain(toolchain, options)
-  const tree = await prepareTree(options, tools, module, source.edit)
-  await rm(tree.dir, { recursive: true, force: true })
-  return { ...files, sums: tree.sums, toolchain: pin }
+  const dir = join(options.workDir, 'sources', randomUUID())
+  try {
+    await linkTree(module.Dir, dir)
+    const patches = await patched(dir, options)
+    const { sums } = await prepareTree(options, tools, module, { dir, patches, edit: source.edit })
+    return { ...files, sums, toolchain: pin }
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
 }
 
 async function resolveGit(source: Extract<Source, { kind: 'git' }>, options: ResolveOptions): Promise<GitPin> {
@@ -62,11 +90,23 @@ async function resolveGit(source: Extract<Source, { kind: 'git' }>, options: Res
   const { pin: toolchain, tools } = await resolveToolchain(options.toolchain, options)
   const { dir } = await checkout(options, pin)
   try {
-    const { sums } = await prepareCheckout(options, tools, { ...pin, dir }, options.use ?? { packages: ['./...'] })
+    const patches = await patched(dir, options)
+    const { sums } = await prepareCheckout(
+      options,
+      tools,
+      { ...pin, dir, patches, edit: source.edit },
+      options.use ?? { packages: ['./...'] },
+    )
     return { ...pin, sums, toolchain }
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
+}
+
+async function patched(dir: string, { changes }: ResolveOptions): Promise<readonly Digest[]> {
+  const patches = changes?.patches ?? []
+  await applyPatches(dir, patches)
+  return patches.map(({ digest }) => digest)
 }
 
 async function resolveToolchain(version: string, options: ResolveOptions): Promise<{ pin: ToolchainPin; tools: GoTools }> {

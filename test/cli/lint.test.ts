@@ -1,6 +1,6 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { run } from './ports.ts'
 
@@ -121,6 +121,43 @@ test('a file that can’t be read as YAML is said once: not again as what nothin
       .split('\n')
       .every((line) => line.startsWith('pipelines/hardened-runc.yaml:')),
   ).toBe(true)
+})
+
+test('patches and overrides: one that nobody names, one that is not there, one that is no patch, an archive that is not read', async () => {
+  const put = (file: string, text: string): void => {
+    mkdirSync(dirname(join(cwd, file)), { recursive: true })
+    writeFileSync(join(cwd, file), text)
+  }
+  const file = 'pipelines/hardened-coredns.yaml'
+  change(file, (text) =>
+    text.replace(/\n {2}module: .*/, (line) => `${line}\n  patches:\n    - absent.patch\n    - wrong.patch\n    - good.patch`),
+  )
+  put('pipelines/patches/hardened-coredns/wrong.patch', 'diff --git a/../x b/../x\n')
+  put('pipelines/patches/hardened-coredns/good.patch', 'diff --git a/x b/x\nnew file mode 100644\n')
+  put('pipelines/patches/hardened-coredns/stray.patch', '')
+  put('pipelines/overrides/pause/mod', '')
+  change('pipelines/pause.yaml', (text) =>
+    text.replace(/\nsource:\n( {2}.*\n)+/, "\nsource:\n  kind: archive\n  url: 'https://example.org/{version}.tar.xz'\n"),
+  )
+  const { exit, stdout } = await lint()
+  expect(exit).toBe(4)
+  expect(stdout.trimEnd().split('\n')).toEqual([
+    `${file}:${lineOf(file, '- absent.patch')}:7: RFO_PLAN_PIPELINE there is no pipelines/patches/hardened-coredns/absent.patch`,
+    expect.stringMatching(`^${file}:${lineOf(file, '- wrong.patch')}:7: RFO_PLAN_PATCH not one plain path`),
+    'pipelines/overrides/pause/mod: RFO_PLAN_PIPELINE no component names this file',
+    'pipelines/patches/hardened-coredns/stray.patch: RFO_PLAN_PIPELINE no component names this file',
+    `pipelines/pause.yaml:${lineOf('pipelines/pause.yaml', '.tar.xz')}:8: RFO_PLAN_PIPELINE .xz is not read`,
+  ])
+})
+
+test('a link, or bytes that are no text, among the patches: exit 2, and the file is named', async () => {
+  const folder = join(cwd, 'pipelines/patches/pause')
+  mkdirSync(folder, { recursive: true })
+  symlinkSync('/etc/passwd', join(folder, 'a.patch'))
+  expect(await lint()).toMatchObject({ exit: 2, lastLine: expect.stringContaining('not a regular file (pipelines/patches/pause/a.patch)') })
+  rmSync(join(folder, 'a.patch'))
+  writeFileSync(join(folder, 'b.patch'), Buffer.from([0xff, 0xfe]))
+  expect(await lint()).toMatchObject({ exit: 2, lastLine: expect.stringContaining('it is not UTF-8 (pipelines/patches/pause/b.patch)') })
 })
 
 test('a pipeline that no list uses is no finding; a folder without pipelines is exit 2', async () => {

@@ -69,7 +69,7 @@ const sorted = (list: readonly string[]): string => [...list].sort().join(' ')
 function fieldsOf(row: Row, image: ImagePlan): Readonly<Record<Difference['field'], readonly [row: string | undefined, own: string]>> {
   const { build, config } = image
   const go = build?.kind === 'go' ? build : undefined
-  const edit = image.source?.kind === 'go-module' ? (image.source.edit as { replace?: Record<string, string> } | undefined) : undefined
+  const edit = image.source !== undefined && 'edit' in image.source ? image.source.edit : undefined
   const replaced = Object.entries(edit?.replace ?? {}).map(([from, to]) => `-replace ${from}=${to}`)
   const list = (of: readonly string[] | undefined): string => of?.join(' ') ?? 'none'
   const asked = (value: readonly string[] | null | undefined): string | undefined =>

@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest'
 import { emptyLock } from '../../src/plan/lock-text.ts'
 import { assemblePipelines, type FileText } from '../../src/plan/pipelines.ts'
 import { planRelease } from '../../src/plan/plan-release.ts'
-import { componentFiles, fileText, inputFor, releases, thrownBy } from './project.ts'
+import { beside, componentFiles, fileText, inputFor, releases, thrownBy } from './project.ts'
 
 const release = fileText('pipelines/release.yaml')
 const upstream = fileText('pipelines/upstream/v1.24.8+rke2r1.yaml')
 const assemble = (components: readonly FileText[], list: FileText = upstream): ReturnType<typeof assemblePipelines> =>
-  assemblePipelines({ release, components, upstream: list })
+  assemblePipelines({ release, components, upstream: list, beside })
 const changed = (file: string, change: (text: string) => string): readonly FileText[] =>
   componentFiles.map((each) => (each.file === file ? { file, text: change(each.text) } : each))
 const complaint = (components: readonly FileText[], list?: FileText): unknown => thrownBy(() => assemble(components, list))

@@ -1,11 +1,12 @@
 /** The repository's own pipelines and lock, as tests plan with them. */
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { parseBundle } from '../../src/plan/bundle.ts'
 import type { Lock } from '../../src/plan/lock.ts'
 import { parseLock } from '../../src/plan/lock-text.ts'
 import { assemblePipelines, type FileText } from '../../src/plan/pipelines.ts'
 import type { PlanInput } from '../../src/plan/plan-release.ts'
+import { type BesideTexts, besideFolders } from '../../src/plan/source-changes.ts'
 import { parseUpstreamVersion } from '../../src/plan/version.ts'
 
 export const root = join(import.meta.dirname, '../..')
@@ -17,6 +18,18 @@ export function fileText(file: string): FileText {
 export const componentFiles: readonly FileText[] = readdirSync(join(root, 'pipelines'))
   .filter((name) => name.endsWith('.yaml') && name !== 'release.yaml' && name !== 'rfo.yaml')
   .map((name) => fileText(`pipelines/${name}`))
+
+/** Patches and overrides, by path. */
+export const beside: BesideTexts = new Map(
+  besideFolders.flatMap((folder) =>
+    (existsSync(join(root, folder)) ? readdirSync(join(root, folder), { recursive: true, withFileTypes: true }) : [])
+      .filter((entry) => entry.isFile())
+      .map((entry) => {
+        const { file, text } = fileText(relative(root, join(entry.parentPath, entry.name)))
+        return [file, text] as const
+      }),
+  ),
+)
 
 /** What of a release's plan is known from RKE2's own lists, and its pins. */
 interface KnownRelease {
@@ -113,12 +126,18 @@ export function ownLock(): Lock {
   return parseLock(text, file)
 }
 
-export function inputFor(version: string, lock: Lock, components: readonly FileText[] = componentFiles): PlanInput {
+export function inputFor(
+  version: string,
+  lock: Lock,
+  components: readonly FileText[] = componentFiles,
+  files: BesideTexts = beside,
+): PlanInput {
   const upstream = version.replace('rfor', 'rke2r')
   const pipelines = assemblePipelines({
     release: fileText('pipelines/release.yaml'),
     components,
     upstream: fileText(`pipelines/upstream/${upstream}.yaml`),
+    beside: files,
   })
   const bundle = parseBundle(fileText('pipelines/rfo.yaml'), parseUpstreamVersion(upstream))
   return { version, release: pipelines.release, components: [...pipelines.components.values()], bundle, upstream: pipelines.upstream, lock }

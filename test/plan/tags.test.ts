@@ -9,7 +9,7 @@ import { emptyLock, parseLock, renderLock } from '../../src/plan/lock-text.ts'
 import { type PlanInput, planRelease } from '../../src/plan/plan-release.ts'
 import type { ReleasePlan } from '../../src/plan/release-plan.ts'
 import { type LockRequest, type LockResult, lockRelease, type Resolvers } from '../../src/release/lock.ts'
-import { componentFiles, fileText, inputFor, thrownBy } from './project.ts'
+import { beside, componentFiles, fileText, inputFor, thrownBy } from './project.ts'
 
 const version = 'v1.25.4+rfor1'
 const input = inputFor(version, emptyLock)
@@ -253,6 +253,7 @@ describe('one tag, one image', () => {
     const findings = lintPipelines({
       release: fileText('pipelines/release.yaml'),
       bundle: fileText('pipelines/rfo.yaml'),
+      beside,
       components: componentFiles,
       upstreams: [],
       lock: { file: 'images.lock', text },

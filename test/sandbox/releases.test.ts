@@ -10,6 +10,7 @@ import { parseUpstreamVersion } from '../../src/plan/version.ts'
 import { standInKinds } from '../../src/sandbox/kinds.ts'
 import { sandboxLock } from '../../src/sandbox/lock.ts'
 import { makeWorld } from '../../src/sandbox/world.ts'
+import { beside } from '../plan/project.ts'
 
 const folder = join(import.meta.dirname, '../../pipelines')
 const read = (name: string): FileText => ({ file: `pipelines/${name}`, text: readFileSync(join(folder, name), 'utf8') })
@@ -21,6 +22,7 @@ describe.each(['v1.23.14', 'v1.24.8', 'v1.25.4', 'v1.34.10'])('%s', (kubernetes)
     release: read('release.yaml'),
     components: names.map(read),
     upstream: read(`upstream/${kubernetes}+rke2r1.yaml`),
+    beside,
   })
   const version = `${kubernetes}+rfor1`
   const bundle = parseBundle(read('rfo.yaml'), parseUpstreamVersion(`${kubernetes}+rke2r1`))

@@ -139,3 +139,26 @@ test('an archive is resolved to its digest and opened as that alone', async () =
   await rm(opened.dir, { recursive: true })
   expect(await readdir(join(dir, 'sources'))).toEqual([])
 })
+
+test('several mirrors: the next one where one is gone or lacks it; other bytes are refused, not passed over', async () => {
+  const gone = 'http://127.0.0.1:1'
+  const mirrors = (...places: string[]) => ({ 'https://example.org/': places })
+  const before = [...waits]
+  expect(await get({ expected, addresses: mirrors(`${gone}/`, `${base}/`) })).toMatchObject(expected)
+  expect(waits).toEqual(before) // nobody was waited for
+  await rm(join(dir, 'downloads'), { recursive: true })
+  requests = []
+  answer = ({ url }, response) => (url?.startsWith('/empty/') ? response.writeHead(404).end() : response.end(body))
+  expect(await get({ expected, addresses: mirrors(`${base}/empty/`, `${base}/full/`) })).toMatchObject(expected)
+  expect(requests).toEqual(['/empty/a.tar.gz', '/full/a.tar.gz'])
+  await rm(join(dir, 'downloads'), { recursive: true })
+  requests = []
+  answer = ({ url }, response) => response.end(url?.startsWith('/evil/') ? 'other bytes' : body)
+  await expect(get({ expected, addresses: mirrors(`${base}/evil/`, `${base}/good/`) })).rejects.toMatchObject({
+    code: 'RFO_SOURCE_SUM',
+    exit: 'untrusted',
+  })
+  expect(requests).toEqual(['/evil/a.tar.gz'])
+  answer = (_, response) => response.writeHead(404).end()
+  await expect(get({ expected, addresses: mirrors(`${base}/a/`, `${base}/b/`) })).rejects.toMatchObject({ code: 'RFO_SOURCE_DOWNLOAD' })
+})

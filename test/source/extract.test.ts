@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { pack } from 'tar-stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { extractTar, sourceRoot } from '../../src/source/extract.ts'
@@ -35,7 +35,11 @@ async function unpack(bytes: Buffer, limits?: { entries: number; bytes: number }
   return into
 }
 
-test.each([false, true])('files, folders, links, execute bits (gzip: %s)', async (zipped) => {
+test.each([
+  ['plain', (tar: Buffer) => tar],
+  ['gzip', gzipSync],
+  ['zstd', zstdCompressSync],
+] as const)('files, folders, links, execute bits (%s)', async (_, compress) => {
   const tar = await tarOf(
     [{ name: 'top/', type: 'directory' }],
     [{ name: 'top/run', mode: 0o755 }, '#!/bin/sh'],
@@ -43,7 +47,7 @@ test.each([false, true])('files, folders, links, execute bits (gzip: %s)', async
     [{ name: 'top/deep/link', type: 'symlink', linkname: '../run' }],
     [{ name: 'top/hard', type: 'link', linkname: 'top/run' }],
   )
-  const into = await unpack(zipped ? gzipSync(tar) : tar)
+  const into = await unpack(compress(tar))
   expect(await readFile(join(into, 'top/hard'), 'utf8')).toBe('#!/bin/sh')
   expect((await stat(join(into, 'top/run'))).mode & 0o777).toBe(0o755)
   expect((await stat(join(into, 'top/deep/er/file'))).size).toBe(3_000_000)
@@ -102,7 +106,38 @@ test('too many entries, too many bytes', async () => {
 test('cut off or broken archives are no archives', async () => {
   const tar = await tarOf([{ name: 'a' }, 'x'.repeat(100_000)])
   const zipped = gzipSync(tar)
-  for (const bytes of [tar.subarray(0, 5000), zipped.subarray(0, zipped.length - 20), Buffer.from('not a tar at all'.repeat(100))]) {
+  const zstd = zstdCompressSync(tar)
+  for (const bytes of [
+    tar.subarray(0, 5000),
+    zipped.subarray(0, zipped.length - 20),
+    zstd.subarray(0, zstd.length - 9),
+    Buffer.from('not a tar at all'.repeat(100)),
+  ]) {
     await expect(unpack(bytes)).rejects.toMatchObject({ code: 'RFO_SOURCE_ARCHIVE', exit: 'untrusted' })
   }
+})
+
+test('a zstd that wants more memory than a decoder has to give is refused', async () => {
+  // a frame of one raw block behind a header that asks for a window of 2^exponent: RFC 8878, 3.1.1
+  const tar = await tarOf([{ name: 'a' }, 'x'.repeat(1000)])
+  const frame = (exponent: number): Buffer => {
+    const block = Buffer.alloc(3)
+    block.writeUIntLE((tar.length << 3) | 1, 0, 3)
+    return Buffer.concat([Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, (exponent - 10) << 3]), block, tar])
+  }
+  expect(await readdir(await unpack(frame(27)))).toEqual(['a'])
+  await expect(unpack(frame(28))).rejects.toMatchObject({ code: 'RFO_SOURCE_ARCHIVE', exit: 'untrusted' })
+})
+
+test.each([
+  ['xz', 'fd377a585a0000'],
+  ['bzip2', '425a6839314159'],
+  ['zip', '504b03041400'],
+  ['7z', '377abcaf271c00'],
+])('%s is not read, and which are is said', async (name, start) => {
+  await expect(unpack(Buffer.from(start.padEnd(400, '0'), 'hex'))).rejects.toMatchObject({
+    code: 'RFO_SOURCE_ARCHIVE',
+    exit: 'usage',
+    message: expect.stringContaining(`it is ${name}; .tar, .tar.gz and .tar.zst are read`),
+  })
 })

@@ -120,6 +120,34 @@ describe.skipIf(go.skip || git.skip)('a git source that Go compiles', { timeout:
     await says(file)
   })
 
+  test('that is patched and whose go.mod is overridden: vendor/ takes no part then, and the commit stays what it is', async () => {
+    await rm(join(repository, 'hack'), { recursive: true })
+    await inside('mod', 'vendor')
+    await committed()
+    await putModule(proxy, 'example.org/lib', 'v1.2.0', {
+      'go.mod': 'module example.org/lib\n\ngo 1.20\n',
+      'lib.go': 'package lib\n\nconst Name = "lib 1.1 and more"\n',
+    })
+    const text =
+      'diff --git a/cmd/operator/main.go b/cmd/operator/main.go\n--- a/cmd/operator/main.go\n+++ b/cmd/operator/main.go\n@@ -7 +7 @@\n' +
+      '-func main() { println("operator", version, lib.Name) }\n+func main() { println("patched operator", version, lib.Name) }\n'
+    const changes = { patches: [{ file: 'pipelines/patches/operator/0001-name.patch', text, digest: digestOf(text) }] }
+    const edit = { dropReplace: [], require: {}, replace: { 'example.org/lib': 'example.org/lib@v1.2.0' } }
+    const pin = (await resolveSource({ kind: 'git', url, tag: 'v1', edit }, { ...at('lock'), toolchain, changes })) as GitPin
+    expect(Pin.parse(pin)).toEqual(pin)
+    const source = await openSource(pin, { ...at('changed'), edit, changes })
+    expect(source.materials.map((each) => each.name ?? each.uri)).toEqual([
+      `git+${url}@refs/tags/v1`,
+      `golang.org/toolchain@v0.0.1-${toolchain}.${host}`,
+      'example.org/lib@v1.2.0',
+      'pipelines/patches/operator/0001-name.patch',
+    ])
+    const { programs } = await compileGo({ source, build, platform: native, env: env(), workDir: at('changed').workDir })
+    const { stderr } = await promisify(execFile)(programs[0]?.file ?? '')
+    expect(stderr).toBe('patched operator v1 lib 1.1 and more\n')
+    await expect(openSource(pin, { ...at('unedited'), changes })).rejects.toMatchObject({ code: 'RFO_SOURCE_SUM' })
+  })
+
   test('whose module or toolchain is another than was pinned is refused', async () => {
     await committed()
     const pin = await resolve()

@@ -72,7 +72,7 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
     expect(images.filter((image) => image.component === 'hardened-crictl').map((image) => image.of)).toHaveLength(2)
   })
 
-  test.each(images)('$component of $of is compiled', async ({ component, source, build, of }) => {
+  test.each(images)('$component of $of is compiled', async ({ component, source, build, changes, of }) => {
     const repository = join(dir, of, component)
     const root = join(repository, source.folder ?? '.')
     const module = 'example.org/main'
@@ -131,11 +131,12 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
     await git_('commit', '--quiet', '-m', 'one')
     await git_('tag', source.tag)
 
+    const files = changes === undefined ? {} : { changes }
     const use = { packages: build.commands.map((each) => each.package), tags: build.tags }
-    const at = { env: env(), addresses: { [source.url]: `file://${repository}` }, workDir: join(dir, 'work'), use }
+    const at = { env: env(), addresses: { [source.url]: `file://${repository}` }, workDir: join(dir, 'work'), use, ...files }
     const pin = await resolveSource(source, { ...at, host, toolchain: build.toolchain })
     if (pin.kind !== 'git') throw new Error('a git source has a git pin')
-    const opened = await openSource(pin, at)
+    const opened = await openSource(pin, { ...at, ...(source.edit === undefined ? {} : { edit: source.edit }) })
     // without cgo: what needs a C compiler upstream has no C here
     const { programs } = await compileGo({
       source: opened,

@@ -132,6 +132,42 @@ describe.skipIf(git.skip)('git', () => {
     })
   })
 
+  describe('several mirrors', () => {
+    const over = (...places: string[]) => ({ ...options(), addresses: { [url]: places.map((place) => `file://${place}`) } })
+
+    test('the next one is asked where the first is not there, or has not that tag or commit', async () => {
+      const empty = join(dir, 'empty')
+      await promisify(execFile)(git.path, ['init', '--quiet', '-b', 'main', empty])
+      for (const first of [join(dir, 'nowhere'), empty]) {
+        const at = over(first, repository)
+        const pin = (await resolveSource({ kind: 'git', url, tag: 'v1' }, at)) as GitPin
+        expect(pin).toEqual(await resolve('v1'))
+        const opened = await openSource(pin, at)
+        expect(await readFile(join(opened.dir, 'a.txt'), 'utf8')).toBe('one\n')
+        expect(opened.revision).toBe(`git+${url}@${pin.commit}`)
+        await rm(opened.dir, { recursive: true })
+      }
+      await expect(resolveSource({ kind: 'git', url, tag: 'v1' }, over(join(dir, 'nowhere'), empty))).rejects.toMatchObject({
+        exit: 'outside',
+      })
+    })
+
+    test('one that has another commit under the tag is refused, whatever the next one has', async () => {
+      const other = join(dir, 'other')
+      const there = ['-C', other, '-c', 'user.name=t', '-c', 'user.email=t@example.org']
+      await promisify(execFile)(git.path, ['init', '--quiet', '-b', 'main', other])
+      await promisify(execFile)(git.path, [...there, 'commit', '--quiet', '--allow-empty', '-m', 'evil'])
+      await promisify(execFile)(git.path, [...there, 'tag', 'v1'])
+      const before = await readdir(join(workDir, 'sources'))
+      await expect(openSource(await resolve('v1'), over(other, repository))).rejects.toMatchObject({
+        code: 'RFO_SOURCE_SUM',
+        exit: 'untrusted',
+        message: expect.stringContaining(await run('rev-parse', 'v1^{commit}')),
+      })
+      expect(await readdir(join(workDir, 'sources'))).toEqual(before)
+    })
+  })
+
   describe('submodules', () => {
     const other = 'https://example.org/parts/lib'
     let parent: string

@@ -1,0 +1,2 @@
+# As RKE2 v1.34.10 builds it: go-mod-overrides of its image-build repository.
+-replace google.golang.org/grpc=google.golang.org/grpc@v1.82.1

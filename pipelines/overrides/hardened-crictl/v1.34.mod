@@ -1,0 +1,3 @@
+# As RKE2 v1.34.10 builds it: go-mod-overrides of its image-build repository.
+-replace google.golang.org/grpc=google.golang.org/grpc@v1.82.1
+-replace golang.org/x/net=golang.org/x/net@v0.55.0

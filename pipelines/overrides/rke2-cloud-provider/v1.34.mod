@@ -1,0 +1,2 @@
+# As RKE2 v1.34.10 builds it: go-mod-overrides of its image-build repository.
+-replace golang.org/x/net=golang.org/x/net@v0.55.0
