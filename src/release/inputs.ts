@@ -61,7 +61,8 @@ export async function readInputs(
     })
   }
   const components = await Promise.all(names.map((name) => required(project, name)))
-  const pipelines = assemblePipelines({ release, components, upstream: list })
+  const libraries = await libraryTexts(project)
+  const pipelines = assemblePipelines({ release, components, libraries, upstream: list })
   const platforms = options.platforms
   return {
     version: spell(parsed),
@@ -79,6 +80,7 @@ export async function readInputs(
       installer,
       verifier,
       ...components,
+      ...libraries,
       list,
       ...(lockText === undefined ? [] : [lockText]),
       { file: 'platforms', text: (platforms ?? []).join(',') },
@@ -95,6 +97,7 @@ export async function readProject(project: string): Promise<LintInput> {
     release: await required(project, 'pipelines/release.yaml'),
     bundle: await required(project, 'pipelines/rfo.yaml'),
     components: await Promise.all(components.map((file) => required(project, file))),
+    libraries: await libraryTexts(project),
     upstreams: await Promise.all(lists.map((file) => required(project, file))),
     ...(lock === undefined ? {} : { lock }),
   }
@@ -110,10 +113,25 @@ async function componentFiles(project: string): Promise<string[]> {
     .map((name) => `pipelines/${name}`)
 }
 
+/** pipelines/libraries/<name>.yaml, sorted; a project without the folder has none. */
+async function libraryTexts(project: string): Promise<FileText[]> {
+  const names = await readdir(join(project, 'pipelines/libraries')).catch(() => [])
+  const files = names.filter((name) => name.endsWith('.yaml')).sort()
+  return await Promise.all(files.map((name) => required(project, `pipelines/libraries/${name}`)))
+}
+
 /** The plan that a lock gives for these inputs. */
 export function planOf(inputs: ReleaseInputs, lock: Lock = inputs.lock): ReleasePlan {
-  const { release, components, upstream } = inputs.pipelines
-  return planRelease({ version: inputs.version, release, components: [...components.values()], bundle: inputs.bundle, upstream, lock })
+  const { release, components, libraries, upstream } = inputs.pipelines
+  return planRelease({
+    version: inputs.version,
+    release,
+    components: [...components.values()],
+    libraries,
+    bundle: inputs.bundle,
+    upstream,
+    lock,
+  })
 }
 
 function only<T extends PlatformName>(all: readonly T[], wanted: readonly PlatformName[]): T[] {

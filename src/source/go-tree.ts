@@ -40,20 +40,34 @@ type Prepared = z.infer<typeof Prepared>
 
 /**
  * Which modules take part does not depend on the machine: those of all packages of the module and of what `edit`
- * requires, or of the packages that it names, for every architecture of the table, with and without cgo. What was prepared once is kept next to the
- * modules that it names; its digest is computed from the bytes each time.
+ * requires, or of the packages that it names, under the tags of the build, for every architecture of the table, with and without
+ * cgo. What was prepared once is kept next to the modules that it names; its digest is computed from the bytes each time.
  */
-export async function prepareTree(at: GoContext, tools: GoTools, module: DownloadedModule, edit: GoEdit | undefined): Promise<GoTree> {
+export async function prepareTree(
+  at: GoContext,
+  tools: GoTools,
+  module: DownloadedModule,
+  edit: GoEdit | undefined,
+  tags: readonly string[] = [],
+): Promise<GoTree> {
   const dir = join(at.workDir, 'sources', randomUUID())
   try {
     await copyTree(module.Dir, dir)
     const { dropReplace, require, packages, localReplaces } = edit ?? { dropReplace: [], require: {} }
     const local = localReplaces === undefined ? {} : { localReplaces }
     const edited = edit === undefined ? null : { dropReplace, require, packages: packages ?? null, ...local }
-    const inputs = { rule: 2, toolchain: tools.root, module: module.Path, version: module.Version, h1: module.Sum, edit: edited }
+    const inputs = {
+      rule: 2,
+      toolchain: tools.root,
+      module: module.Path,
+      version: module.Version,
+      h1: module.Sum,
+      edit: edited,
+      tags: [...tags],
+    }
     const whole = ['./...', ...Object.keys(edit?.require ?? {}).map((path) => `${path}/...`)]
     const prepared = await remembered(tools, inputs, () =>
-      prepare(at, tools, dir, `${module.Path}@${module.Version}`, { packages: edit?.packages ?? whole }, edit),
+      prepare(at, tools, dir, `${module.Path}@${module.Version}`, { packages: edit?.packages ?? whole, tags }, edit),
     )
     await writeFile(join(dir, 'go.mod'), prepared.mod)
     await writeFile(join(dir, 'go.sum'), prepared.sum)

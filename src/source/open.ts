@@ -103,7 +103,7 @@ async function pinnedToolchain(pin: ToolchainPin, options: OpenOptions): Promise
 async function openGo(pin: CompiledPin, options: OpenOptions): Promise<OpenSource> {
   const { toolchain, tools } = await pinnedToolchain(pin.toolchain, options)
   const module = await pinnedModule(pin, options)
-  const tree = await prepareTree(options, tools, module, options.edit)
+  const tree = await prepareTree(options, tools, module, options.edit, options.use?.tags)
   try {
     expectSum(`go.mod and go.sum of ${pin.module} ${pin.version}`, pin.sums, tree.sums)
   } catch (thrown) {

@@ -43,7 +43,7 @@ async function resolveModule(source: Extract<Source, { kind: 'go-module' }>, opt
   const files = { kind: 'go-module' as const, module: source.module, version: source.version, h1: module.Sum, goModH1: module.GoModSum }
   if (toolchain === undefined) return files
   const { pin, tools } = await resolveToolchain(toolchain, options)
-  const tree = await prepareTree(options, tools, module, source.edit)
+  const tree = await prepareTree(options, tools, module, source.edit, options.use?.tags)
   await rm(tree.dir, { recursive: true, force: true })
   return { ...files, sums: tree.sums, toolchain: pin }
 }

@@ -9,7 +9,7 @@ import { type PlanInput, planRelease } from '../../src/plan/plan-release.ts'
 import type { ImagePlan } from '../../src/plan/release-plan.ts'
 import { parseUpstreamVersion } from '../../src/plan/version.ts'
 import { parseYaml } from '../../src/plan/yaml.ts'
-import { componentFiles, fileText, inputFor, ownLock, releases } from './project.ts'
+import { componentFiles, fileText, inputFor, libraryFiles, ownLock, releases } from './project.ts'
 
 const file = fileText('pipelines/rfo.yaml')
 const runtime = (input: PlanInput): ImagePlan & Required<Pick<ImagePlan, 'program'>> => {
@@ -96,6 +96,7 @@ describe('refused', () => {
       release: fileText('pipelines/release.yaml'),
       bundle: { ...file, text },
       components: componentFiles,
+      libraries: libraryFiles,
       upstreams: [],
     })
     expect(found.filter((each) => each.message === message && Math.abs((each.line ?? 0) - line) <= 1)).not.toEqual([])
@@ -107,6 +108,7 @@ describe('refused', () => {
       release: fileText('pipelines/release.yaml'),
       bundle: { ...file, text },
       components: componentFiles,
+      libraries: libraryFiles,
       upstreams: [fileText('pipelines/upstream/v1.25.4+rke2r1.yaml')],
     })
     const line = text.split('\n').findIndex((each) => each.includes('{img:')) + 1

@@ -18,6 +18,10 @@ export const componentFiles: readonly FileText[] = readdirSync(join(root, 'pipel
   .filter((name) => name.endsWith('.yaml') && name !== 'release.yaml' && name !== 'rfo.yaml')
   .map((name) => fileText(`pipelines/${name}`))
 
+export const libraryFiles: readonly FileText[] = readdirSync(join(root, 'pipelines/libraries')).map((name) =>
+  fileText(`pipelines/libraries/${name}`),
+)
+
 /** What of a release's plan is known from RKE2's own lists, and its pins. */
 interface KnownRelease {
   readonly version: string
@@ -118,10 +122,12 @@ export function inputFor(version: string, lock: Lock, components: readonly FileT
   const pipelines = assemblePipelines({
     release: fileText('pipelines/release.yaml'),
     components,
+    libraries: libraryFiles,
     upstream: fileText(`pipelines/upstream/${upstream}.yaml`),
   })
   const bundle = parseBundle(fileText('pipelines/rfo.yaml'), parseUpstreamVersion(upstream))
-  return { version, release: pipelines.release, components: [...pipelines.components.values()], bundle, upstream: pipelines.upstream, lock }
+  const { release, components: assembled, libraries, upstream: list } = pipelines
+  return { version, release, components: [...assembled.values()], libraries, bundle, upstream: list, lock }
 }
 
 /** What a function throws, for its code and place. */
