@@ -7,7 +7,7 @@ tools="${RFO_TOOLS:-$HOME/.cache/rfo-build/tools}"
 mkdir -p "$tools"
 
 apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm dnf createrepo-c python3-rpm gnupg xz-utils zstd pigz openssl shellcheck umoci busybox chromium
-  gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross)
+  make pkg-config gperf gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross)
 missing=()
 for package in "${apt_packages[@]}"; do
   dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")

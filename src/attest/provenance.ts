@@ -44,6 +44,8 @@ export interface ProvenanceInput {
   readonly parameters: Json
   /** the C compiler of the machine that built, as `--version` says it, and the digest of its static libc: no pin names them */
   readonly compiler?: { readonly version: string; readonly libc?: string }
+  /** other programs of that machine on which bytes depend, by what they say of their version */
+  readonly tools?: Readonly<Record<string, string>>
   /** OS packages → what rpm would do when it installs them and nobody did here: scriptlets above all. Absent = no packages. */
   readonly notDone?: Readonly<Record<string, readonly string[]>>
   readonly builderId: string
@@ -69,6 +71,7 @@ export function provenance(input: ProvenanceInput): Json {
     internalParameters: {
       ...(input.base === undefined ? {} : { base: input.base.uri }),
       ...(input.compiler === undefined ? {} : { compiler: { ...input.compiler } }),
+      ...(input.tools === undefined ? {} : { tools: { ...input.tools } }),
       ...(input.notDone === undefined
         ? {}
         : { packages: { notDone: Object.fromEntries(Object.entries(input.notDone).map(([name, what]) => [name, [...what]])) } }),

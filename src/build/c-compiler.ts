@@ -38,11 +38,26 @@ export async function compilerFor(architecture: Architecture, where: Where): Pro
 }
 
 async function factsOf(program: string, where: Where): Promise<CompilerFacts> {
-  const version = (await ask(program, '--version', where)) ?? program
+  const version = (await versionOf(program, where)) ?? program
   // a file that it does not find it gives back as it was asked for
   const file = await ask(program, '-print-file-name=libc.a', where)
   const bytes = file?.startsWith('/') ? await readFile(file).catch(() => undefined) : undefined
   return { version, ...(bytes === undefined ? {} : { libc: digestOf(bytes) }) }
+}
+
+/** The first line of `--version`; undefined when there is no such program. */
+export async function versionOf(program: string, where: Where): Promise<string | undefined> {
+  return await ask(program, '--version', where)
+}
+
+/** RFO_BUILD_TOOL when the libc has no start for a static PIE: glibc 2.36 has none on riscv64. */
+export async function refuseWithoutStaticPie({ program }: CCompiler, architecture: Architecture, where: Where): Promise<void> {
+  const file = await ask(program, '-print-file-name=rcrt1.o', where)
+  if (file?.startsWith('/') === true) return
+  throw new RfoError('RFO_BUILD_TOOL', `${program} links no static PIE: its libc has no rcrt1.o for ${architecture}`, {
+    exit: 'machine',
+    next: `leave ${architecture} out of build.pie: its programs are static then, at a fixed address`,
+  })
 }
 
 /** The first line of what it says; undefined when there is no such program, or it does not know. */

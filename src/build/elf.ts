@@ -7,8 +7,8 @@ const PT_INTERP = 3
 const ET_EXEC = 2
 const ET_DYN = 3
 
-/** RFO_BUILD_ELF unless `file` is a static 64-bit little-endian program for the architecture. */
-export async function checkElf(file: string, architecture: Architecture): Promise<void> {
+/** RFO_BUILD_ELF unless `file` is a static 64-bit little-endian program for the architecture; `pie`: and for any address. */
+export async function checkElf(file: string, architecture: Architecture, address: 'any' | 'pie' = 'any'): Promise<void> {
   const refuse = (why: string): never => {
     throw new RfoError('RFO_BUILD_ELF', `${file} ${why}`, { exit: 'build', where: `linux/${architecture}` })
   }
@@ -20,6 +20,7 @@ export async function checkElf(file: string, architecture: Architecture): Promis
     if (header[4] !== 2 || header[5] !== 1) refuse('is not 64-bit little-endian')
     const kind = header.readUInt16LE(16)
     if (kind !== ET_EXEC && kind !== ET_DYN) refuse(`is no program (e_type ${kind})`)
+    if (address === 'pie' && kind !== ET_DYN) refuse(`is for a fixed address and no PIE (e_type ${kind})`)
     const machine = header.readUInt16LE(18)
     const wanted = architectures[architecture].elfMachine
     if (machine !== wanted) refuse(`is for another machine: e_machine ${machine}, not ${wanted} (${architecture})`)

@@ -1,16 +1,17 @@
 /** Compiles a Go component: no network, nothing of the user's own settings, the same bytes on every machine. */
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { RfoError } from '../error.ts'
 import { exec } from '../exec.ts'
 import { architectures, platformOf } from '../oci/platform.ts'
-import type { Build } from '../plan/component.ts'
-import { cgoEnv, compilerFor } from './c-compiler.ts'
+import { type GoBuild, usesCgo } from '../plan/component.ts'
+import { checkBoring } from './boring.ts'
+import { cgoEnv, compilerFor, refuseWithoutStaticPie } from './c-compiler.ts'
 import { compileStep } from './compile-step.ts'
 import { checkElf } from './elf.ts'
 import { checkConstants, linkConstants, listFormat } from './go-constants.ts'
 import { type CompileHow, inFreshFolder, type MadePrograms, type Program } from './programs.ts'
 
-export type GoBuild = Extract<Build, { kind: 'go' }>
+export type { GoBuild }
 
 /** The rules of this file, for task keys: change it when the same request would give other bytes. */
 export const goBuilder = 'go@1'
@@ -25,6 +26,8 @@ export interface CompileRequest extends CompileHow {
   readonly source: GoSource
   /** templates filled */
   readonly build: GoBuild
+  /** a folder of this build alone, with the build's C libraries below usr/; absent = it links none on this platform */
+  readonly libraries?: string
 }
 
 /** One file a command, in a fresh folder below workDir. */
@@ -38,15 +41,21 @@ export async function compileGo(request: CompileRequest): Promise<MadePrograms> 
       next: 'give the component a go-module or git source, and lock it again',
     })
   }
-  const compiler = build.cgo.includes(architecture) ? await compilerFor(architecture, request) : undefined
+  const compiler = usesCgo(build, architecture) ? await compilerFor(architecture, request) : undefined
+  const wants = { boring: build.boring?.includes(architecture) === true, pie: build.pie?.includes(architecture) === true }
+  if (wants.pie && compiler !== undefined) await refuseWithoutStaticPie(compiler, architecture, request)
   const env = {
     ...baseEnv(request, go),
     ...architectures[architecture].goLevel,
     GOOS: 'linux',
     GOARCH: architecture,
     ...(compiler === undefined ? { CGO_ENABLED: '0' } : cgoEnv(compiler)),
+    ...(request.libraries === undefined ? {} : libraryEnv(request.libraries)),
+    ...(wants.boring ? { GOEXPERIMENT: 'boringcrypto' } : {}),
   }
-  const ldflags = [...build.ldflags, ...(compiler !== undefined ? ['-linkmode=external', '-extldflags=-static'] : [])].join(' ')
+  const linking = compiler === undefined ? [] : ['-linkmode=external', `-extldflags=${wants.pie ? '-static-pie' : '-static'}`]
+  // Go's build id sums up the folders of the libraries, which are others each time
+  const ldflags = [...build.ldflags, ...linking, ...(request.libraries === undefined ? [] : ['-buildid='])].join(' ')
   return await inFreshFolder(workDir, async (dir) => {
     const programs: Program[] = []
     for (const [index, command] of build.commands.entries()) {
@@ -54,17 +63,23 @@ export async function compileGo(request: CompileRequest): Promise<MadePrograms> 
         throw new RfoError('RFO_BUILD_PACKAGE', `not a Go package: ${JSON.stringify(command.package)}`, { exit: 'usage' })
       }
       const file = join(dir, String(index))
-      await run(
-        request,
-        [go.program, 'build', '-o', file, ...tagsOf(build), ...(ldflags === '' ? [] : ['-ldflags', ldflags]), command.package],
-        env,
-      )
-      await checkElf(file, architecture)
+      const flags = [...(wants.pie ? ['-buildmode=pie'] : []), ...tagsOf(build), ...(ldflags === '' ? [] : ['-ldflags', ldflags])]
+      await run(request, [go.program, 'build', '-o', file, ...flags, command.package], env)
+      await checkElf(file, architecture, wants.pie ? 'pie' : 'any')
+      await checkBoring(file, command.package, request.platform, wants.boring)
       programs.push({ path: command.output, file })
     }
     await checkLinked(request, programs, env)
     return { programs, ...(compiler === undefined ? {} : { compiler: compiler.facts }) }
   })
+}
+
+/**
+ * A folder that is new each time. Go's cache does not know what pkg-config said, so what it compiled against the libraries of
+ * another build would be taken again: the folder is told in a flag that the cache does know. https://github.com/golang/go/issues/24544
+ */
+function libraryEnv(root: string): Record<string, string> {
+  return { PKG_CONFIG_LIBDIR: join(root, 'usr/lib/pkgconfig'), CGO_CPPFLAGS: `-DRFO_LIBRARIES=${basename(root)}` }
 }
 
 function tagsOf({ tags }: GoBuild): string[] {

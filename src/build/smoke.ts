@@ -122,8 +122,13 @@ async function environmentOf(image: Descriptor, store: ContentReader): Promise<R
   return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
 }
 
-/** The file from the topmost layer that has it; one pass over a layer, nothing but this file on disk. */
-async function takeOut(request: SmokeRequest, path: string, file: string, store: ContentReader): Promise<boolean> {
+/** The file from the topmost layer that has it; one pass over a layer, nothing but this file on disk. Whether there was one. */
+export async function takeOut(
+  request: Pick<SmokeRequest, 'image' | 'signal'>,
+  path: string,
+  file: string,
+  store: ContentReader,
+): Promise<boolean> {
   const { layers } = parseManifest(await readBytes(store, request.image))
   for (const layer of layers.toReversed()) {
     const parser = extract({})

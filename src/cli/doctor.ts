@@ -2,6 +2,7 @@
 import { readFile, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { RfoError } from '../error.ts'
+import { architectureNames, architectures } from '../oci/platform.ts'
 import type { CliContext } from './context.ts'
 import type { Verb } from './verb.ts'
 import { type WordKey, word } from './words.ts'
@@ -29,18 +30,26 @@ export const doctor: Verb = {
     const disks = await Promise.all([context.storeDir, context.outDir].map((path) => disk(path)))
     const go = await version(context, 'doctorGo', 'go', 'version')
     const git = await version(context, 'doctorGit', 'git', '--version')
+    const compilers = architectureNames.map((architecture) => {
+      const own = architectures[architecture].node === context.host.arch
+      const program = own ? 'gcc' : `${architectures[architecture].rpm}-linux-gnu-gcc`
+      return version(context, 'doctorCompiler', program, '--version', { architecture })
+    })
+    const forLibraries = ['make', 'pkg-config', 'gperf'].map((program) => version(context, 'doctorLibraries', program, '--version'))
     const findings: readonly Finding[] = [
       { name: 'node', ok: true, found: `${context.host.nodeVersion} ${context.host.platform}-${context.host.arch}`, help: 'doctorNode' },
       go,
       git,
+      ...(await Promise.all([...compilers, ...forLibraries])),
       await memory(),
       ...disks,
     ]
     const full = disks.find((each) => !each.ok)
     const ready = full !== undefined ? [] : (['doctorSandbox', ...(go.ok ? (['doctorCompiled'] as const) : [])] as const)
+    const width = Math.max(...findings.map(({ name }) => name.length))
     const lines = findings.map(({ name, ok, found, help, values }) => {
       const state = word(context.lang, ok ? 'found' : 'missing')
-      return `${name.padEnd(7)} ${state.padEnd(8)} ${found.padEnd(24)} ${word(context.lang, help, values)}\n`
+      return `${name.padEnd(width)} ${state.padEnd(8)} ${found.padEnd(24)} ${word(context.lang, help, values)}\n`
     })
     const words = ready.map((key) => word(context.lang, key)).join(context.lang === 'zh' ? '、' : ', ')
     return {
@@ -51,17 +60,24 @@ export const doctor: Verb = {
   },
 }
 
-async function version(context: CliContext, help: WordKey, program: string, flag: string): Promise<Finding> {
+async function version(
+  context: CliContext,
+  help: WordKey,
+  program: string,
+  flag: string,
+  values?: Readonly<Record<string, string>>,
+): Promise<Finding> {
+  const about = { name: program, help, ...(values === undefined ? {} : { values }) }
   try {
     const { stdout } = await context.exec([program, flag], {
       env: { ...context.env, GOTOOLCHAIN: 'local' },
       signal: context.signal,
       cwd: context.cwd,
     })
-    return { name: program, ok: true, found: /\d+\.\d+(\.\d+)?/.exec(stdout.toString('utf8'))?.[0] ?? '?', help }
+    return { ...about, ok: true, found: /\d+\.\d+(\.\d+)?/.exec(stdout.toString('utf8'))?.[0] ?? '?' }
   } catch (thrown) {
     if (!(thrown instanceof RfoError)) throw thrown // an interruption
-    return { name: program, ok: false, found: '', help }
+    return { ...about, ok: false, found: '' }
   }
 }
 

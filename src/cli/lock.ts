@@ -33,12 +33,13 @@ export const lock: Verb = {
     const { lockRelease } = await import('../release/lock.ts')
     const upstream = flags.text('upstream')
     const inputs = await readInputs(context.cwd, args[0] ?? '', upstream === undefined ? {} : { upstream })
-    const { release, components, upstream: list } = inputs.pipelines
+    const { release, components, libraries, upstream: list } = inputs.pipelines
     const update = updateOf(flags.list('update'))
     const request = {
       version: inputs.version,
       release,
       components: [...components.values()],
+      libraries,
       bundle: inputs.bundle,
       upstream: list,
       lock: inputs.lock,
@@ -117,9 +118,10 @@ const unasked: Resolvers = (() => {
   }
 })()
 
-function pinned({ bases, components, charts, packages }: LockedRelease): number {
+function pinned({ bases, components, libraries, charts, packages }: LockedRelease): number {
   const installed = Object.values(packages ?? {}).flatMap((each) => Object.values(each.components))
-  const pins = [...Object.values(bases), ...Object.values(charts), ...Object.values(components).map(({ pin }) => pin), ...installed]
+  const sources = [...Object.values(components), ...Object.values(libraries ?? {})].map(({ pin }) => pin)
+  const pins = [...Object.values(bases), ...Object.values(charts), ...sources, ...installed]
   return pins.filter((pin) => pin.kind !== 'unresolved').length
 }
 

@@ -7,6 +7,7 @@ import type { Digest } from '../oci/digest.ts'
 import { hex } from '../oci/digest.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import { goComponents } from './cyclonedx-go.ts'
+import { libraryComponents, type StaticLibrary } from './cyclonedx-library.ts'
 import type { Inventory, InventoryRpm } from './inventory.ts'
 import { parseLicense } from './license.ts'
 import { ociPurl, rpmPurl } from './purl.ts'
@@ -24,6 +25,8 @@ export interface SbomSubject {
   readonly tool: { readonly name: string; readonly version: string }
   /** what an input of the image stands in for; an SBOM is carried alone too, and must say so */
   readonly standIn?: string
+  /** C libraries inside programs, where nothing in the image tells of them */
+  readonly libraries?: readonly StaticLibrary[]
 }
 
 /** The library, which takes 60 ms to load and is loaded when it is first needed. */
@@ -51,13 +54,14 @@ export async function cyclonedx(inventory: Inventory, subject: SbomSubject): Pro
   )
   const rpms = rpmComponents(library, inventory)
   const go = goComponents(library, inventory)
+  const linked = libraryComponents(library, subject.libraries ?? [], go.programs)
   const system = systemComponent(library, inventory)
   const strangers = inventory.unexplained.map(({ path, sha256 }) => unexplainedComponent(library, path, sha256))
   for (const one of [...system, ...rpms, ...go.programs, ...strangers]) {
     bom.components.add(one)
     root.dependencies.add(one.bomRef)
   }
-  for (const one of go.modules) bom.components.add(one)
+  for (const one of [...go.modules, ...linked]) bom.components.add(one)
 
   const normalized = new Serialize.JSON.Normalize.Factory(Spec.Spec1dot6).makeForBom().normalize(bom, { sortLists: false })
   const document = {

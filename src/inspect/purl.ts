@@ -43,6 +43,11 @@ export function ociPurl(reference: string, digest: string, arch: string): string
   })
 }
 
+/** `pkg:generic/name@version?checksum=sha256:…&download_url=…`: https://github.com/package-url/purl-spec/blob/main/types-doc/generic-definition.md */
+export function genericPurl(name: string, version: string, url: string, digest: string): string | undefined {
+  return purl('generic', undefined, name, version, { checksum: digest, download_url: url })
+}
+
 function purl(
   type: string,
   namespace: string | undefined,

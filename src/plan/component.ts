@@ -89,7 +89,27 @@ export const GoBuild = z.strictObject({
     .min(1),
   tags: z.array(z.string()).default([]),
   ldflags: z.array(Template).default([]),
-  cgo: z.array(ArchitectureName).default([]).describe('architectures that need CGO_ENABLED=1'),
+  cgo: z
+    .union([z.literal('all'), z.array(ArchitectureName)])
+    .default([])
+    .describe('architectures that need CGO_ENABLED=1'),
+  libraries: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe('C libraries that cgo links, by the names of their files under pipelines/libraries; static, compiled for each architecture'),
+  boring: z
+    .array(ArchitectureName)
+    .min(1)
+    .optional()
+    .describe(
+      'architectures whose programs hold BoringSSL’s cryptography (GOEXPERIMENT=boringcrypto); it brings cgo, and the files are looked at',
+    ),
+  pie: z
+    .array(ArchitectureName)
+    .min(1)
+    .optional()
+    .describe('architectures whose programs are position-independent (-buildmode=pie), linked statically; it brings cgo'),
 })
 export type GoBuild = z.infer<typeof GoBuild>
 
@@ -150,7 +170,18 @@ export function programPaths(build: Build | undefined): readonly string[] {
 
 /** Whether a C compiler takes part when the build is made for an architecture. */
 export function needsCCompiler(build: Build | undefined, architecture: Architecture): boolean {
-  return build?.kind === 'c' || (build?.kind === 'go' && build.cgo.includes(architecture))
+  return build?.kind === 'c' || (build?.kind === 'go' && usesCgo(build, architecture))
+}
+
+/** BoringSSL is C, and a static PIE is linked by the C compiler. */
+export function usesCgo({ cgo, boring, pie }: GoBuild, architecture: Architecture): boolean {
+  // a text includes parts of itself: `all` must not be asked as a list is
+  return cgo === 'all' || [cgo, boring, pie].some((list) => list?.includes(architecture) === true)
+}
+
+/** Names of the C libraries that are linked into programs for an architecture, none for what no C compiler links. */
+export function linkedLibraries(build: Build | undefined, architecture: Architecture): readonly string[] {
+  return build?.kind === 'go' && usesCgo(build, architecture) ? (build.libraries ?? []) : []
 }
 
 /** A file in the image that nothing compiles: written here, or taken from the source as it lies there. */

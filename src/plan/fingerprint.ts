@@ -5,6 +5,7 @@
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import type { GoBuild, Source, UpstreamRelease } from './component.ts'
+import type { Library } from './library.ts'
 import type { ImagePlan } from './release-plan.ts'
 import { pinnedChanges, type SourceChanges } from './source-changes.ts'
 
@@ -33,6 +34,11 @@ export function pinFingerprint(image: Pick<ImagePlan, 'action' | 'upstream' | 's
 /** What Go makes of an image's source: the programs of the image, or the one that only shares the source. */
 export function compiledByGo({ build, program }: Pick<ImagePlan, 'build' | 'program'>): GoBuild | undefined {
   return build?.kind === 'go' ? build : program?.build
+}
+
+/** Of a C library: the source alone decides the pin. */
+export function libraryFingerprint({ source }: Pick<Library, 'source'>): Digest {
+  return digestOf(canonicalJson({ source: plain(source) }))
 }
 
 /** Of the recorded image list: groups and references, in their order. */

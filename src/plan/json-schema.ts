@@ -3,12 +3,18 @@ import { z } from 'zod'
 import type { Json } from '../oci/json.ts'
 import { BundleText } from './bundle.ts'
 import { ComponentText, ReleaseFile, UpstreamRelease } from './component.ts'
+import { Library } from './library.ts'
 import { Lock } from './lock.ts'
 import { ReleasePlanSchema } from './plan-schema.ts'
 import { TrackPolicy } from './policy.ts'
 
 const rooted = {
   'component.schema.json': { schema: ComponentText, title: 'pipelines/<component>.yaml: how one image of a release is made', io: 'input' },
+  'library.schema.json': {
+    schema: Library,
+    title: 'pipelines/libraries/<name>.yaml: a C library that programs link statically',
+    io: 'input',
+  },
   'bundle.schema.json': {
     schema: BundleText,
     title: 'pipelines/rfo.yaml: the program, the files of the release tarball and their names',

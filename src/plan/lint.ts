@@ -3,6 +3,8 @@ import type { z } from 'zod'
 import { RfoError } from '../error.ts'
 import { BundleText, bundleOf, bundleProblems, bundlesOf } from './bundle.ts'
 import { type Component, ComponentText, ReleaseFile, UpstreamRelease } from './component.ts'
+import { Library } from './library.ts'
+import { libraryProblems, linkProblems } from './link-problems.ts'
 import { Lock } from './lock.ts'
 import { emptyLock } from './lock-text.ts'
 import {
@@ -28,6 +30,7 @@ export interface LintInput {
   readonly release: FileText
   readonly bundle: FileText
   readonly components: readonly FileText[]
+  readonly libraries: readonly FileText[]
   /** every recorded pipelines/upstream/*.yaml */
   readonly upstreams: readonly FileText[]
   readonly lock?: FileText
@@ -68,6 +71,7 @@ export function lintPipelines(input: LintInput): Finding[] {
     )
   }
   lintBeside(input, components, found)
+  const libraries = lintLibraries(input, components, found)
   const bundle = lintBundle(input, found)
   const lock = input.lock === undefined ? undefined : read(Lock, input.lock, found)
   if (lock !== undefined) add(found, lock, clashProblems(lock.value, lock.file))
@@ -75,7 +79,8 @@ export function lintPipelines(input: LintInput): Finding[] {
   for (const each of components) unread.delete(baseName(each.file))
   for (const text of input.upstreams) {
     const upstream = read(UpstreamRelease, text, found)
-    if (upstream !== undefined) lintUpstream(upstream, components, unread, release, bundle, found)
+    const planned = release === undefined || bundle === undefined || libraries === undefined ? undefined : { release, bundle, libraries }
+    if (upstream !== undefined) lintUpstream(upstream, components, unread, planned, found)
   }
   const unique = new Map(found.map((finding) => [findingText(finding), finding]))
   return [...unique.values()].sort(byPlace)
@@ -130,9 +135,12 @@ function* demandProblems(release: ReleaseFile, file: string): Generator<Problem>
 function cgoProblems(written: ComponentText, file: string): Iterable<Problem> {
   return inEveryReading(written, function* (component) {
     if (component.build?.kind !== 'go') return
-    for (const [at, architecture] of component.build.cgo.entries()) {
-      if (architecture in component.unsupported)
-        yield problem(['build', 'cgo', at], `cgo names ${architecture}, which is unsupported`, file, 'drop it from one of the two')
+    for (const list of ['cgo', 'boring', 'pie'] as const) {
+      const named = component.build[list] ?? []
+      for (const [at, architecture] of named === 'all' ? [] : named.entries()) {
+        if (architecture in component.unsupported)
+          yield problem(['build', list, at], `${list} names ${architecture}, which is unsupported`, file, 'drop it from one of the two')
+      }
     }
   })
 }
@@ -146,6 +154,22 @@ function lintBeside(input: LintInput, components: readonly Read<ComponentText>[]
   for (const file of unread ? [] : input.beside.keys()) {
     if (!named.has(file)) found.push({ file, code: 'RFO_PLAN_PIPELINE', message: 'no component names this file' })
   }
+}
+
+/** Undefined where a file is not in form or a name has none: no release can be planned then. */
+function lintLibraries(input: LintInput, components: readonly Read<ComponentText>[], found: Found): Library[] | undefined {
+  const before = found.length
+  const libraries = input.libraries.flatMap((text) => read(Library, text, found) ?? [])
+  for (const each of libraries) add(found, each, libraryProblems(each.value, each.file))
+  // one whose file is not in form has a file
+  const named = input.libraries.map(({ file }) => ({ name: baseName(file) }))
+  for (const each of components)
+    add(
+      found,
+      each,
+      inEveryReading(each.value, (component) => linkProblems(component, named, each.file)),
+    )
+  return found.length > before ? undefined : libraries.map(({ value }) => value)
 }
 
 function lintBundle(input: LintInput, found: Found): Read<BundleText> | undefined {
@@ -178,8 +202,7 @@ function lintUpstream(
   upstream: Read<UpstreamRelease>,
   written: readonly Read<ComponentText>[],
   unread: ReadonlyMap<string, string>,
-  release: Read<ReleaseFile> | undefined,
-  bundle: Read<BundleText> | undefined,
+  planned: { readonly release: Read<ReleaseFile>; readonly bundle: Read<BundleText>; readonly libraries: readonly Library[] } | undefined,
   found: Found,
 ): void {
   const version = upstreamVersion(upstream, found)
@@ -215,8 +238,9 @@ function lintUpstream(
     )
   }
   // names and dates are seen only where a release is planned, and nothing is planned of what does not fit together
-  if (release === undefined || bundle === undefined || unread.size > 0 || found.length > before) return
+  if (planned === undefined || unread.size > 0 || found.length > before) return
   const { major, minor, patch } = version
+  const { release, bundle, libraries } = planned
   attempt(
     () =>
       planRelease({
@@ -225,6 +249,7 @@ function lintUpstream(
         components: [...components.values()],
         bundle: bundleOf(bundle.value, version, bundle.file),
         upstream: upstream.value,
+        libraries,
         lock: emptyLock,
       }),
     (error) => {

@@ -98,6 +98,12 @@ export const LockedComponent = z.strictObject({
 })
 export type LockedComponent = z.infer<typeof LockedComponent>
 
+export const LockedLibrary = z.strictObject({
+  fingerprint: DigestText.describe('of the library file’s source'),
+  pin: z.discriminatedUnion('kind', [ArchivePin.omit({ prebuilt: true }), Unresolved]),
+})
+export type LockedLibrary = z.infer<typeof LockedLibrary>
+
 export const LockedBase = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('image'),
@@ -144,6 +150,7 @@ export const LockedRelease = z.strictObject({
   epoch: z.int().nonnegative().describe('seconds; every time stamp of the release, but for those in images'),
   bases: z.partialRecord(PlatformKey, LockedBase),
   components: z.record(z.string(), LockedComponent),
+  libraries: z.record(z.string(), LockedLibrary).optional().describe('C libraries that programs link; absent = none'),
   charts: z.record(z.string(), LockedChart),
   packages: z.partialRecord(PlatformKey, LockedPackages).optional().describe('OS packages; absent when no base is pinned'),
 })

@@ -1,12 +1,17 @@
 /** The texts under pipelines/ → what planRelease takes. Pure: whoever reads the files gives their texts. */
 import { RfoError } from '../error.ts'
 import { type Component, ComponentText, programPaths, ReleaseFile, UpstreamRelease } from './component.ts'
+import { Library } from './library.ts'
+import { goProblems, libraryProblems, linkProblems } from './link-problems.ts'
+import { complaint, type Problem, problem } from './problem.ts'
 import { parseImageName } from './reference.ts'
 import { type BesideTexts, withChanges } from './source-changes.ts'
 import { fill, placeholders } from './template.ts'
 import { variantOf, variantsOf } from './variant.ts'
 import { parseUpstreamVersion, parseVersion } from './version.ts'
 import { parseYaml } from './yaml.ts'
+
+export { type Problem, problem }
 
 /** A file as it was read; `file` is how people see it: `pipelines/pause.yaml`. */
 export interface FileText {
@@ -18,19 +23,15 @@ export interface Pipelines {
   readonly release: ReleaseFile
   /** upstream repository (`rancher/hardened-coredns`) → component */
   readonly components: ReadonlyMap<string, Component>
+  readonly libraries: readonly Library[]
   readonly upstream: UpstreamRelease
-}
-
-/** Something wrong in a file, and the path of the setting that says so. */
-export interface Problem {
-  readonly error: RfoError
-  readonly at: readonly PropertyKey[]
 }
 
 /** Throws RFO_PLAN_YAML for a file that is not what it should be, RFO_PLAN_PIPELINE for files that don't fit together. */
 export function assemblePipelines(input: {
   readonly release: FileText
   readonly components: readonly FileText[]
+  readonly libraries: readonly FileText[]
   readonly upstream: FileText
   /** patches and overrides, by path */
   readonly beside?: BesideTexts
@@ -51,8 +52,14 @@ export function assemblePipelines(input: {
     files.set(component.name, file)
   }
   refuse(upstreamProblems(upstream, components, input.upstream.file))
+  const libraries = input.libraries.map(({ file, text }) => {
+    const library = parseYaml(Library, text, file)
+    refuse(libraryProblems(library, file))
+    return library
+  })
   for (const [name, file] of files) refuse(collectProblems(name, components, file))
-  return { release, components, upstream }
+  for (const component of components.values()) refuse(linkProblems(component, libraries, files.get(component.name) ?? component.name))
+  return { release, components, libraries, upstream }
 }
 
 function refuse(problems: Iterable<Problem>): void {
@@ -115,6 +122,7 @@ function* variantProblems(component: Component, file: string): Generator<Problem
   const unread = source?.kind === 'archive' ? /\.(t?xz|txz|t?bz2|tbz|lz|lzma|zip|7z|rar)$/.exec(source.url)?.[0] : undefined
   if (unread !== undefined)
     yield problem(['source', 'url'], `${unread} is not read`, file, 'name the .tar, .tar.gz or .tar.zst of the same source')
+  if (component.build?.kind === 'go') yield* goProblems(component.build, file)
   const outputs = [...programPaths(component.build), ...component.files.map((each) => each.path)]
   const twice = outputs.find((output, at) => outputs.indexOf(output) !== at)
   if (twice !== undefined) {
@@ -126,7 +134,7 @@ function* variantProblems(component: Component, file: string): Generator<Problem
 
 /** Placeholders are tried with any version, so that a misspelt one is found in its file and not during a release. */
 function* templateProblems(component: Component, file: string): Generator<Problem> {
-  const values = placeholders('v1.0.0-build20200101', parseVersion('v1.0.0+rfor1'), parseUpstreamVersion('v1.0.0+rke2r1'))
+  const values = placeholders('v1.0.0-build20200101', parseVersion('v1.0.0+rfor1'), parseUpstreamVersion('v1.0.0+rke2r1'), { epoch: 0 })
   for (const { text, at } of textsIn({ ...component, files: [], unsupported: {} }, [])) {
     for (const [placeholder] of text.matchAll(/\{[A-Za-z]+\}/g)) yield* caught(at, () => fill(placeholder, values, file))
   }
@@ -197,12 +205,4 @@ export function withoutPipeline(repository: string, reference: string, where: st
     where,
     `create pipelines/${repository.slice(repository.lastIndexOf('/') + 1)}.yaml with upstream: ${repository}`,
   )
-}
-
-export function problem(at: readonly PropertyKey[], message: string, where: string, next: string): Problem {
-  return { error: complaint(message, where, next), at }
-}
-
-function complaint(message: string, where: string, next: string): RfoError {
-  return new RfoError('RFO_PLAN_PIPELINE', message, { exit: 'usage', where, next })
 }

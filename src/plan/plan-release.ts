@@ -4,6 +4,8 @@ import { architectures, type PlatformName, platformOf } from '../oci/platform.ts
 import type { Bundle } from './bundle.ts'
 import type { Component, ReleaseFile, UpstreamRelease } from './component.ts'
 import { fillComponent } from './fill.ts'
+import type { Library, LibraryPlan } from './library.ts'
+import { withoutLibrary } from './link-problems.ts'
 import type { Lock, LockedRelease } from './lock.ts'
 import { withoutPipeline } from './pipelines.ts'
 import { withProgram } from './program.ts'
@@ -22,6 +24,7 @@ export interface PlanInput {
   /** pipelines/rfo.yaml, as it is for this version */
   readonly bundle: Bundle
   readonly upstream: UpstreamRelease
+  readonly libraries: readonly Library[]
   readonly lock: Lock
 }
 
@@ -33,15 +36,21 @@ export function planRelease(input: PlanInput): ReleasePlan {
   const version = parseVersion(input.version)
   const upstream = parseUpstreamVersion(input.upstream.version)
   const locked = input.lock.releases[spell(version)]
+  const epoch = locked?.epoch ?? epochOf(input.upstream)
   const planned = listedImages(input.upstream).map(({ reference, groups }): RecipeOf => {
     const name = parseImageName(reference)
     const component = input.components.find((each) => each.upstream === name.repository)
     if (component === undefined) throw withoutPipeline(name.repository, reference, `pipelines/upstream/${input.upstream.version}.yaml`)
-    const values = placeholders(name.tag, version, upstream, locked?.components[component.name]?.date)
+    const values = placeholders(name.tag, version, upstream, { epoch, date: locked?.components[component.name]?.date })
     const image = imagePlan(component, { reference, groups, release: input.release, values, locked })
     return { image, component, release: input.release, locked }
   })
-  const decided = recipes(planned)
+  const libraries = librariesOf(
+    planned.map(({ image }) => image),
+    input.libraries,
+    locked,
+  )
+  const decided = recipes(planned, libraries.libraries ?? [])
   const images = planned.map(({ image }): ImagePlan => {
     const recipe = decided.get(image.component)
     return recipe === undefined ? image : { ...image, recipe }
@@ -61,7 +70,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
     schema: 'rfo-build.plan/1',
     version: spell(version),
     upstream: { version: spell(upstream), commit: input.upstream.commit },
-    epoch: locked?.epoch ?? epochOf(input.upstream),
+    epoch,
     vendor: input.release.vendor,
     url: input.release.url,
     platforms: input.release.platforms,
@@ -74,6 +83,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
       const said = bootstrap === undefined ? {} : { bootstrap }
       return { name, version: chartVersion, url, ...said, ...(pin === undefined ? {} : { locked: pin }) }
     }),
+    ...librariesOf(images, input.libraries, locked),
   }
   return { ...plan, unresolved: unresolvedIn(plan, input.upstream, input.lock) }
 }
@@ -148,6 +158,22 @@ function imagePlan(
     ...(filled.smoke === undefined ? {} : { smoke: filled.smoke }),
     ...(locked === undefined ? {} : { locked }),
   }
+}
+
+/** Those that an image of the plan links, whatever its programs come from in the end. */
+function librariesOf(
+  images: readonly ImagePlan[],
+  known: readonly Library[],
+  locked: LockedRelease | undefined,
+): Pick<ReleasePlan, 'libraries'> {
+  const names = new Set(images.flatMap(({ build }) => (build?.kind === 'go' ? (build.libraries ?? []) : [])))
+  const libraries = [...names].sort().map((name): LibraryPlan => {
+    const library = known.find((each) => each.name === name)
+    if (library === undefined) throw withoutLibrary(name, 'pipelines')
+    const pin = locked?.libraries?.[name]
+    return { ...library, ...(pin === undefined ? {} : { locked: pin }) }
+  })
+  return libraries.length === 0 ? {} : { libraries }
 }
 
 function platformPlan(component: Component, platform: PlatformName): PlatformPlan {

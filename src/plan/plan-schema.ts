@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import { SourceEdit } from './bundle.ts'
 import { Build, GoBuild, ImageFile, Source } from './component.ts'
-import { DigestText, LockedBase, LockedChart, LockedComponent, LockedPackages, PlatformKey } from './lock.ts'
+import { Library } from './library.ts'
+import { DigestText, LockedBase, LockedChart, LockedComponent, LockedLibrary, LockedPackages, PlatformKey } from './lock.ts'
 
 const PlatformPlan = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('made') }),
@@ -84,5 +85,9 @@ export const ReleasePlanSchema = z.strictObject({
       locked: LockedChart.optional(),
     }),
   ),
+  libraries: z
+    .array(Library.extend({ locked: LockedLibrary.optional() }))
+    .optional()
+    .describe('C libraries that programs link'),
   unresolved: z.array(z.strictObject({ what: z.string(), reason: z.string() })).describe('empty = the release can be made'),
 })

@@ -6,6 +6,7 @@ import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { type Component, collectedComponents, type ReleaseFile } from './component.ts'
+import type { LibraryPlan } from './library.ts'
 import type { LockedBase, LockedPackages, LockedRelease } from './lock.ts'
 import { pinnedRpms } from './os-packages.ts'
 import type { ImagePlan } from './release-plan.ts'
@@ -18,19 +19,32 @@ export interface RecipeOf {
 }
 
 /** By component. */
-export function recipes(images: readonly RecipeOf[]): ReadonlyMap<string, Digest> {
+export function recipes(images: readonly RecipeOf[], libraries: readonly LibraryPlan[]): ReadonlyMap<string, Digest> {
   const rebuilt = images.filter(({ image }) => image.action === 'rebuild')
   return new Map(
     rebuilt.map((one) => {
       // programs are taken out of others before they stand on a base
       const from = rebuilt.filter(({ image }) => collectedComponents(one.image.build).has(image.component))
-      const collected = from.map(({ image }) => ({ name: image.component, pin: image.locked?.pin, ...programsOf(image) }))
-      return [one.image.component, recipeOf(one, collected)]
+      const collected = from.map(({ image }) => ({
+        name: image.component,
+        pin: image.locked?.pin,
+        ...programsOf(image),
+        libraries: linkedBy(image, libraries),
+      }))
+      return [one.image.component, recipeOf(one, linkedBy(one.image, libraries), collected)]
     }),
   )
 }
 
-function recipeOf({ image, component, release, locked }: RecipeOf, collected: readonly object[]): Digest {
+/** What of a C library decides the bytes of what links it. */
+function linkedBy({ build }: Pick<ImagePlan, 'build'>, libraries: readonly LibraryPlan[]): readonly object[] {
+  const names = build?.kind === 'go' ? (build.libraries ?? []) : []
+  return libraries
+    .filter(({ name }) => names.includes(name))
+    .map(({ name, build: made, locked }) => ({ name, build: made, pin: locked?.pin }))
+}
+
+function recipeOf({ image, component, release, locked }: RecipeOf, libraries: readonly object[], collected: readonly object[]): Digest {
   // whatever platforms are asked for, the tag is that of all of them
   const made = (Object.keys(release.bases) as PlatformName[]).filter(
     (platform) => component.unsupported[platformOf(platform).architecture] === undefined,
@@ -40,7 +54,7 @@ function recipeOf({ image, component, release, locked }: RecipeOf, collected: re
     manifest: image.base === 'scratch' ? undefined : baseOf(locked?.bases[platform]),
     rpms: image.base === 'scratch' ? undefined : rpmsOf(image.component, locked?.packages?.[platform]),
   })
-  const said = { ...bytesOf(image), vendor: release.vendor, url: release.url, platforms: made.sort().map(base), collected }
+  const said = { ...bytesOf(image), vendor: release.vendor, url: release.url, platforms: made.sort().map(base), libraries, collected }
   return digestOf(canonicalJson(withoutEmpty(JSON.parse(JSON.stringify(said)) as Json)))
 }
 

@@ -3,6 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { SourceEdit } from './bundle.ts'
 import type { Build, Component, GoBuild, ImageFile, Source } from './component.ts'
+import type { LibraryPlan } from './library.ts'
 import type { LockedBase, LockedChart, LockedComponent, LockedPackages } from './lock.ts'
 import type { SourceChanges } from './source-changes.ts'
 
@@ -95,6 +96,8 @@ export interface ReleasePlan {
   readonly packages?: Readonly<Partial<Record<PlatformName, LockedPackages>>>
   readonly images: readonly ImagePlan[]
   readonly charts: readonly ChartPlan[]
+  /** C libraries that programs of the images link, sorted by name; absent = none */
+  readonly libraries?: readonly LibraryPlan[]
   /** what the lock could not reach or lacks; empty = the release can be made */
   readonly unresolved: readonly { readonly what: string; readonly reason: string }[]
 }

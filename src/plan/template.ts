@@ -13,6 +13,11 @@ export interface Placeholders {
   readonly number: string
   /** the core with 0 for its first number, `v0.25.4`: how Kubernetes publishes its parts */
   readonly staging: string
+  /** the first two numbers of the core: `3` and `5` */
+  readonly major: string
+  readonly minor: string
+  /** the release's time stamp: `2022-11-14T13:25:00Z` */
+  readonly epochDate: string
   /** `v1.24.8+rfor1` */
   readonly rfo: string
   /** `v1.24.8-rfor1` */
@@ -28,22 +33,36 @@ const names = [
   'core',
   'number',
   'staging',
+  'major',
+  'minor',
+  'epochDate',
   'rfo',
   'rfoTag',
   'upstream',
   'date',
 ] as const satisfies readonly (keyof Placeholders)[]
 
-export function placeholders(tag: string, rfo: Version, upstream: Version, date = 'YYYYMMDD'): Placeholders {
+/** Days and times of a release: `epoch` in seconds; `date` of the lock entry, absent as long as there is none. */
+export interface Times {
+  readonly epoch: number
+  readonly date?: string | undefined
+}
+
+export function placeholders(tag: string, rfo: Version, upstream: Version, { epoch, date = 'YYYYMMDD' }: Times): Placeholders {
   const version = tag.replace(/-build[0-9]{8}$/, '')
   const core = /v?[0-9]+(?:\.[0-9]+)+/.exec(version)?.[0] ?? version
   const staging = core.replace(/^v?[0-9]+/, 'v0')
+  const number = core.replace(/^v/, '')
+  const [major = '', minor = ''] = number.split('.')
   return {
     tag,
     version,
     core,
-    number: core.replace(/^v/, ''),
+    number,
     staging,
+    major,
+    minor,
+    epochDate: new Date(epoch * 1000).toISOString().replace('.000Z', 'Z'),
     rfo: spell(rfo),
     rfoTag: spellTag(rfo),
     upstream: spell(upstream),

@@ -3,8 +3,8 @@ import type { PlatformName } from '../oci/platform.ts'
 import { platformOf } from '../oci/platform.ts'
 import type { UpstreamRelease } from './component.ts'
 import { endsWithDay } from './day.ts'
-import { listDigest, pinFingerprint } from './fingerprint.ts'
-import type { Lock, LockedRelease } from './lock.ts'
+import { libraryFingerprint, listDigest, pinFingerprint } from './fingerprint.ts'
+import { type Lock, type LockedRelease, prebuiltOf } from './lock.ts'
 import { packageWishes, pinnedRpms } from './os-packages.ts'
 import type { ImagePlan, ReleasePlan } from './release-plan.ts'
 import { changedFiles } from './source-changes.ts'
@@ -12,7 +12,7 @@ import { takenBy } from './tag-clashes.ts'
 
 export type Gap = ReleasePlan['unresolved'][number]
 
-/** In the order of the plan: the lock itself, bases, images, OS packages, tags, charts. */
+/** In the order of the plan: the lock itself, bases, images, OS packages, tags, charts, C libraries. */
 export function unresolvedIn(plan: Omit<ReleasePlan, 'unresolved'>, upstream: UpstreamRelease, lock: Lock): readonly Gap[] {
   const command = `rfo-build lock ${plan.version}`
   const locked = lock.releases[plan.version]
@@ -24,6 +24,7 @@ export function unresolvedIn(plan: Omit<ReleasePlan, 'unresolved'>, upstream: Up
     ...packageGaps(plan, command),
     ...plan.images.flatMap((image) => tagGaps(image, plan.version, lock, command)),
     ...chartGaps(plan, command),
+    ...libraryGaps(plan, command),
   ]
 }
 
@@ -87,6 +88,25 @@ function packageGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): re
     if (locked.kind === 'unresolved') return [{ what, reason: `${locked.reason}: ${command}` }]
     if (locked.fingerprint !== fingerprint || pinnedRpms(plan.packages?.[platform], component) === undefined)
       return [{ what, reason: `stale: the base, its repositories or the packages asked for changed since it was locked: ${command}` }]
+    return []
+  })
+}
+
+/** Of a library that only what lies there compiled would link, nothing is needed. */
+function libraryGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): readonly Gap[] {
+  const linked = new Set(
+    plan.images.flatMap(({ build, locked }) =>
+      build?.kind === 'go' && prebuiltOf(locked?.pin) === undefined ? (build.libraries ?? []) : [],
+    ),
+  )
+  return (plan.libraries ?? []).flatMap((library): readonly Gap[] => {
+    const { name, locked } = library
+    const what = `library/${name}`
+    if (!linked.has(name)) return []
+    if (locked === undefined) return [{ what, reason: `not locked yet: ${command}` }]
+    if (locked.fingerprint !== libraryFingerprint(library))
+      return [{ what, reason: `stale: pipelines/libraries/${name}.yaml changed since it was locked: ${command}` }]
+    if (locked.pin.kind === 'unresolved') return [{ what, reason: `${locked.pin.reason}: ${command}` }]
     return []
   })
 }

@@ -5,9 +5,10 @@ import type { Task } from '../graph/task.ts'
 import type { Digest } from '../oci/digest.ts'
 import { type Architecture, type PlatformName, platformOf } from '../oci/platform.ts'
 import { collectedComponents } from '../plan/component.ts'
+import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { chartTasks } from './chart-tasks.ts'
-import { cCompilers } from './compilers.ts'
+import { buildTools } from './compilers.ts'
 import { imageTasks } from './image-tasks.ts'
 import { ownProgram } from './own-program.ts'
 import type { ReleasePorts } from './ports.ts'
@@ -34,13 +35,14 @@ export function buildScope(plan: ReleasePlan, names: readonly string[]): BuildSc
   const isAsked = (name: string | undefined): boolean => name !== undefined && (names.length === 0 || names.includes(name))
   const asked = rebuilt.filter((image) => isAsked(image.component))
   const askedOwner = isAsked(owner?.program?.name) ? owner : undefined
-  const open = (image: ImagePlan): string | undefined => unpinnedOf([image, ...collectedBy(image, plan)]) ?? unpinnedPackages(image, plan)
+  const open = (image: ImagePlan): string | undefined =>
+    unpinnedOf([image, ...collectedBy(image, plan)], plan) ?? unpinnedPackages(image, plan)
   const reasonOf = (reason: () => string | undefined): string | undefined => (names.length === 0 ? reason() : undefined)
   const leftOut = [
     ...asked.map((image) => ({ component: image.component, image, reason: reasonOf(() => open(image)) })),
     ...(askedOwner === undefined
       ? []
-      : [{ component: askedOwner.program?.name ?? '', image: askedOwner, reason: reasonOf(() => unpinnedOf([askedOwner])) }]),
+      : [{ component: askedOwner.program?.name ?? '', image: askedOwner, reason: reasonOf(() => unpinnedOf([askedOwner], plan)) }]),
   ].flatMap(({ reason, ...each }) => (reason === undefined ? [] : [{ ...each, reason }]))
   const isOpen = (name: string | undefined): boolean => leftOut.some(({ component }) => component === name)
   const images = asked.filter((image) => !isOpen(image.component))
@@ -64,12 +66,14 @@ function refuseUnknown(name: string, plan: ReleasePlan, known: readonly string[]
   })
 }
 
-/** Why something can't be made: its own source, or that of what it collects, has no pin. */
-function unpinnedOf(images: readonly ImagePlan[]): string | undefined {
+/** Why something can't be made: its own source, a library of it, or that of what it collects, has no pin. */
+function unpinnedOf(images: readonly ImagePlan[], plan: ReleasePlan): string | undefined {
   for (const each of images) {
     const pin = each.locked?.pin
     if (pin === undefined) return `${each.component} is not locked yet`
     if (pin.kind === 'unresolved') return `${each.component}: ${pin.reason}`
+    const gap = plan.unresolved.find(({ what }) => libraryNames(each).includes(what))
+    if (gap !== undefined) return `${gap.what}: ${gap.reason}`
   }
   return undefined
 }
@@ -83,6 +87,11 @@ function unpinnedPackages(image: ImagePlan, plan: ReleasePlan): string | undefin
 function collectedBy(image: ImagePlan, plan: ReleasePlan): readonly ImagePlan[] {
   const names = collectedComponents(image.build)
   return plan.images.filter((other) => names.has(other.component))
+}
+
+/** As gaps and tasks call them; what lies there compiled links none here. */
+function libraryNames({ build, locked }: ImagePlan): string[] {
+  return build?.kind === 'go' && prebuiltOf(locked?.pin) === undefined ? (build.libraries ?? []).map((name) => `library/${name}`) : []
 }
 
 function neededFor(images: readonly ImagePlan[], programOf: ImagePlan | undefined, plan: ReleasePlan): ReleasePlan {
@@ -99,6 +108,7 @@ function neededFor(images: readonly ImagePlan[], programOf: ImagePlan | undefine
     ...bases.map((platform) => `base/${platform}`),
     ...charts.map((chart) => `chart/${chart.name}`),
     ...images.flatMap((image) => plan.platforms.map((platform) => `packages/${image.component}/${platform}`)),
+    ...images.flatMap((image) => [image, ...collectedBy(image, plan)].flatMap(libraryNames)),
   ])
   return {
     ...plan,
@@ -144,8 +154,8 @@ export async function buildImages(
     if (image.smoke === undefined) return 'absent'
     return runnable.has(platform) ? smokeTask(image.component, image.smoke, platform, task, host, ports) : 'no emulator'
   }
-  const compilers = await cCompilers(scope.needed, ports)
-  const own = scope.programOf === undefined ? undefined : ownProgram(plan, compilers, ports)
+  const tools = await buildTools(scope.needed, ports)
+  const own = scope.programOf === undefined ? undefined : ownProgram(plan, tools.compilers, ports)
   const programs = (own?.platforms ?? []).map(
     ({ platform, task }): MadeImage => ({
       component: own?.program.name ?? '',
@@ -154,7 +164,7 @@ export async function buildImages(
       smoke: own !== undefined && runnable.has(platform) ? programSmokeTask(own, platform, task, host, ports) : 'no emulator',
     }),
   )
-  const images = imageTasks(plan, charts, compilers, ports, scope.images).flatMap(({ image, platforms }) =>
+  const images = imageTasks(plan, charts, tools, ports, scope.images).flatMap(({ image, platforms }) =>
     platforms.map(
       ({ platform, image: task }): MadeImage => ({ component: image.component, platform, task, smoke: smokeOf(image, platform, task) }),
     ),

@@ -17,6 +17,7 @@ import { keyFingerprint } from '../sign/key.ts'
 import { given } from './given.ts'
 import type { ImagePlatform, ImageTasks } from './image-tasks.ts'
 import { buildKind, standInsOf } from './labels.ts'
+import { libraryFacts, linkedInto } from './linked.ts'
 import { attachedEntries } from './oci-entries.ts'
 import { readPackageRecord } from './package-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
@@ -37,14 +38,14 @@ export function evidenceTasks(request: ReleaseRequest, made: readonly ImageTasks
     const platforms = images.platforms.map((one) => ({
       platform: one.platform,
       image: one.image,
-      sbom: sbomTask(request, images.image, one.platform, one.image, ports),
+      sbom: sbomTask(request, images.image, one, ports),
       provenance: provenanceTask(request, images, one, collectedFrom(images.image, one.platform, made), ports),
     }))
     return { images, platforms, sign: signTask(request, images, platforms, ports) }
   })
 }
 
-function sbomTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformName, made: Task, ports: ReleasePorts): Task {
+function sbomTask(request: ReleaseRequest, image: ImagePlan, { platform, image: made }: ImagePlatform, ports: ReleasePorts): Task {
   const { plan } = request
   const inventory: Task = {
     id: `inventory/${image.component}/${platform}`,
@@ -57,6 +58,7 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformN
     },
   }
   const standIns = standInsOf(plan, image, platform)
+  const libraries = linkedInto(plan, image, platform)
   const subject = {
     name: image.reference,
     version: image.version,
@@ -64,11 +66,12 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformN
     supplier: { name: plan.vendor, url: plan.url },
     tool: { name: 'rfo-build', version: request.toolVersion },
     ...(standIns.length === 0 ? {} : { standIn: standIns.join('; ') }),
+    ...(libraries.length === 0 ? {} : { libraries }),
   }
   return {
     id: `sbom/${image.component}/${platform}`,
     needs: { image: made, inventory },
-    key: { rule: 'sbom@1', subject },
+    key: { rule: 'sbom@1', subject: subject as unknown as Json },
     lane: 'cpu',
     async run(inputs) {
       const found = (await readJson(ports.store, given(inputs['inventory']))) as unknown as Inventory
@@ -93,7 +96,7 @@ function collectedFrom(image: ImagePlan, platform: PlatformName, all: readonly I
 function provenanceTask(
   request: ReleaseRequest,
   images: ImageTasks,
-  { platform, image: made, base, packages, compiler }: ImagePlatform,
+  { platform, image: made, base, packages, compiler, tools }: ImagePlatform,
   collected: readonly { readonly image: ImagePlan; readonly task: Task }[],
   ports: ReleasePorts,
 ): Task {
@@ -102,6 +105,7 @@ function provenanceTask(
   const pin = image.locked?.pin
   const standIns = standInsOf(plan, image, platform)
   const lockedBase = plan.bases[platform]?.locked
+  const libraries = libraryFacts(plan, image, platform)
   const facts = {
     buildType: buildKind(image),
     component: image.component,
@@ -115,8 +119,10 @@ function provenanceTask(
       config: image.config as unknown as Json,
       layers: image.layers,
       ...(goEditOf(image) === undefined ? {} : { edit: editOf(image) }),
+      ...libraries.parameters,
     },
     ...(compiler === undefined ? {} : { compiler: { ...compiler } }),
+    ...(tools === undefined ? {} : { tools }),
     builderId,
     builderVersion: request.toolVersion,
   }
@@ -129,7 +135,12 @@ function provenanceTask(
       ...(packages === undefined ? {} : { packages }),
       ...Object.fromEntries(collected.map(({ image: other, task }) => [`image/${other.component}`, task])),
     },
-    key: { rule: 'provenance@2', facts: facts as unknown as Json, pin: (pin ?? null) as unknown as Json },
+    key: {
+      rule: 'provenance@2',
+      facts: facts as unknown as Json,
+      pin: (pin ?? null) as unknown as Json,
+      ...(libraries.materials.length === 0 ? {} : { libraries: libraries.materials as unknown as Json }),
+    },
     lane: 'cpu',
     async run(inputs) {
       const record = inputs['source'] === undefined ? undefined : await readSourceRecord(ports, inputs['source'])
@@ -143,6 +154,7 @@ function provenanceTask(
         materials: [
           ...others,
           ...(installed?.materials ?? []),
+          ...libraries.materials,
           ...collected.map(({ image: other }) => imageMaterial(other.component, other, given(inputs[`image/${other.component}`]))),
         ],
         ...(inputs['base'] === undefined || lockedBase?.kind !== 'image'

@@ -1,4 +1,4 @@
-/** Plan → tasks that make images: source/c → programs/c/p and packages/c/p → image/c/p, or mirror/c/p; then index/c over the platforms. */
+/** Plan → tasks that make images: source/c (and library/l/p) → programs/c/p and packages/c/p → image/c/p, or mirror/c/p; then index/c over the platforms. */
 import { assembleImage, assembleIndex } from '../build/assemble.ts'
 import type { CompilerFacts } from '../build/c-compiler.ts'
 import { compressLayer, layerEncoder } from '../build/compress.ts'
@@ -14,12 +14,14 @@ import { imageEpoch } from '../plan/day.ts'
 import type { PinnedManifest } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { ChartTask } from './chart-tasks.ts'
-import { type CCompilers, compiledInC } from './compilers.ts'
+import { type BuildTools, compiledInC, librariesIn } from './compilers.ts'
 import { given } from './given.ts'
 import { imageLabels } from './labels.ts'
+import { libraryTask } from './library-tasks.ts'
+import { libraryTools } from './linked.ts'
 import { packageTasks, readPackagesLayer } from './package-tasks.ts'
 import type { ReleasePorts } from './ports.ts'
-import { collectTask, programsTask } from './program-tasks.ts'
+import { collectTask, type LinkedInC, programsTask } from './program-tasks.ts'
 import { sourceTask, unpinned } from './source-task.ts'
 
 export interface ImageTasks {
@@ -38,6 +40,8 @@ export interface ImagePlatform {
   readonly packages?: Task
   /** when a C compiler makes programs of the image */
   readonly compiler?: CompilerFacts
+  /** when C libraries are linked into them: what their builds call → its version */
+  readonly tools?: Readonly<Record<string, string>>
 }
 
 /**
@@ -47,7 +51,7 @@ export interface ImagePlatform {
 export function imageTasks(
   plan: ReleasePlan,
   charts: readonly ChartTask[],
-  compilers: CCompilers,
+  tools: BuildTools,
   ports: ReleasePorts,
   wanted: readonly ImagePlan[] = plan.images,
 ): ImageTasks[] {
@@ -58,14 +62,23 @@ export function imageTasks(
   const sourceOf = (image: ImagePlan): Task => remembered(sources, image.component, () => sourceTask(image, ports))
   const compilerOf = (image: ImagePlan, platform: PlatformName): CompilerFacts | undefined => {
     const { architecture } = platformOf(platform)
-    return compiledInC(image, architecture) ? compilers.get(architecture) : undefined
+    return compiledInC(image, architecture) ? tools.compilers.get(architecture) : undefined
+  }
+  const libraries = new Map<string, Task>()
+  const linkedIn = (image: ImagePlan, platform: PlatformName): LinkedInC => {
+    const compiler = compilerOf(image, platform)
+    const linked = librariesIn(image, platform).map((name) => {
+      const make = (): Task => libraryTask(plan, name, platform, tools, ports)
+      return { name, task: remembered(libraries, `${name}/${platform}`, make) }
+    })
+    return { ...(compiler === undefined ? {} : { compiler }), libraries: linked }
   }
   const programs = new Map<string, Task>()
   const programsOf = (image: ImagePlan, platform: PlatformName): Task =>
     remembered(programs, `${image.component}/${platform}`, () => {
       const carried = image.charts === true ? charts : []
       if (image.build?.kind !== 'collect')
-        return programsTask(plan, image, platform, sourceOf(image), compilerOf(image, platform), carried, ports)
+        return programsTask(plan, image, platform, sourceOf(image), linkedIn(image, platform), carried, ports)
       const from = image.build.from.map((each) => {
         const other = plan.images.find((one) => one.component === each.component)
         if (other === undefined) throw unpinned(`${each.component}, which ${image.component} collects`)
@@ -81,11 +94,13 @@ export function imageTasks(
       const base = image.base === 'scratch' ? undefined : baseOf(platform)
       const packages = base === undefined ? undefined : packagesOf(image, platform, base)
       const compiler = compilerOf(image, platform)
+      const called = libraryTools(plan, image, platform, tools)
       return {
         platform,
         ...(base === undefined ? {} : { base }),
         ...(packages === undefined ? {} : { packages }),
         ...(compiler === undefined ? {} : { compiler }),
+        ...(Object.keys(called).length === 0 ? {} : { tools: called }),
         image: assembleTask(plan, image, platform, { base, packages, programs: programsOf(image, platform) }, ports),
       }
     })

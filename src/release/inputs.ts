@@ -63,8 +63,9 @@ export async function readInputs(
     })
   }
   const components = await Promise.all(names.map((name) => required(project, name)))
+  const libraries = await libraryTexts(project)
   const beside = await besideTexts(project)
-  const pipelines = assemblePipelines({ release, components, upstream: list, beside })
+  const pipelines = assemblePipelines({ release, components, libraries, upstream: list, beside })
   const platforms = options.platforms
   return {
     version: spell(parsed),
@@ -82,6 +83,7 @@ export async function readInputs(
       installer,
       verifier,
       ...components,
+      ...libraries,
       list,
       ...[...beside].map(([file, text]) => ({ file, text })),
       ...(lockText === undefined ? [] : [lockText]),
@@ -99,6 +101,7 @@ export async function readProject(project: string): Promise<LintInput> {
     release: await required(project, 'pipelines/release.yaml'),
     bundle: await required(project, 'pipelines/rfo.yaml'),
     components: await Promise.all(components.map((file) => required(project, file))),
+    libraries: await libraryTexts(project),
     upstreams: await Promise.all(lists.map((file) => required(project, file))),
     beside: await besideTexts(project),
     ...(lock === undefined ? {} : { lock }),
@@ -140,10 +143,25 @@ async function besideTexts(project: string): Promise<BesideTexts> {
   return texts
 }
 
+/** pipelines/libraries/<name>.yaml, sorted; a project without the folder has none. */
+async function libraryTexts(project: string): Promise<FileText[]> {
+  const names = await readdir(join(project, 'pipelines/libraries')).catch(() => [])
+  const files = names.filter((name) => name.endsWith('.yaml')).sort()
+  return await Promise.all(files.map((name) => required(project, `pipelines/libraries/${name}`)))
+}
+
 /** The plan that a lock gives for these inputs. */
 export function planOf(inputs: ReleaseInputs, lock: Lock = inputs.lock): ReleasePlan {
-  const { release, components, upstream } = inputs.pipelines
-  return planRelease({ version: inputs.version, release, components: [...components.values()], bundle: inputs.bundle, upstream, lock })
+  const { release, components, libraries, upstream } = inputs.pipelines
+  return planRelease({
+    version: inputs.version,
+    release,
+    components: [...components.values()],
+    libraries,
+    bundle: inputs.bundle,
+    upstream,
+    lock,
+  })
 }
 
 function only<T extends PlatformName>(all: readonly T[], wanted: readonly PlatformName[]): T[] {

@@ -10,8 +10,9 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { GoBuild, Source, UpstreamRelease } from '../plan/component.ts'
 import { dateComponents } from '../plan/dated.ts'
-import { compiledByGo, listDigest, pinFingerprint } from '../plan/fingerprint.ts'
-import type { Lock, LockedBase, LockedChart, LockedComponent, LockedPackages, LockedRelease, Pin } from '../plan/lock.ts'
+import { compiledByGo, libraryFingerprint, listDigest, pinFingerprint } from '../plan/fingerprint.ts'
+import type { LibraryPlan } from '../plan/library.ts'
+import type { Lock, LockedBase, LockedChart, LockedComponent, LockedLibrary, LockedPackages, LockedRelease, Pin } from '../plan/lock.ts'
 import { type NamedRpm, type PackageWish, packageWishes, pinnedRpms } from '../plan/os-packages.ts'
 import { pinText } from '../plan/pin-text.ts'
 import { epochOf, type PlanInput, planRelease } from '../plan/plan-release.ts'
@@ -49,7 +50,7 @@ export interface ResolvedPackages {
 }
 
 export interface LockRequest extends PlanInput {
-  /** component and chart names, `linux/amd64` for a base; `all` moves every pin */
+  /** component, chart and library names, `linux/amd64` for a base; `all` moves every pin */
   readonly update?: 'all' | readonly string[]
   /** components that are rebuilt and get a new day whatever moved; nobody is asked for that */
   readonly rebuild?: readonly string[]
@@ -79,7 +80,12 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
   const plan = planRelease(request)
   const before = request.lock.releases[plan.version]
   const charts = request.upstream.charts
-  const known = [...plan.images.map((image) => image.component), ...charts.map((chart) => chart.name), ...plan.platforms]
+  const known = [
+    ...plan.images.map((image) => image.component),
+    ...charts.map((chart) => chart.name),
+    ...plan.platforms,
+    ...(plan.libraries ?? []).map((library) => library.name),
+  ]
   if (request.update !== 'all') refuseUnknown(request.update ?? [], known, `${plan.version} has nothing called`, plan.version)
   const rebuilt = plan.images.filter((image) => image.action === 'rebuild').map((image) => image.component)
   refuseUnknown(request.rebuild ?? [], rebuilt, `${plan.version} rebuilds nothing called`, plan.version)
@@ -92,7 +98,7 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
     return answer
   }
   try {
-    const [components, bases, lockedCharts] = await Promise.all([
+    const [components, bases, lockedCharts, libraries] = await Promise.all([
       Promise.all(
         plan.images.map(
           async (image) =>
@@ -121,6 +127,11 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
             [chart.name, await lockChart(chart, before?.charts[chart.name], again(chart.name), request.resolve, ask)] as const,
         ),
       ),
+      Promise.all(
+        (plan.libraries ?? []).map(
+          async (library) => [library.name, await lockLibrary(library, again(library.name), request.resolve, ask)] as const,
+        ),
+      ),
     ])
     const lockedBases = Object.fromEntries(bases)
     const packages = await lockPackages(plan, lockedBases, before, again, request.resolve, ask)
@@ -130,6 +141,7 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
       epoch: before !== undefined && before.upstream.commit === plan.upstream.commit ? before.epoch : epochOf(request.upstream),
       bases: lockedBases,
       components: Object.fromEntries(components),
+      ...(libraries.length === 0 ? {} : { libraries: Object.fromEntries(libraries) }),
       charts: Object.fromEntries(lockedCharts),
       ...(Object.keys(packages).length === 0 ? {} : { packages }),
     }
@@ -214,6 +226,15 @@ async function lockPackages(
   return locked
 }
 
+async function lockLibrary(library: LibraryPlan, again: boolean, resolve: Resolvers, ask: Ask): Promise<LockedLibrary> {
+  const { name, version, source, locked } = library
+  const fingerprint = libraryFingerprint(library)
+  if (locked !== undefined && locked.fingerprint === fingerprint && locked.pin.kind !== 'unresolved' && !again) return locked
+  const pin = await ask<Pin>(`library/${name}`, () => resolve.source({ component: name, source, version }))
+  if (pin.kind !== 'archive' && pin.kind !== 'unresolved') throw new Error('an archive is pinned as an archive')
+  return { fingerprint, pin }
+}
+
 async function lockChart(
   chart: UpstreamRelease['charts'][number],
   old: LockedChart | undefined,
@@ -267,6 +288,7 @@ function lines(release: LockedRelease | undefined): ReadonlyMap<string, string> 
     ...Object.entries(release.components).flatMap(([name, { image, recipe }]): [string, string][] =>
       image === undefined || recipe === undefined ? [] : [[`tag/${name}`, image]],
     ),
+    ...Object.entries(release.libraries ?? {}).map(([name, library]): [string, string] => [`library/${name}`, pinText(library.pin)]),
     ...Object.entries(release.charts).map(([name, chart]): [string, string] => [`chart/${name}`, pinText(chart)]),
     ...Object.entries(release.packages ?? {}).flatMap(([platform, packages]) => packageLines(platform, packages)),
   ])

@@ -7,7 +7,7 @@ import { archiveTasks } from './archive-tasks.ts'
 import { bundleTasks } from './bundle-tasks.ts'
 import { candidateName, carriedEvidence, readPredicate } from './candidate.ts'
 import { chartPath, chartTasks } from './chart-tasks.ts'
-import { cCompilers } from './compilers.ts'
+import { buildTools } from './compilers.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
 import { imageTasks } from './image-tasks.ts'
 import { layOut } from './lay-out.ts'
@@ -32,9 +32,9 @@ export interface MadeRelease {
 /** Throws the first cause when a task failed, with the others in its details; RFO_RELEASE_TAG before anything is laid out. */
 export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts): Promise<MadeRelease> {
   const charts = chartTasks(request.plan, ports)
-  const compilers = await cCompilers(request.plan, ports)
-  const images = imageTasks(request.plan, charts, compilers, ports)
-  const own = ownProgram(request.plan, compilers, ports)
+  const tools = await buildTools(request.plan, ports)
+  const images = imageTasks(request.plan, charts, tools, ports)
+  const own = ownProgram(request.plan, tools.compilers, ports)
   const evidence = evidenceTasks(request, images, ports)
   const archives = archiveTasks(request.plan, images, ports)
   const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives]

@@ -18,9 +18,8 @@ import { prebuiltOf } from '../plan/lock.ts'
 import { awaitsCommit } from '../plan/program.ts'
 import type { ImagePlan, ProgramPlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { OpenSource } from '../source/open.ts'
-import { type CCompilers, programInC } from './compilers.ts'
+import { type CCompilers, programInC, refuseOtherCompiler } from './compilers.ts'
 import type { ReleasePorts } from './ports.ts'
-import { refuseOtherCompiler } from './program-tasks.ts'
 import { pinnedSource, programUser, type SourceUser, sourceTask, unpinned, withSource } from './source-task.ts'
 
 export interface OwnProgram {

@@ -3,7 +3,7 @@ import { access, constants, mkdir, statfs } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { exitOrder, RfoError } from '../error.ts'
 import { type Architecture, architectures, platformOf } from '../oci/platform.ts'
-import { type Build, needsCCompiler } from '../plan/component.ts'
+import { type Build, linkedLibraries, needsCCompiler } from '../plan/component.ts'
 import { prebuiltOf } from '../plan/lock.ts'
 import { packageWishes } from '../plan/os-packages.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
@@ -68,6 +68,7 @@ async function programProblems({ plan, env, host }: PreflightInput): Promise<Rfo
     await missing('go', withGo.map(({ name }) => name).join(', '), 'install Go 1.21 or newer; rfo-build doctor says what works without it')
   for (const { program, components } of cCompilersOf(plan, compiled, host))
     await missing(program, components, `install ${program} with its static libc`)
+  for (const [program, components] of libraryTools(plan, compiled)) await missing(program, components, `install ${program}`)
   if (plan.images.some((image) => image.locked?.pin.kind === 'git' && image.locked.pin.archive === undefined))
     await missing('git', 'git sources', 'install git')
   // stand-ins are packed with gzip, which Node reads
@@ -140,6 +141,19 @@ function cCompilersOf(plan: ReleasePlan, compiled: readonly Compiled[], host: Ar
     const program = architecture === host ? 'gcc' : `${architectures[architecture].rpm}-linux-gnu-gcc`
     return [{ program, components: needing.map(({ name }) => name).join(', ') }]
   })
+}
+
+/** What C libraries are built and found with: program → components that link them. */
+function libraryTools(plan: ReleasePlan, compiled: readonly Compiled[]): ReadonlyMap<string, string> {
+  const needed = new Map<string, Set<string>>()
+  for (const { name, image, build } of compiled) {
+    const linked = plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')
+    const names = new Set(linked.flatMap((platform) => linkedLibraries(build, platformOf(platform).architecture)))
+    const own = (plan.libraries ?? []).filter((library) => names.has(library.name))
+    const tools = own.length === 0 ? [] : ['make', 'pkg-config', ...own.flatMap((library) => library.tools)]
+    for (const tool of tools) needed.set(tool, (needed.get(tool) ?? new Set()).add(name))
+  }
+  return new Map([...needed].map(([tool, components]) => [tool, [...components].join(', ')]))
 }
 
 export async function onPath(program: string, env: Readonly<Record<string, string>>): Promise<boolean> {

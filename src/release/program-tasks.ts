@@ -19,16 +19,25 @@ import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { OpenSource } from '../source/open.ts'
 import { type ChartTask, chartFile, chartKey } from './chart-tasks.ts'
+import { refuseOtherCompiler } from './compilers.ts'
 import { given } from './given.ts'
+import { withLibraries } from './library-tasks.ts'
 import type { ReleasePorts } from './ports.ts'
 import { editOf, pinnedSource, unpinned, withSource } from './source-task.ts'
+
+/** What C there is in an image's programs on a platform. */
+export interface LinkedInC {
+  /** absent = no C compiler takes part */
+  readonly compiler?: CompilerFacts
+  readonly libraries: readonly { readonly name: string; readonly task: Task }[]
+}
 
 export function programsTask(
   plan: ReleasePlan,
   image: ImagePlan,
   platform: PlatformName,
   source: Task,
-  compiler: CompilerFacts | undefined,
+  { compiler, libraries }: LinkedInC,
   charts: readonly ChartTask[],
   ports: ReleasePorts,
 ): Task {
@@ -49,7 +58,11 @@ export function programsTask(
   }
   return {
     id: `programs/${image.component}/${platform}`,
-    needs: { source, ...Object.fromEntries(charts.map(({ chart, task }) => [`chart/${chart.name}`, task])) },
+    needs: {
+      source,
+      ...Object.fromEntries(libraries.map(({ name, task }) => [`library/${name}`, task])),
+      ...Object.fromEntries(charts.map(({ chart, task }) => [`chart/${chart.name}`, task])),
+    },
     key: {
       rule: 'programs@1',
       pin: pin as unknown as Json,
@@ -65,7 +78,10 @@ export function programsTask(
     lane: 'cpu',
     run: (inputs, at) =>
       withSource(image, ports, at, async (opened) => {
-        const made = await programsOf(plan, image, platform, opened, prebuilt, ports, at)
+        const linked = libraries.map(({ name }) => given(inputs[`library/${name}`]))
+        const made = await withLibraries(linked, ports, at.signal, (root) =>
+          programsOf(plan, image, platform, opened, { prebuilt, libraries: root }, ports, at),
+        )
         return await layerOf(made, imageEpoch(plan, image), ports, async () => {
           refuseOtherCompiler(compiler, made.compiler, platform)
           return [...(await fileEntries(image, opened)), ...(await carriedCharts(charts, inputs, ports))]
@@ -123,16 +139,6 @@ async function carriedCharts(
   return files.map((file): LayerEntry => ({ ...file, mode: 0o644 }))
 }
 
-/** The key and the provenance name the compiler that was found first; an upgrade in between would make a lie of both. */
-export function refuseOtherCompiler(planned: CompilerFacts | undefined, used: CompilerFacts | undefined, platform: PlatformName): void {
-  if (planned?.version === used?.version && planned?.libc === used?.libc) return
-  throw new RfoError('RFO_RELEASE_COMPILER', `the C compiler changed during the run: ${planned?.version} became ${used?.version}`, {
-    exit: 'machine',
-    where: platform,
-    next: 'run the same command again',
-  })
-}
-
 /** Without a folder they lie in the source. */
 type FoundPrograms = Omit<MadePrograms, 'dir'> & Partial<Pick<MadePrograms, 'dir'>>
 
@@ -141,7 +147,7 @@ async function programsOf(
   image: ImagePlan,
   platform: PlatformName,
   source: OpenSource,
-  prebuilt: string | undefined,
+  { prebuilt, libraries }: { readonly prebuilt: string | undefined; readonly libraries: string | undefined },
   ports: ReleasePorts,
   at: TaskRun,
 ): Promise<FoundPrograms> {
@@ -150,7 +156,7 @@ async function programsOf(
   const { build } = image
   const how = { source, platform, env: ports.env, workDir: ports.workDir, signal: at.signal, line: at.log }
   if (build?.kind === 'c') return await compileC({ ...how, build, epoch: imageEpoch(plan, image) })
-  return build?.kind === 'go' ? await compileGo({ ...how, build }) : { programs: [] }
+  return build?.kind === 'go' ? await compileGo({ ...how, build, ...(libraries === undefined ? {} : { libraries }) }) : { programs: [] }
 }
 
 /** Files that nothing compiles: written in the pipeline, or taken from the source as they lie there. */

@@ -6,7 +6,8 @@ import type { Task, TaskRun } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
-import type { GoBuild } from '../plan/component.ts'
+import { architectureNames } from '../oci/platform.ts'
+import { type GoBuild, usesCgo } from '../plan/component.ts'
 import type { ArchivePin, GitPin, GoModulePin } from '../plan/lock.ts'
 import type { ImagePlan, ProgramPlan } from '../plan/release-plan.ts'
 import type { GoEdit } from '../source/go-mod.ts'
@@ -41,7 +42,13 @@ export function sourceTask(image: SourceUser, ports: ReleasePorts): Task {
   return {
     id: `source/${image.component}`,
     needs: {},
-    key: { rule: 'source@1', pin: pin as unknown as Json, edit: editOf(image) },
+    key: {
+      rule: 'source@1',
+      pin: pin as unknown as Json,
+      edit: editOf(image),
+      // which modules take part is a matter of what is compiled, and under which tags
+      ...(image.build?.kind === 'go' ? { use: goUse(image.build) as unknown as Json } : {}),
+    },
     lane: 'network',
     run: (_inputs, at) =>
       withSource(image, ports, at, async (source) => {
@@ -66,8 +73,9 @@ export async function openPinned(image: SourceUser, ports: ReleasePorts, at: Tas
   })
 }
 
-export function goUse({ commands, tags, cgo }: GoBuild): GoUse {
-  return { packages: commands.map((command) => command.package), tags, cgo }
+export function goUse(build: GoBuild): GoUse {
+  const cgo = architectureNames.filter((architecture) => usesCgo(build, architecture))
+  return { packages: build.commands.map((command) => command.package), tags: build.tags, cgo }
 }
 
 export async function withSource<T>(

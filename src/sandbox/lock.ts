@@ -56,6 +56,8 @@ export function sandboxLock(plan: ReleasePlan, world: World, real: Lock, list?: 
     epoch: plan.epoch,
     bases,
     components,
+    // nothing stands in for a C library: what would link it is prebuilt, or it is the real one
+    ...(known?.libraries === undefined ? {} : { libraries: known.libraries }),
     charts,
     ...(packages === undefined ? {} : { packages }),
   }

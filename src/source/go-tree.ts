@@ -36,19 +36,27 @@ export interface Patched {
 
 /**
  * Which modules take part does not depend on the machine: those of all packages of the module and of what `edit`
- * requires, or of the packages that it names, for every architecture of the table, with and without cgo. What was prepared once is kept next to the
- * modules that it names; its digest is computed from the bytes each time.
+ * requires, or of the packages that it names, under the tags of the build, for every architecture of the table, with and without
+ * cgo. What was prepared once is kept next to the modules that it names; its digest is computed from the bytes each time.
  */
 export async function prepareTree(
   at: GoContext,
   tools: GoTools,
   module: DownloadedModule,
   { dir, patches, edit }: Patched,
+  tags: readonly string[] = [],
 ): Promise<GoTree> {
-  const inputs = { toolchain: tools.root, module: module.Path, version: module.Version, h1: module.Sum, ...identity(patches, edit) }
+  const inputs = {
+    toolchain: tools.root,
+    module: module.Path,
+    version: module.Version,
+    h1: module.Sum,
+    tags: [...tags],
+    ...identity(patches, edit),
+  }
   const whole = ['./...', ...Object.keys(edit?.require ?? {}).map((path) => `${path}/...`)]
   const prepared = await remembered(tools, inputs, () =>
-    prepare(at, tools, dir, `${module.Path}@${module.Version}`, { packages: edit?.packages ?? whole }, edit),
+    prepare(at, tools, dir, `${module.Path}@${module.Version}`, { packages: edit?.packages ?? whole, tags }, edit),
   )
   await writePrepared(dir, prepared)
   return sumsOf(prepared)
@@ -99,7 +107,7 @@ export async function prepareCheckout(
 
 function identity(patches: readonly Digest[], edit: GoEdit | undefined): Record<string, Json> {
   const { dropReplace = [], require = {}, replace = {}, localReplaces = null, packages = null } = edit ?? {}
-  return { rule: 4, patches: [...patches], edit: edit === undefined ? null : { dropReplace, require, replace, localReplaces, packages } }
+  return { rule: 5, patches: [...patches], edit: edit === undefined ? null : { dropReplace, require, replace, localReplaces, packages } }
 }
 
 async function writePrepared(dir: string, { mod, sum }: Prepared): Promise<void> {

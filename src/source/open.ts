@@ -149,7 +149,7 @@ async function openGo(pin: CompiledPin, options: OpenOptions): Promise<OpenSourc
   const tree = await orRemoved(dir, async () => {
     await linkTree(module.Dir, dir)
     const patches = await patch(dir, pin, options)
-    const prepared = await prepareTree(options, tools, module, { dir, patches, edit: options.edit })
+    const prepared = await prepareTree(options, tools, module, { dir, patches, edit: options.edit }, options.use?.tags)
     expectSum(`go.mod and go.sum of ${pin.module} ${pin.version}`, pin.sums, prepared.sums)
     return prepared
   })

@@ -69,7 +69,7 @@ async function resolveModule(source: Extract<Source, { kind: 'go-module' }>, opt
   try {
     await linkTree(module.Dir, dir)
     const patches = await patched(dir, options)
-    const { sums } = await prepareTree(options, tools, module, { dir, patches, edit: source.edit })
+    const { sums } = await prepareTree(options, tools, module, { dir, patches, edit: source.edit }, options.use?.tags)
     return { ...files, sums, toolchain: pin }
   } finally {
     await rm(dir, { recursive: true, force: true })

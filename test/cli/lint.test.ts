@@ -111,6 +111,20 @@ describe('what only one recorded version, or one variant, shows', () => {
   })
 })
 
+test('a C library that has no file, and one whose file is not in form, are said once', async () => {
+  const runc = 'pipelines/hardened-runc.yaml'
+  const file = 'pipelines/libraries/libseccomp.yaml'
+  change(runc, (text) => text.replace('libraries: [libseccomp]', 'libraries: [libseccomp, moon]'))
+  const at = lineOf(runc, 'libraries:')
+  expect((await lint()).stdout).toBe(`${runc}:${at}:27: RFO_PLAN_PIPELINE no file says how moon is made\n`)
+  change(runc, (text) => text.replace(', moon', ''))
+  change(file, (text) => text.replace('license:', 'licence:'))
+  expect((await lint()).stdout.trimEnd().split('\n')).toEqual([
+    expect.stringMatching(`^${file}:\\d+:1: RFO_PLAN_YAML license: `),
+    `${file}:${lineOf(file, 'licence:')}:1: RFO_PLAN_YAML licence: no such setting`,
+  ])
+})
+
 test('a file that can’t be read as YAML is said once: not again as what nothing makes', async () => {
   change('pipelines/hardened-runc.yaml', (text) => `${text}: :\n`)
   const { exit, stdout } = await lint()

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Interrupted } from '../../src/cli/failure.ts'
 import { allEntries } from '../../src/cli/verbs.ts'
+import { architectureNames } from '../../src/oci/platform.ts'
 import { run } from './ports.ts'
 
 describe('a mistyped command line is exit 2 with a hint, and stdout stays empty', () => {
@@ -41,7 +42,10 @@ test('a result is one JSON document with schema, ok and exit', async () => {
   const { exit, stdout } = await run(['--json', 'doctor'])
   const document = JSON.parse(stdout)
   expect(document).toMatchObject({ schema: 'rfo-build.doctor/1', ok: exit === 0, exit })
-  expect(document.findings.map((finding: { name: string }) => finding.name)).toEqual(['node', 'go', 'git', 'memory', 'disk', 'disk'])
+  const names: string[] = document.findings.map((finding: { name: string }) => finding.name)
+  const [compilers, others] = [names.filter((name) => name.endsWith('gcc')), names.filter((name) => !name.endsWith('gcc'))]
+  expect(others).toEqual(['node', 'go', 'git', 'make', 'pkg-config', 'gperf', 'memory', 'disk', 'disk'])
+  expect(compilers).toHaveLength(architectureNames.length)
 })
 
 test('doctor on a machine without go and git says what works without them', async () => {

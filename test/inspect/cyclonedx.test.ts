@@ -102,6 +102,32 @@ describe('an SBOM', () => {
     expect(await validator.validate(await cyclonedx(empty, subject))).toBeNull()
   })
 
+  test('names what is linked statically, with its licence, and the programs that hold it', async () => {
+    const url = 'https://example.org/libseccomp-2.5.4.tar.gz'
+    const one = { name: 'libseccomp', version: '2.5.4', license: 'LGPL-2.1-only', url, digest: digestOf('archive'), programs: ['/helper'] }
+    const two = { ...one, name: 'both', license: 'MIT OR LGPL-2.1-or-later', programs: ['/helper', '/coredns'] }
+    const text = await cyclonedx(inventory, { ...subject, libraries: [one, two] })
+    expect(await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)).toBeNull()
+    const document = JSON.parse(text) as Document
+    expect(document.components.find(({ name }) => name === 'libseccomp')).toMatchObject({
+      type: 'library',
+      version: '2.5.4',
+      description: 'linked statically',
+      purl: `pkg:generic/libseccomp@2.5.4?checksum=${encodeURIComponent(digestOf('archive'))}&download_url=${encodeURIComponent(url)}`,
+      licenses: [{ license: { id: 'LGPL-2.1-only', acknowledgement: 'declared' } }],
+      properties: [
+        { name: 'rfo:linked', value: 'statically' },
+        { name: 'rfo:source:sha256', value: digestOf('archive').slice(7) },
+      ],
+    })
+    expect(document.components.find(({ name }) => name === 'both')?.licenses).toEqual([
+      { expression: 'MIT OR LGPL-2.1-or-later', acknowledgement: 'declared' },
+    ])
+    const needs = (ref: string): readonly string[] => document.dependencies.find((each) => each.ref === ref)?.dependsOn ?? []
+    expect(needs('file:/helper').filter((ref) => ref.startsWith('c:'))).toEqual(['c:libseccomp@2.5.4', 'c:both@2.5.4'])
+    expect(needs('file:/coredns').filter((ref) => ref.startsWith('c:'))).toEqual(['c:both@2.5.4'])
+  })
+
   test('is the same bytes again, of the same things', async () => {
     expect(await cyclonedx(inventory, subject)).toBe(await cyclonedx(structuredClone(inventory), { ...subject }))
     const other = await cyclonedx(inventory, { ...subject, digest: digestOf('another') })

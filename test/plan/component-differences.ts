@@ -102,6 +102,16 @@ export const differences: readonly Difference[] = [
     reason: 'The row names what its Dockerfile downloads on the way, and not what the image holds.',
   },
   {
+    field: 'boring',
+    components: ['hardened-runc'],
+    reason: 'As above: it has C in it anyway, and would be the one program that has BoringSSL on two architectures of three.',
+  },
+  {
+    field: 'tags',
+    components: ['hardened-runc'],
+    reason: 'RKE2 calls `make static`, which adds netgo and osusergo to the tags that it is given.',
+  },
+  {
     field: 'tags',
     components: ['hardened-multus-cni'],
     versions: november,

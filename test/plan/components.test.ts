@@ -78,10 +78,7 @@ function fieldsOf(row: Row, image: ImagePlan): Readonly<Record<Difference['field
   const entrypoint = row.entrypoint?.map((each) => (each.startsWith('./') ? posix.join(row.workdir ?? '/', each) : each)) ?? row.entrypoint
   return {
     tags: [go === undefined || row.tags === undefined ? undefined : sorted(row.tags), sorted(go?.tags ?? [])],
-    boring: [
-      go === undefined || row.boring === undefined ? undefined : String(row.boring),
-      String((go as { boring?: readonly string[] } | undefined)?.boring?.includes('amd64') ?? false),
-    ],
+    boring: [go === undefined || row.boring === undefined ? undefined : String(row.boring), String(go?.boring?.includes('amd64') ?? false)],
     outputs: [row.outputs && sorted(row.outputs), sorted(programPaths(build).map((path) => basename(path)))],
     packages: [row.packages && sorted(row.packages.map(openEuler)), sorted(image.packages)],
     entrypoint: [asked(entrypoint), list(config.entrypoint)],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { RfoError } from '../../src/error.ts'
 import { digestOf } from '../../src/oci/digest.ts'
-import type { Lock, PinnedManifest } from '../../src/plan/lock.ts'
+import type { Lock, Pin, PinnedManifest } from '../../src/plan/lock.ts'
 import { emptyLock, parseLock, renderLock } from '../../src/plan/lock-text.ts'
 import { type PlanInput, planRelease } from '../../src/plan/plan-release.ts'
 import { type LockRequest, lockRelease, type Resolvers } from '../../src/release/lock.ts'
@@ -29,7 +29,12 @@ function world(turn = 0): Resolvers & { readonly asked: string[]; busiest: numbe
     asked: [],
     busiest: 0,
     source: ({ component, source }) =>
-      answering(component, { kind: 'git', url: JSON.stringify(source), tag: 'v1', commit: digestOf(`${component} ${turn}`).slice(7, 47) }),
+      answering<Pin>(
+        component,
+        source.kind === 'archive'
+          ? { kind: 'archive', url: source.url, digest: digestOf(`${component} ${turn}`), size: 7 }
+          : { kind: 'git', url: JSON.stringify(source), tag: 'v1', commit: digestOf(`${component} ${turn}`).slice(7, 47) },
+      ),
     image: (reference) =>
       answering(reference, {
         kind: 'image',
@@ -70,18 +75,65 @@ test('all that moves is pinned; what is recorded needs no question; questions go
   const outside = world()
   const { lock, moved } = await lockRelease(request(outside))
   expect(planRelease({ ...input, lock }).unresolved).toEqual([])
-  // 51 images, three that no list names, and 3 bases; the charts' digests are in RKE2's index; then what stands on the bases
-  expect(outside.asked.filter(isNoPackage)).toHaveLength(57)
-  expect(outside.asked.slice(57).every((what) => what.startsWith('packages/'))).toBe(true)
+  // 51 images, three that no list names, 3 bases, and runc's C library; the charts' digests are in RKE2's index; then what stands on the bases
+  expect(outside.asked.filter(isNoPackage)).toHaveLength(58)
+  expect(outside.asked.slice(58).every((what) => what.startsWith('packages/'))).toBe(true)
   expect(outside.busiest).toBe(4)
   // each of those, charts, RKE2's lists, and the tags of what is rebuilt
-  expect(moved.filter(({ what }) => isNoPackage(what))).toHaveLength(57 + 12 + 1 + 26)
+  expect(moved.filter(({ what }) => isNoPackage(what))).toHaveLength(58 + 12 + 1 + 26)
   expect(moved).toContainEqual({
     what: 'rpm/linux/arm64/iptables',
     from: 'nothing',
     to: expect.stringMatching(/^iptables-1.0-1.noarch sha256:/),
   })
   expect(moved.every(({ from }) => from === 'nothing')).toBe(true)
+})
+
+describe('a C library', () => {
+  const changed = (libraries: PlanInput['libraries']): PlanInput => ({ ...input, libraries })
+  const [seccomp] = input.libraries
+  if (seccomp === undefined) throw new Error('runc links one')
+
+  test('is pinned by its archive, and its own pin alone moves with --update and with its address', async () => {
+    const lock = await locked()
+    expect(lock.releases[version]?.libraries?.['libseccomp']?.pin).toMatchObject({ kind: 'archive', url: seccomp.source.url })
+    const updated = await lockRelease(request(world(1), { lock, update: ['libseccomp'] }))
+    expect(updated.moved.map(({ what }) => what)).toEqual(['library/libseccomp'])
+    const elsewhere = changed([{ ...seccomp, source: { ...seccomp.source, url: 'https://example.test/x.tar.gz' } }])
+    expect(planRelease({ ...elsewhere, lock }).unresolved).toEqual([
+      { what: 'library/libseccomp', reason: expect.stringContaining('stale: pipelines/libraries/libseccomp.yaml changed') },
+    ])
+    const outside = world(1)
+    await lockRelease({ ...request(outside, { lock }), ...elsewhere, lock })
+    expect(outside.asked).toEqual(['libseccomp'])
+    // what is made of it is no part of where it comes from
+    const otherwise = changed([{ ...seccomp, build: { ...seccomp.build, targets: [] } }])
+    expect(planRelease({ ...otherwise, lock }).unresolved.map(({ what }) => what)).toEqual(['tag/hardened-runc', 'tag/rke2-runtime'])
+  })
+
+  test('that nobody gives is said to be open, with the component that links it prebuilt or not there', async () => {
+    const gone: Resolvers = {
+      ...world(),
+      source: async (asked) => {
+        if (asked.component === 'libseccomp') throw new RfoError('RFO_SOURCE_DOWNLOAD', 'HTTP 404', { exit: 'outside' })
+        return await world().source(asked)
+      },
+    }
+    const { lock } = await lockRelease(request(gone))
+    const open = (now: Lock): readonly string[] =>
+      planRelease({ ...input, lock: now }).unresolved.flatMap(({ what }) => (what.startsWith('tag/') ? [] : [what]))
+    expect(open(lock)).toEqual(['library/libseccomp'])
+    const release = lock.releases[version]
+    const runc = release?.components['hardened-runc']
+    if (release === undefined || runc === undefined) throw new Error('it is locked')
+    const prebuilt = {
+      ...runc,
+      pin: { kind: 'archive', url: 'https://example.test/x.tar', digest: digestOf(''), size: 1, prebuilt: 'bin' } as const,
+    }
+    expect(
+      open({ ...lock, releases: { [version]: { ...release, components: { ...release.components, 'hardened-runc': prebuilt } } } }),
+    ).toEqual([])
+  })
 })
 
 describe('a second lock', () => {
@@ -103,7 +155,7 @@ describe('a second lock', () => {
     // what stands on a base that moved is asked for anew, and nothing else of the kind
     expect(outside.asked.filter((what) => !isNoPackage(what)).every((what) => what.endsWith('/linux/arm64'))).toBe(true)
     expect(outside.asked).toContain('packages/hardened-kubernetes/linux/arm64')
-    expect((await lockRelease(request(world(1), { lock, update: 'all' }))).moved.filter(({ what }) => isNoPackage(what))).toHaveLength(57)
+    expect((await lockRelease(request(world(1), { lock, update: 'all' }))).moved.filter(({ what }) => isNoPackage(what))).toHaveLength(58)
   })
 
   test('asks anew for packages when a pipeline asks for others, and for that component alone', async () => {
@@ -170,11 +222,11 @@ describe('what the outside does not give', () => {
   test('stands there with its reason, and is asked for again next time', async () => {
     const { lock } = await lockRelease(request({ ...world(), source: () => Promise.reject(down) }))
     const gaps = planRelease({ ...input, lock } satisfies PlanInput).unresolved
-    expect(gaps).toHaveLength(26)
+    expect(gaps).toHaveLength(27)
     expect(gaps.every(({ reason }) => reason === `RFO_SOURCE_GIT: could not resolve host: rfo-build lock ${version}`)).toBe(true)
     const outside = world()
     const { lock: mended } = await lockRelease(request(outside, { lock }))
-    expect(outside.asked).toHaveLength(26)
+    expect(outside.asked).toHaveLength(27)
     expect(planRelease({ ...input, lock: mended }).unresolved).toEqual([])
   })
 

@@ -3,12 +3,15 @@ import { describe, expect, test } from 'vitest'
 import { emptyLock } from '../../src/plan/lock-text.ts'
 import { assemblePipelines, type FileText } from '../../src/plan/pipelines.ts'
 import { planRelease } from '../../src/plan/plan-release.ts'
-import { beside, componentFiles, fileText, inputFor, releases, thrownBy } from './project.ts'
+import { beside, componentFiles, fileText, inputFor, libraryFiles, releases, thrownBy } from './project.ts'
 
 const release = fileText('pipelines/release.yaml')
 const upstream = fileText('pipelines/upstream/v1.24.8+rke2r1.yaml')
-const assemble = (components: readonly FileText[], list: FileText = upstream): ReturnType<typeof assemblePipelines> =>
-  assemblePipelines({ release, components, upstream: list, beside })
+const assemble = (
+  components: readonly FileText[],
+  list: FileText = upstream,
+  libraries: readonly FileText[] = libraryFiles,
+): ReturnType<typeof assemblePipelines> => assemblePipelines({ release, components, libraries, upstream: list, beside })
 const changed = (file: string, change: (text: string) => string): readonly FileText[] =>
   componentFiles.map((each) => (each.file === file ? { file, text: change(each.text) } : each))
 const complaint = (components: readonly FileText[], list?: FileText): unknown => thrownBy(() => assemble(components, list))
@@ -106,5 +109,59 @@ describe('files that don’t fit together', () => {
     expect(complaint(componentFiles, twice)).toMatchObject({ message: 'docker.io/rancher/pause:3.6 is twice in group core' })
     const none = { ...upstream, text: upstream.text.replace('docker.io/rancher/pause:3.6', 'docker.io/../pause:3.6') }
     expect(complaint(componentFiles, none)).toMatchObject({ code: 'RFO_PLAN_REFERENCE' })
+  })
+})
+
+describe('what Go programs are linked with', () => {
+  const runc = 'pipelines/hardened-runc.yaml'
+  const seccomp = 'pipelines/libraries/libseccomp.yaml'
+  const [library] = libraryFiles
+  if (library === undefined) throw new Error('runc links one')
+
+  test('a library without a file: the file to create is named', () => {
+    expect(thrownBy(() => assemble(componentFiles, upstream, []))).toMatchObject({
+      code: 'RFO_PLAN_PIPELINE',
+      message: 'no file says how libseccomp is made',
+      where: runc,
+      next: 'create pipelines/libraries/libseccomp.yaml',
+    })
+  })
+
+  test('libraries where no C compiler links', () => {
+    expect(complaint(changed(runc, (text) => text.replace('  cgo: all\n', '')))).toMatchObject({
+      message: 'only cgo links C libraries',
+      where: runc,
+    })
+  })
+
+  test('BoringSSL for an architecture that has none: Go would say nothing', () => {
+    const boring = (list: string): readonly FileText[] =>
+      changed(runc, (text) => text.replace('  cgo: all\n', `  cgo: all\n  boring: [${list}]\n`))
+    expect(() => assemble(boring('amd64, arm64'))).not.toThrow()
+    expect(complaint(boring('amd64, riscv64'))).toMatchObject({
+      code: 'RFO_PLAN_PIPELINE',
+      message: 'Go has no BoringSSL for riscv64, only for amd64 and arm64: it would build without, in silence',
+      next: 'leave riscv64 out of build.boring',
+    })
+  })
+
+  test.each([
+    ['another name than its file', (text: string) => text.replace('name: libseccomp', 'name: libseccomp2'), 'RFO_PLAN_PIPELINE'],
+    ['a shared library', (text: string) => text.replace('/usr/lib/libseccomp.a', '/usr/lib/libseccomp.so'), 'RFO_PLAN_YAML'],
+    ['a file outside /usr', (text: string) => text.replace('/usr/include/seccomp.h', '/usr/include/../../etc/x.h'), 'RFO_PLAN_YAML'],
+    ['a file outside its source', (text: string) => text.replace('from: libseccomp.pc', 'from: ../x.pc'), 'RFO_PLAN_YAML'],
+    ['an option in place of a target', (text: string) => text.replace('[libseccomp.la]', '[--eval=x]'), 'RFO_PLAN_YAML'],
+    [
+      'two files at one place',
+      (text: string) => text.replace('/usr/include/seccomp-syscalls.h', '/usr/include/seccomp.h'),
+      'RFO_PLAN_PIPELINE',
+    ],
+  ])('a library with %s', (_, change, code) => {
+    const text = change(library.text)
+    expect(text).not.toBe(library.text)
+    expect(thrownBy(() => assemble(componentFiles, upstream, [{ file: seccomp, text }]))).toMatchObject({
+      code,
+      where: expect.stringContaining(seccomp),
+    })
   })
 })

@@ -102,6 +102,7 @@ describe.each(releases)('$version', (known) => {
         'hardened-coredns',
         'hardened-etcd',
         'hardened-k8s-metrics-server',
+        'hardened-runc',
         'pause',
         ...(known.kubernetesModule ? ['hardened-kubernetes'] : []),
         ...known.alsoPinned,

@@ -9,7 +9,7 @@ import { type PlanInput, planRelease } from '../../src/plan/plan-release.ts'
 import type { ImagePlan } from '../../src/plan/release-plan.ts'
 import { parseUpstreamVersion } from '../../src/plan/version.ts'
 import { parseYaml } from '../../src/plan/yaml.ts'
-import { beside, componentFiles, fileText, inputFor, ownLock, releases } from './project.ts'
+import { beside, componentFiles, fileText, inputFor, libraryFiles, ownLock, releases } from './project.ts'
 
 const file = fileText('pipelines/rfo.yaml')
 const runtime = (input: PlanInput): ImagePlan & Required<Pick<ImagePlan, 'program'>> => {
@@ -97,6 +97,7 @@ describe('refused', () => {
       bundle: { ...file, text },
       components: componentFiles,
       beside,
+      libraries: libraryFiles,
       upstreams: [],
     })
     expect(found.filter((each) => each.message === message && Math.abs((each.line ?? 0) - line) <= 1)).not.toEqual([])
@@ -109,6 +110,7 @@ describe('refused', () => {
       bundle: { ...file, text },
       components: componentFiles,
       beside,
+      libraries: libraryFiles,
       upstreams: [fileText('pipelines/upstream/v1.25.4+rke2r1.yaml')],
     })
     const line = text.split('\n').findIndex((each) => each.includes('{img:')) + 1

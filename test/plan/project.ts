@@ -31,6 +31,10 @@ export const beside: BesideTexts = new Map(
   ),
 )
 
+export const libraryFiles: readonly FileText[] = readdirSync(join(root, 'pipelines/libraries')).map((name) =>
+  fileText(`pipelines/libraries/${name}`),
+)
+
 /** What of a release's plan is known from RKE2's own lists, and its pins. */
 interface KnownRelease {
   readonly version: string
@@ -136,11 +140,13 @@ export function inputFor(
   const pipelines = assemblePipelines({
     release: fileText('pipelines/release.yaml'),
     components,
+    libraries: libraryFiles,
     upstream: fileText(`pipelines/upstream/${upstream}.yaml`),
     beside: files,
   })
   const bundle = parseBundle(fileText('pipelines/rfo.yaml'), parseUpstreamVersion(upstream))
-  return { version, release: pipelines.release, components: [...pipelines.components.values()], bundle, upstream: pipelines.upstream, lock }
+  const { release, components: assembled, libraries, upstream: list } = pipelines
+  return { version, release, components: [...assembled.values()], libraries, bundle, upstream: list, lock }
 }
 
 /** What a function throws, for its code and place. */

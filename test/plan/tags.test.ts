@@ -9,7 +9,7 @@ import { emptyLock, parseLock, renderLock } from '../../src/plan/lock-text.ts'
 import { type PlanInput, planRelease } from '../../src/plan/plan-release.ts'
 import type { ReleasePlan } from '../../src/plan/release-plan.ts'
 import { type LockRequest, type LockResult, lockRelease, type Resolvers } from '../../src/release/lock.ts'
-import { beside, componentFiles, fileText, inputFor, thrownBy } from './project.ts'
+import { beside, componentFiles, fileText, inputFor, libraryFiles, thrownBy } from './project.ts'
 
 const version = 'v1.25.4+rfor1'
 const input = inputFor(version, emptyLock)
@@ -19,12 +19,10 @@ function world(turn = 0, ...moved: readonly string[]): Resolvers {
   const digest = (name: string) => digestOf(`${name} ${moved.some((each) => name.includes(each)) ? turn : 0}`)
   const manifest = (name: string) => ({ mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: digest(name), size: 7 })
   return {
-    source: async ({ component, version: upstream }) => ({
-      kind: 'git',
-      url: `https://example.org/${component}`,
-      tag: upstream,
-      commit: digest(component).slice(7, 47),
-    }),
+    source: async ({ component, source, version: upstream }) =>
+      source.kind === 'archive'
+        ? { kind: 'archive', url: source.url, digest: digest(component), size: 7 }
+        : { kind: 'git', url: `https://example.org/${component}`, tag: upstream, commit: digest(component).slice(7, 47) },
     image: async (reference) => ({
       kind: 'image',
       reference,
@@ -165,6 +163,13 @@ describe('the day', () => {
     for (const other of ['hardened-calico', 'pause', 'rke2-runtime', 'klipper-lb']) expect(moved).not.toContain(other)
   })
 
+  test('moves with a C library, pin or build, for what links it and for who collects that', async () => {
+    const pin = await lockAt('20261201', { lock: first, update: ['libseccomp'], resolve: world(1, 'libseccomp') })
+    expect(movedDays(first, pin.lock)).toEqual(['hardened-runc', 'rke2-runtime'])
+    const libraries = input.libraries.map((each) => ({ ...each, build: { ...each.build, configure: ['--with-x'] } }))
+    expect(movedDays(first, (await lockAt('20261201', { lock: first, libraries })).lock)).toEqual(['hardened-runc', 'rke2-runtime'])
+  })
+
   test('moves for whoever collects what moved', async () => {
     const { lock } = await lockAt('20261201', { lock: first, update: ['hardened-runc'], resolve: world(1, 'hardened-runc') })
     expect(movedDays(first, lock)).toEqual(['hardened-runc', 'rke2-runtime'])
@@ -255,6 +260,7 @@ describe('one tag, one image', () => {
       bundle: fileText('pipelines/rfo.yaml'),
       beside,
       components: componentFiles,
+      libraries: libraryFiles,
       upstreams: [],
       lock: { file: 'images.lock', text },
     }).filter(({ file }) => file === 'images.lock')

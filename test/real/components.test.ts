@@ -44,7 +44,7 @@ const arm = process.arch === 'arm64'
 
 /** As a plan fills a pipeline's templates for this tag. */
 function filled(component: unknown, tag: string): unknown {
-  const values = placeholders(tag, parseVersion('v1.24.8+rfor1'), parseUpstreamVersion('v1.24.8+rke2r1'))
+  const values = placeholders(tag, parseVersion('v1.24.8+rfor1'), parseUpstreamVersion('v1.24.8+rke2r1'), { epoch })
   return JSON.parse(JSON.stringify(component), (_key, value: unknown) => (typeof value === 'string' ? fill(value, values, tag) : value))
 }
 

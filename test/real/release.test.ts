@@ -3,19 +3,23 @@
  * architecture, under qemu-user for the others, each printing its version. RFO_REAL_RELEASE names the folder; the main job
  * of CI makes it: `release v1.25.4+rfor1 --stand-in bases,mirrors,git,charts`.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { assembleIndex } from '../../src/build/assemble.ts'
-import { smoke } from '../../src/build/smoke.ts'
+import { smoke, takeOut } from '../../src/build/smoke.ts'
 import { copyGraph } from '../../src/content/copy.ts'
 import { type LayoutStore, openLayout } from '../../src/content/layout.ts'
 import { readBytes } from '../../src/content/read.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
+import { canonicalJson, type Json } from '../../src/oci/json.ts'
 import { parseIndex } from '../../src/oci/manifest.ts'
 import { type PlatformName, platformNames } from '../../src/oci/platform.ts'
 import type { ImagePlan, ReleasePlan } from '../../src/plan/release-plan.ts'
+import { findAttached } from '../../src/sign/find.ts'
 import { type Containerd, startContainerd } from '../build/containerd.ts'
 import { contractFiles, filesOf, readPredicate, withoutListings } from '../release/form.ts'
 import { tool } from '../tools.ts'
@@ -32,10 +36,24 @@ const compiled = [
   'hardened-k8s-metrics-server',
   'hardened-flannel',
   'hardened-cni-plugins',
+  'hardened-runc',
   'pause',
 ]
 const host = process.arch === 'arm64' ? 'arm64' : 'amd64'
 const env = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+
+/** Predicates of what is attached to an image, as canonical JSON. */
+async function attestedTo(layout: LayoutStore, image: Descriptor): Promise<{ sbom: string; provenance: string }> {
+  const { referrers } = await findAttached(image, layout)
+  const statements = referrers.flatMap(({ layers }) =>
+    layers.flatMap(({ bytes }): { predicateType: string; predicate: Json }[] => {
+      const bundle = JSON.parse(bytes.toString('utf8')) as { dsseEnvelope?: { payload: string } }
+      return bundle.dsseEnvelope === undefined ? [] : [JSON.parse(Buffer.from(bundle.dsseEnvelope.payload, 'base64').toString('utf8'))]
+    }),
+  )
+  const of = (type: RegExp): string => canonicalJson(statements.find(({ predicateType }) => type.test(predicateType))?.predicate ?? null)
+  return { sbom: of(/cyclonedx/), provenance: of(/slsa\.dev\/provenance/) }
+}
 
 describe.skipIf(folder === undefined)('a release from real sources', () => {
   let scratch: string
@@ -95,6 +113,52 @@ describe.skipIf(folder === undefined)('a release from real sources', () => {
       const kubelet = await smoke({ ...request, argv: ['/bin/kubelet', '--version'], expect: `Kubernetes ${plan.version}` }, layout)
       expect(kubelet).toContain(plan.version)
     }
+  })
+
+  test('runc on every platform holds the libseccomp of the lock, and its SBOM and provenance say so', async () => {
+    const runc = imageOf('hardened-runc')
+    const library = plan.libraries?.find(({ name }) => name === 'libseccomp')
+    if (library?.locked?.pin.kind !== 'archive') throw new Error('runc links libseccomp')
+    const { url, digest } = library.locked.pin
+    for (const platform of plan.platforms) {
+      const image = await manifestOf(runc, platform)
+      const argv = ['/usr/local/bin/runc', '--version']
+      await smoke({ image, platform, argv, expect: `libseccomp: ${library.version}`, host, env, workDir: scratch }, layout)
+    }
+    const runtime = imageOf('rke2-runtime')
+    for (const image of [runc, runtime]) {
+      const said = await attestedTo(layout, await manifestOf(image, `linux/${host}`))
+      expect(said.sbom).toContain(`"purl":"pkg:generic/libseccomp@${library.version}?checksum=${encodeURIComponent(digest)}`)
+      expect(said.sbom).toContain('"id":"LGPL-2.1-only"')
+    }
+    const { provenance } = await attestedTo(layout, await manifestOf(runc, `linux/${host}`))
+    expect(provenance).toContain(
+      JSON.stringify({ digest: { sha256: digest.slice('sha256:'.length) }, name: `libseccomp@${library.version}`, uri: url }),
+    )
+    expect(provenance).toContain('"tools":{"gperf":"GNU gperf')
+  })
+
+  test('the runtime’s runc starts a container, with a filter of system calls that its libseccomp makes', async ({ skip }) => {
+    if (process.getuid?.() !== 0) return skip('it takes root')
+    const bundle = join(scratch, 'bundle')
+    await mkdir(join(bundle, 'rootfs'), { recursive: true })
+    const runc = join(bundle, 'runc')
+    expect(await takeOut({ image: await manifestOf(imageOf('rke2-runtime'), `linux/${host}`) }, '/bin/runc', runc, layout)).toBe(true)
+    const pause = { image: await manifestOf(imageOf('pause'), `linux/${host}`) }
+    expect(await takeOut(pause, '/pause', join(bundle, 'rootfs/pause'), layout)).toBe(true)
+    const call = promisify(execFile)
+    await call(runc, ['spec'], { cwd: bundle })
+    const config = JSON.parse(await readFile(join(bundle, 'config.json'), 'utf8'))
+    const run = async (id: string, syscalls: object[]): Promise<string> => {
+      const process_ = { ...config.process, args: ['/pause', '-v'], terminal: false }
+      const linux = { ...config.linux, seccomp: { defaultAction: 'SCMP_ACT_ALLOW', syscalls } }
+      await writeFile(join(bundle, 'config.json'), JSON.stringify({ ...config, process: process_, linux }))
+      return (await call(runc, ['--root', join(scratch, 'runc'), 'run', `rfo-${process.pid}-${id}`], { cwd: bundle })).stdout
+    }
+    expect(await run('free', [])).toBe(`${imageOf('pause').smoke?.expect}\n`)
+    // runc's own part of the container writes to others: https://github.com/opencontainers/runtime-spec/blob/v1.1.0/config-linux.md#seccomp
+    const mute = { names: ['write', 'writev'], action: 'SCMP_ACT_ERRNO', args: [{ index: 0, value: 1, op: 'SCMP_CMP_EQ' }] }
+    expect(await run('mute', [mute])).toBe('')
   })
 
   for (const component of compiled) {

@@ -86,7 +86,8 @@ test('another compiler, or another libc, is another key of what it makes and of 
       seen.set(task.id, canonicalJson(task.key))
       for (const need of Object.values(task.needs)) walk(need)
     }
-    for (const { index } of imageTasks(plan, [], found, { env: {} } as unknown as ReleasePorts)) walk(index)
+    for (const { index } of imageTasks(plan, [], { compilers: found, versions: new Map() }, { env: {} } as unknown as ReleasePorts))
+      walk(index)
     return seen
   }
   const first = keys('gcc 12.2.0', 'a')

@@ -90,12 +90,12 @@ describe.skipIf(go.skip || git.skip || platforms.length === 0)('compiled', { tim
     const { 'rke2-runtime': _, ...components } = release.components
     const asked: string[] = []
     const resolve = resolvers({ env, addresses, workDir: ports.workDir, signal, line: () => {}, credentials: async () => undefined })
-    const { release: file, components: written, upstream } = inputs.pipelines
+    const { release: file, components: written, libraries, upstream } = inputs.pipelines
     const before: Lock = { ...sandbox.lock, releases: { [version]: { ...release, components } } }
     const answered = (what: string): void => {
       asked.push(what)
     }
-    const request = { version, release: file, components: [...written.values()], bundle: inputs.bundle, upstream, lock: before }
+    const request = { version, release: file, components: [...written.values()], libraries, bundle: inputs.bundle, upstream, lock: before }
     const locked = (await lockRelease({ ...request, resolve, concurrency: 2, today: '20261123', answered })).lock.releases[version]
       ?.components['rke2-runtime']
     if (locked === undefined) throw new Error('nothing locked')

@@ -35,6 +35,7 @@ export async function smallProject(more: readonly string[] = []): Promise<Projec
   await cp(join(root, 'pipelines', 'release.yaml'), join(folder, 'pipelines', 'release.yaml'))
   const program = await readFile(join(root, 'pipelines', 'rfo.yaml'), 'utf8')
   await writeFile(join(folder, 'pipelines', 'rfo.yaml'), withImages(program, all))
+  await cp(join(root, 'pipelines/libraries'), join(folder, 'pipelines/libraries'), { recursive: true })
   const list = 'pipelines/upstream/v1.24.8+rke2r1.yaml'
   const upstream = parse(await readFile(join(root, list), 'utf8')) as {
     groups: Record<string, string[]>

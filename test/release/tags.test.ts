@@ -186,12 +186,13 @@ describe('a release', () => {
       (thrown: { readonly next: string }) => thrown,
     )
     expect(next).toBe(`rfo-build lock ${version} --rebuild hardened-coredns`)
-    const { release, components, upstream } = inputs.pipelines
+    const { release, components, libraries, upstream } = inputs.pipelines
     const asked = (): Promise<never> => Promise.reject(new Error('asked'))
     const request = {
       version,
       release,
       components: [...components.values()],
+      libraries,
       bundle: inputs.bundle,
       upstream,
       lock,

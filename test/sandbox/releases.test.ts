@@ -21,13 +21,14 @@ describe.each(['v1.23.14', 'v1.24.8', 'v1.25.4', 'v1.34.10'])('%s', (kubernetes)
   const pipelines = assemblePipelines({
     release: read('release.yaml'),
     components: names.map(read),
+    libraries: readdirSync(join(folder, 'libraries')).map((name) => read(`libraries/${name}`)),
     upstream: read(`upstream/${kubernetes}+rke2r1.yaml`),
     beside,
   })
   const version = `${kubernetes}+rfor1`
   const bundle = parseBundle(read('rfo.yaml'), parseUpstreamVersion(`${kubernetes}+rke2r1`))
-  const { release, components, upstream } = pipelines
-  const input = { version, release, components: [...components.values()], bundle, upstream }
+  const { release, components, libraries, upstream } = pipelines
+  const input = { version, release, components: [...components.values()], libraries, bundle, upstream }
   const plan = planRelease({ ...input, lock: noLock })
 
   test('everything is made in the sandbox: the plan with its lock has nothing unresolved', () => {
@@ -48,12 +49,12 @@ describe.each(['v1.23.14', 'v1.24.8', 'v1.25.4', 'v1.34.10'])('%s', (kubernetes)
     })
   })
 
-  test('with kinds alone, what is left to resolve is Go modules', () => {
+  test('with kinds alone, what is left to resolve is Go modules, and what one of them links', () => {
     const world = makeWorld(plan, { kinds: new Set(standInKinds), everything: false })
     const release = sandboxLock(plan, world, noLock, listDigest(pipelines.upstream))
     const again = planRelease({ ...input, lock: { ...noLock, releases: { [version]: release } } })
     const modules = plan.images.filter((image) => image.source?.kind === 'go-module').map((image) => image.component)
-    expect(again.unresolved.map((gap) => gap.what)).toEqual(modules)
+    expect(again.unresolved.map((gap) => gap.what)).toEqual([...modules, 'library/libseccomp'])
     expect(modules).toContain('hardened-coredns')
   })
 

@@ -48,11 +48,11 @@ function variableNames(build: GoBuild): string[] {
 }
 
 /** The module that a package is put into; gopkg.in demands its major version. https://go.dev/ref/mod#major-version-suffixes */
-function moduleOf(path: string): { module: string; version: string; folder: string } {
+function moduleOf(path: string, minor: number): { module: string; version: string; folder: string } {
   const [, module, major, folder] = /^(gopkg\.in\/.+?\.v(\d+))\/(.+)$/.exec(path) ?? []
   return module === undefined || folder === undefined
-    ? { module: path, version: 'v1.0.0', folder: '' }
-    : { module, version: `v${major}.0.0`, folder: `${folder}/` }
+    ? { module: path, version: `v1.${minor}.0`, folder: '' }
+    : { module, version: `v${major}.${minor}.0`, folder: `${folder}/` }
 }
 
 describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its layout', { timeout: 240_000 }, () => {
@@ -77,6 +77,8 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
     const root = join(repository, source.folder ?? '.')
     const module = 'example.org/main'
     const variables = variablesOf(build)
+    // a version of its own: pipelines set different variables of one package
+    const minor = images.findIndex((each) => each.component === component)
     const imports = [...new Set(variables.map((each) => each.path))].filter((path) => path !== 'main')
     const file = async (path: string, text: string): Promise<void> => {
       await mkdir(dirname(join(root, path)), { recursive: true })
@@ -89,7 +91,7 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
         .filter((each) => each.path === path)
         .map(({ name }) => name)
         .join(' + " " + ')} }\n`
-      const { module: own, version, folder } = moduleOf(path)
+      const { module: own, version, folder } = moduleOf(path, minor)
       await putModule(proxy, own, version, {
         'go.mod': `module ${own}\n\ngo 1.20\n`,
         [`${folder}x.go`]: `package version\n\n${declared.join('')}\n${getter}`,
@@ -98,7 +100,7 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
     await file(
       'go.mod',
       `module ${module}\n\ngo 1.20\n\n${imports
-        .map(moduleOf)
+        .map((path) => moduleOf(path, minor))
         .map((each) => `require ${each.module} ${each.version}\n`)
         .join('')}`,
     )
