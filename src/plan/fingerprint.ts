@@ -5,7 +5,7 @@
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import type { GoBuild, Source, UpstreamRelease } from './component.ts'
-import type { ImagePlan } from './release-plan.ts'
+import { type ImagePlan, upstreamOf } from './release-plan.ts'
 
 export type PinInput =
   /** `compiled`: what Go makes of the source, if it makes something */
@@ -21,15 +21,20 @@ export function fingerprintOf(input: PinInput): Digest {
 }
 
 /** What decides an image's pin: used by the plan (is it stale?) and by `lock` (must it be resolved anew?). */
-export function pinFingerprint(image: Pick<ImagePlan, 'action' | 'upstream' | 'source' | 'build' | 'program'>): Digest {
+export function pinFingerprint(image: Pick<ImagePlan, 'component' | 'action' | 'upstream' | 'source' | 'build' | 'program'>): Digest {
   return image.source === undefined || image.build === undefined
-    ? fingerprintOf({ action: 'mirror', reference: image.upstream })
+    ? fingerprintOf({ action: 'mirror', reference: upstreamOf(image) })
     : fingerprintOf({ action: 'rebuild', source: image.source, compiled: compiledByGo(image) })
 }
 
 /** What Go makes of an image's source: the programs of the image, or the one that only shares the source. */
 export function compiledByGo({ build, program }: Pick<ImagePlan, 'build' | 'program'>): GoBuild | undefined {
   return build?.kind === 'go' ? build : program?.build
+}
+
+/** Whether anything of the world decides the image: what is laid together of a release's own files has nothing to pin. */
+export function takesPin(image: Pick<ImagePlan, 'action' | 'source'>): boolean {
+  return image.action === 'mirror' || image.source !== undefined
 }
 
 /** Of the recorded image list: groups and references, in their order. */

@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 import { RfoError } from '../error.ts'
 import { BundleText, bundleOf, bundleProblems, bundlesOf } from './bundle.ts'
-import { type Component, ComponentText, ReleaseFile, UpstreamRelease } from './component.ts'
+import { type Build, type Component, ComponentText, othersPrograms, ReleaseFile, UpstreamRelease } from './component.ts'
 import { Lock } from './lock.ts'
 import { emptyLock } from './lock-text.ts'
 import {
@@ -19,7 +19,7 @@ import {
 import { planRelease } from './plan-release.ts'
 import { placeholderProblems } from './program.ts'
 import { tagClashes } from './tag-clashes.ts'
-import { variantOf } from './variant.ts'
+import { placeOf, variantOf } from './variant.ts'
 import { parseUpstreamVersion, type Version } from './version.ts'
 import { type Place, readYaml } from './yaml.ts'
 
@@ -169,9 +169,11 @@ function lintUpstream(
     attempt(
       () => {
         const component = variantOf(each.value, version, each.file)
-        const other = components.get(component.upstream)
+        const place = placeOf(component)
+        if (place === undefined) return
+        const other = components.get(place)
         if (other !== undefined) add(found, each, [madeTwice(component, sources.get(other.name)?.file ?? other.name, each.file)])
-        else components.set(component.upstream, component)
+        else components.set(place, component)
         sources.set(component.name, each)
       },
       (error) => add(found, each, [{ error, at: ['when'] }]),
@@ -183,13 +185,11 @@ function lintUpstream(
     [...upstreamProblems(upstream.value, components, upstream.file)].filter(({ at }) => !namedIn(unread, upstream.value, at)),
   )
   for (const [name, source] of sources) {
-    const from = [...components.values()].find((each) => each.name === name)?.build
+    const { build } = [...components.values()].find((each) => each.name === name) ?? {}
     add(
       found,
       source,
-      [...collectProblems(name, components, source.file)].filter(
-        ({ at }) => from?.kind !== 'collect' || !unread.has(from.from[Number(at.at(-1))]?.component ?? ''),
-      ),
+      [...collectProblems(name, components, source.file)].filter(({ at }) => !unread.has(otherOf(build, at))),
     )
   }
   // names and dates are seen only where a release is planned, and nothing is planned of what does not fit together
@@ -233,6 +233,11 @@ function namedIn(unread: ReadonlyMap<string, string>, upstream: UpstreamRelease,
   const repository = /^[^/]+\/([^:@]+)/.exec(reference ?? '')?.[1]
   // a repository's name may be the beginning of another's
   return repository !== undefined && [...unread.values()].some((text) => text.split(/[\s'"]+/).includes(repository))
+}
+
+/** The component whose program a problem of a build is about. */
+function otherOf(build: Build | undefined, path: readonly PropertyKey[]): string {
+  return othersPrograms(build)[Number(path.at(-1))]?.component ?? ''
 }
 
 function attempt(check: () => void, refused: (error: RfoError) => void): void {

@@ -10,11 +10,14 @@ import type { Json } from '../oci/json.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { parseReference } from '../oci/reference.ts'
+import { othersPrograms } from '../plan/component.ts'
 import { imageEpoch } from '../plan/day.ts'
 import type { PinnedManifest } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import type { OwnFiles } from './carried-task.ts'
 import type { ChartTask } from './chart-tasks.ts'
 import { type CCompilers, compiledInC } from './compilers.ts'
+import { filesTask } from './files-task.ts'
 import { given } from './given.ts'
 import { imageLabels } from './labels.ts'
 import { packageTasks, readPackagesLayer } from './package-tasks.ts'
@@ -24,7 +27,7 @@ import { sourceTask, unpinned } from './source-task.ts'
 
 export interface ImageTasks {
   readonly image: ImagePlan
-  /** present for rebuilt images */
+  /** present for images that are made of one */
   readonly source?: Task
   readonly platforms: readonly ImagePlatform[]
   readonly index: Task
@@ -36,6 +39,8 @@ export interface ImagePlatform {
   readonly base?: Task
   /** when the pipeline asks for packages that the base has not */
   readonly packages?: Task
+  /** when files of the release are in the image */
+  readonly carried?: Task
   /** when a C compiler makes programs of the image */
   readonly compiler?: CompilerFacts
 }
@@ -50,6 +55,7 @@ export function imageTasks(
   compilers: CCompilers,
   ports: ReleasePorts,
   wanted: readonly ImagePlan[] = plan.images,
+  own?: OwnFiles,
 ): ImageTasks[] {
   const bases = new Map<string, Task>()
   const baseOf = (platform: PlatformName): Task => remembered(bases, platform, () => baseTask(plan, platform, ports))
@@ -60,29 +66,42 @@ export function imageTasks(
     const { architecture } = platformOf(platform)
     return compiledInC(image, architecture) ? compilers.get(architecture) : undefined
   }
+  const carried = new Map<string, Task>()
+  const carriedOf = (image: ImagePlan, platform: PlatformName): Task | undefined => {
+    const name = `${image.component}/${platform}`
+    const task = carried.get(name) ?? own?.carried(image, platform)
+    if (task !== undefined) carried.set(name, task)
+    return task
+  }
   const programs = new Map<string, Task>()
   const programsOf = (image: ImagePlan, platform: PlatformName): Task =>
     remembered(programs, `${image.component}/${platform}`, () => {
-      const carried = image.charts === true ? charts : []
-      if (image.build?.kind !== 'collect')
-        return programsTask(plan, image, platform, sourceOf(image), compilerOf(image, platform), carried, ports)
-      const from = image.build.from.map((each) => {
+      const inside = image.charts === true ? charts : []
+      const from = othersPrograms(image.build).map((each) => {
         const other = plan.images.find((one) => one.component === each.component)
         if (other === undefined) throw unpinned(`${each.component}, which ${image.component} collects`)
         return { ...each, task: programsOf(other, platform) }
       })
-      return collectTask(plan, image, platform, from, carried, ports)
+      if (image.build?.kind === 'collect') return collectTask(plan, image, platform, from, inside, ports)
+      if (image.build?.kind === 'files') {
+        const release = carriedOf(image, platform)
+        const needs = { ...(image.source && { source: sourceOf(image) }), ...(release && { carried: release }), from }
+        return filesTask(plan, image, platform, needs, ports)
+      }
+      return programsTask(plan, image, platform, sourceOf(image), compilerOf(image, platform), inside, ports)
     })
   return wanted.map((image) => {
     const made = plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')
-    const source = image.action === 'rebuild' ? sourceOf(image) : undefined
+    const source = image.source === undefined ? undefined : sourceOf(image)
     const platforms = made.map((platform) => {
-      if (source === undefined) return { platform, image: mirrorTask(image, platform, ports) }
+      if (image.action === 'mirror') return { platform, image: mirrorTask(image, platform, ports) }
       const base = image.base === 'scratch' ? undefined : baseOf(platform)
       const packages = base === undefined ? undefined : packagesOf(image, platform, base)
       const compiler = compilerOf(image, platform)
+      const release = carriedOf(image, platform)
       return {
         platform,
+        ...(release === undefined ? {} : { carried: release }),
         ...(base === undefined ? {} : { base }),
         ...(packages === undefined ? {} : { packages }),
         ...(compiler === undefined ? {} : { compiler }),

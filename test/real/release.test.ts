@@ -32,6 +32,7 @@ const compiled = [
   'hardened-k8s-metrics-server',
   'hardened-flannel',
   'hardened-cni-plugins',
+  'helm-controller',
   'pause',
 ]
 const host = process.arch === 'arm64' ? 'arm64' : 'amd64'
