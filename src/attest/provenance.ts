@@ -7,13 +7,14 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { DigestSet } from './statement.ts'
 
-export type BuildKind = 'compiled' | 'prebuilt' | 'collected' | 'mirror' | 'index'
+export type BuildKind = 'compiled' | 'prebuilt' | 'collected' | 'files' | 'mirror' | 'index'
 
 /** https://slsa.dev/spec/v1.0/provenance#buildType : what the parameters mean, and how the build could be run again. */
 export const buildTypes: Readonly<Record<BuildKind, string>> = {
   compiled: 'https://github.com/rfolabs/rfo-build/buildtypes/compiled/v1',
   prebuilt: 'https://github.com/rfolabs/rfo-build/buildtypes/prebuilt/v1',
   collected: 'https://github.com/rfolabs/rfo-build/buildtypes/collected/v1',
+  files: 'https://github.com/rfolabs/rfo-build/buildtypes/files/v1',
   mirror: 'https://github.com/rfolabs/rfo-build/buildtypes/mirror/v1',
   index: 'https://github.com/rfolabs/rfo-build/buildtypes/index/v1',
 }

@@ -34,7 +34,9 @@ export const build: Verb = {
       const plan = planOf(inputs, world.lock)
       const scope = buildScope(plan, names)
       await preflight({ plan: scope.needed, env: context.env, writes: [context.storeDir], host })
-      return outcome(scope, await withPorts(context, world, (ports) => buildImages({ plan, scope, host }, ports)))
+      const mark = world.standIn === undefined ? {} : { mark: world.standIn.mark }
+      const request = { plan, bundle: inputs.bundle, installer: inputs.installer, ...mark, scope, host }
+      return outcome(scope, await withPorts(context, world, (ports) => buildImages(request, ports)))
     } finally {
       await world.close()
     }

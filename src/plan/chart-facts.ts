@@ -14,7 +14,9 @@ export interface ImageRename {
 
 /** By upstream's repository, for the images that RFO names anew: what charts must be told. */
 export function imageRenames(plan: Pick<ReleasePlan, 'images'>): ReadonlyMap<string, ImageRename> {
-  const pairs = plan.images.map((image) => [parseImageName(image.upstream), parseImageName(image.reference)] as const)
+  const pairs = plan.images.flatMap(({ upstream, reference }) =>
+    upstream === undefined ? [] : [[parseImageName(upstream), parseImageName(reference)] as const],
+  )
   return new Map(
     pairs
       .filter(([from, to]) => from.repository !== to.repository || from.tag !== to.tag)

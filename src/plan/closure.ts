@@ -97,7 +97,12 @@ export function listedPlan({ version, platforms, images, charts }: ReleasePlan):
   return {
     version,
     platforms,
-    images: images.map(({ upstream, reference, groups, platforms: made }) => ({ upstream, reference, groups, platforms: made })),
+    images: images.map(({ upstream, reference, groups, platforms: made }) => ({
+      ...(upstream === undefined ? {} : { upstream }),
+      reference,
+      groups,
+      platforms: made,
+    })),
     charts: charts.map(({ name }) => ({ name })),
   }
 }
@@ -148,14 +153,14 @@ function holds(plan: ListedPlan, chart: string): boolean {
 /** RFO's name of one of RKE2's images, whose name became `later`; as RKE2 names it, without a tag, when the plan has none. */
 function referenceOf(plan: ListedPlan, upstream: string, later = upstream): string {
   const of = (repository: string): string | undefined =>
-    plan.images.find((image) => parseImageName(image.upstream).repository === repository)?.reference
+    plan.images.find((image) => image.upstream !== undefined && parseImageName(image.upstream).repository === repository)?.reference
   return of(upstream) ?? of(later) ?? `docker.io/${upstream}`
 }
 
 function whyMissing(plan: ListedPlan, platform: PlatformName, reference: string, groups: ReadonlySet<string>): string | undefined {
   if (reference.startsWith('chart/')) return 'the release holds no such chart'
   const image = plan.images.find((each) => each.reference === reference)
-  if (image === undefined) return 'no list holds it'
+  if (image === undefined || image.groups.length === 0) return 'no list holds it'
   if (!image.groups.some((group) => groups.has(group))) return `only the lists of ${image.groups.join(', ')} hold it`
   const made = image.platforms[platform]
   return made?.status === 'made' ? undefined : (made?.reason ?? 'it is not made for this platform')

@@ -132,25 +132,43 @@ export const CBuild = z.strictObject({
 })
 /** A recipe with RUN steps; needs a builder that can run them (docker, buildkit). */
 export const RecipeBuild = z.strictObject({ kind: z.literal('recipe'), outputs: z.array(Absolute).min(1), reason: z.string() })
-/** Programs that other components of the release make: nothing is compiled twice, and nothing is compiled otherwise. */
-export const CollectBuild = z.strictObject({
-  kind: z.literal('collect'),
-  from: z
-    .array(
-      z.strictObject({
-        component: z.string().describe('whose build makes it'),
-        program: Absolute.describe('where that build puts it'),
-        output: Absolute,
-      }),
-    )
-    .min(1),
+const OthersProgram = z.strictObject({
+  component: z.string().describe('whose build makes it'),
+  program: Absolute.describe('where that build puts it'),
+  output: Absolute,
 })
-export const Build = z.discriminatedUnion('kind', [GoBuild, CBuild, RecipeBuild, CollectBuild])
+export type OthersProgram = z.infer<typeof OthersProgram>
+/** Programs that other components of the release make: nothing is compiled twice, and nothing is compiled otherwise. */
+export const CollectBuild = z.strictObject({ kind: z.literal('collect'), from: z.array(OthersProgram).min(1) })
+/** Nothing is compiled: `files`, programs that other components make, and files of this very release. */
+export const FilesBuild = z.strictObject({
+  kind: z.literal('files'),
+  from: z.array(OthersProgram).default([]),
+  release: z
+    .strictObject({
+      program: Absolute.optional().describe('where the release’s own program goes'),
+      installer: Absolute.optional().describe(
+        'folder of installer.sh and of what it installs: the tarball, the core list, platforms.txt, and the sums of these',
+      ),
+    })
+    .optional(),
+})
+export const Build = z.discriminatedUnion('kind', [GoBuild, CBuild, RecipeBuild, CollectBuild, FilesBuild])
 export type Build = z.infer<typeof Build>
+
+/** What a build takes of other components. */
+export function othersPrograms(build: Build | undefined): readonly OthersProgram[] {
+  return build?.kind === 'collect' || build?.kind === 'files' ? build.from : []
+}
 
 /** Names of the components whose programs a build collects. */
 export function collectedComponents(build: Build | undefined): ReadonlySet<string> {
-  return new Set(build?.kind === 'collect' ? build.from.map((each) => each.component) : [])
+  return new Set(othersPrograms(build).map((each) => each.component))
+}
+
+/** What of the release itself an image carries; undefined = nothing. */
+export function carriedRelease(build: Build | undefined): z.infer<typeof FilesBuild>['release'] {
+  return build?.kind === 'files' ? build.release : undefined
 }
 
 /** Image paths of the programs that a build makes or collects. */
@@ -165,6 +183,8 @@ export function programPaths(build: Build | undefined): readonly string[] {
       return build.outputs
     case 'collect':
       return build.from.map((each) => each.output)
+    case 'files':
+      return [...build.from.map((each) => each.output), ...(build.release?.program === undefined ? [] : [build.release.program])]
   }
 }
 
@@ -198,12 +218,26 @@ export type ImageFile = z.infer<typeof ImageFile>
 /** As RPM takes names: https://rpm-software-management.github.io/rpm/manual/spec.html#name */
 const PackageName = z.string().regex(/^[A-Za-z0-9_][\w.+-]*$/, 'a package’s name, without version')
 
+/** An image of RFO's own: RKE2's release ships none in its place, so that no list gives it a tag or a group. */
+export const OwnImage = z.strictObject({
+  tag: z
+    .string()
+    .regex(/^(\{rfoTag\}|[A-Za-z0-9_][A-Za-z0-9._-]{0,127})$/, 'a tag, or {rfoTag}')
+    .describe('in place of a list’s: the placeholders {tag}, {version}, {core} come of it'),
+  groups: z
+    .array(z.string().regex(/^(?!all$)[a-z0-9]+(-[a-z0-9]+)*$/, 'the name of a group'))
+    .default([])
+    .describe('whose archives and lists hold it, a new one too; none: it is in the release’s oci/ alone'),
+})
+
 const ComponentFields = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
   upstream: z
     .string()
     .regex(/^[a-z0-9.-]+\/[a-z0-9._/-]+$/)
+    .optional()
     .describe('repository in RKE2’s image list, without the registry'),
+  own: OwnImage.optional().describe('instead of upstream: an image that RKE2 does not ship'),
   action: z.enum(['rebuild', 'mirror']),
   image: z
     .string()
@@ -244,10 +278,12 @@ const ComponentFields = z.strictObject({
  */
 const Variant = z.strictObject({
   versions: z.string().refine((text) => validRange(text) !== null, 'a range of versions: `>=1.25.0 <1.26.0`'),
-  ...ComponentFields.pick({ image: true, deviates: true, smoke: true }).shape,
-  upstream: ComponentFields.shape.upstream.optional(),
+  ...ComponentFields.pick({ own: true, image: true, deviates: true, smoke: true }).shape,
+  upstream: ComponentFields.shape.upstream,
   source: z.union([changesOf(GoModuleSource), changesOf(GitSource), changesOf(ArchiveSource), Source]).optional(),
-  build: z.union([changesOf(GoBuild), changesOf(CBuild), changesOf(RecipeBuild), changesOf(CollectBuild), Build]).optional(),
+  build: z
+    .union([changesOf(GoBuild), changesOf(CBuild), changesOf(RecipeBuild), changesOf(CollectBuild), changesOf(FilesBuild), Build])
+    .optional(),
   config: ComponentFields.shape.config.removeDefault().optional(),
   packages: z.array(PackageName).optional(),
   files: z.array(ImageFile).optional(),

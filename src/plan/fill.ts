@@ -13,13 +13,18 @@ export interface FilledComponent {
   readonly smoke?: { readonly argv: readonly string[]; readonly expect: string }
 }
 
-export function fillComponent(component: Component, upstream: string, release: ReleaseFile, values: Placeholders): FilledComponent {
+export function fillComponent(
+  component: Component,
+  upstream: string | undefined,
+  release: ReleaseFile,
+  values: Placeholders,
+): FilledComponent {
   const put = (template: string): string => fill(template, values, `pipelines/${component.name}.yaml`)
   const each = (record: Readonly<Record<string, string>>): Record<string, string> =>
     Object.fromEntries(Object.entries(record).map(([key, text]) => [key, put(text)]))
   const { source, build, config, deviates, smoke } = component
   return {
-    reference: referenceOf(component, upstream, release, put(component.tag ?? defaultTags[component.action])),
+    reference: referenceOf(component, upstream, release, put(component.tag ?? defaultTag(component))),
     ...(source === undefined ? {} : { source: fillSource(source, put, each) }),
     ...(build === undefined ? {} : { build: fillBuild(build, put) }),
     config: {
@@ -32,12 +37,14 @@ export function fillComponent(component: Component, upstream: string, release: R
   }
 }
 
-/** docs/decisions/0012-a-tag-ends-with-the-day.md */
-const defaultTags = { rebuild: '{version}-build{date}', mirror: '{tag}' } as const satisfies Record<Component['action'], string>
+/** docs/decisions/0012-a-tag-ends-with-the-day.md; what is made of nothing but this release is called by its version. */
+function defaultTag({ action, own, source }: Component): string {
+  return action === 'mirror' || (own !== undefined && source === undefined) ? '{tag}' : '{version}-build{date}'
+}
 
-/** Rebuilt: `docker.io/rfolabs/<last part of upstream's name>`; mirrored: upstream's own name. */
-function referenceOf(component: Component, upstream: string, release: ReleaseFile, tag: string): string {
-  const name = parseImageName(upstream)
+/** Rebuilt: `docker.io/rfolabs/<last part of upstream's name>`; mirrored: upstream's own name; RFO's own: the component's name. */
+function referenceOf(component: Component, upstream: string | undefined, release: ReleaseFile, tag: string): string {
+  const name = parseImageName(upstream ?? `${release.registry}/${component.name}:${tag}`)
   const last = name.repository.slice(name.repository.lastIndexOf('/') + 1)
   const rule = component.action === 'rebuild' ? `${release.repository}/${last}` : name.repository
   const registry = component.action === 'rebuild' ? release.registry : name.registry
@@ -52,6 +59,7 @@ function fillBuild(build: Build, put: (template: string) => string): Build {
       return { ...build, cflags: build.cflags.map(put) }
     case 'recipe':
     case 'collect':
+    case 'files':
       return build
   }
 }

@@ -6,7 +6,7 @@ import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import type { GoBuild, Source, UpstreamRelease } from './component.ts'
 import type { Library } from './library.ts'
-import type { ImagePlan } from './release-plan.ts'
+import { type ImagePlan, upstreamOf } from './release-plan.ts'
 import { pinnedChanges, type SourceChanges } from './source-changes.ts'
 
 export type PinInput =
@@ -24,10 +24,12 @@ export function fingerprintOf(input: PinInput): Digest {
 }
 
 /** What decides an image's pin: used by the plan (is it stale?) and by `lock` (must it be resolved anew?). */
-export function pinFingerprint(image: Pick<ImagePlan, 'action' | 'upstream' | 'source' | 'build' | 'program' | 'changes'>): Digest {
+export function pinFingerprint(
+  image: Pick<ImagePlan, 'component' | 'action' | 'upstream' | 'source' | 'build' | 'program' | 'changes'>,
+): Digest {
   const { source, build, changes } = image
   return source === undefined || build === undefined
-    ? fingerprintOf({ action: 'mirror', reference: image.upstream })
+    ? fingerprintOf({ action: 'mirror', reference: upstreamOf(image) })
     : fingerprintOf({ action: 'rebuild', source, compiled: compiledByGo(image), ...(changes === undefined ? {} : { changes }) })
 }
 
@@ -39,6 +41,11 @@ export function compiledByGo({ build, program }: Pick<ImagePlan, 'build' | 'prog
 /** Of a C library: the source alone decides the pin. */
 export function libraryFingerprint({ source }: Pick<Library, 'source'>): Digest {
   return digestOf(canonicalJson({ source: plain(source) }))
+}
+
+/** Whether anything of the world decides the image: what is laid together of a release's own files has nothing to pin. */
+export function takesPin(image: Pick<ImagePlan, 'action' | 'source'>): boolean {
+  return image.action === 'mirror' || image.source !== undefined
 }
 
 /** Of the recorded image list: groups and references, in their order. */

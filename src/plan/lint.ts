@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 import { RfoError } from '../error.ts'
 import { BundleText, bundleOf, bundleProblems, bundlesOf } from './bundle.ts'
-import { type Component, ComponentText, ReleaseFile, UpstreamRelease } from './component.ts'
+import { type Build, type Component, ComponentText, othersPrograms, ReleaseFile, UpstreamRelease } from './component.ts'
 import { Library } from './library.ts'
 import { libraryProblems, linkProblems } from './link-problems.ts'
 import { Lock } from './lock.ts'
@@ -22,7 +22,7 @@ import { planRelease } from './plan-release.ts'
 import { placeholderProblems } from './program.ts'
 import { type BesideTexts, besideProblems, namedBeside } from './source-changes.ts'
 import { tagClashes } from './tag-clashes.ts'
-import { variantOf, variantsOf } from './variant.ts'
+import { placeOf, variantOf, variantsOf } from './variant.ts'
 import { parseUpstreamVersion, type Version } from './version.ts'
 import { type Place, readYaml } from './yaml.ts'
 
@@ -214,9 +214,11 @@ function lintUpstream(
     attempt(
       () => {
         const component = variantOf(each.value, version, each.file)
-        const other = components.get(component.upstream)
+        const place = placeOf(component)
+        if (place === undefined) return
+        const other = components.get(place)
         if (other !== undefined) add(found, each, [madeTwice(component, sources.get(other.name)?.file ?? other.name, each.file)])
-        else components.set(component.upstream, component)
+        else components.set(place, component)
         sources.set(component.name, each)
       },
       (error) => add(found, each, [{ error, at: ['when'] }]),
@@ -228,13 +230,11 @@ function lintUpstream(
     [...upstreamProblems(upstream.value, components, upstream.file)].filter(({ at }) => !namedIn(unread, upstream.value, at)),
   )
   for (const [name, source] of sources) {
-    const from = [...components.values()].find((each) => each.name === name)?.build
+    const { build } = [...components.values()].find((each) => each.name === name) ?? {}
     add(
       found,
       source,
-      [...collectProblems(name, components, source.file)].filter(
-        ({ at }) => from?.kind !== 'collect' || !unread.has(from.from[Number(at.at(-1))]?.component ?? ''),
-      ),
+      [...collectProblems(name, components, source.file)].filter(({ at }) => !unread.has(otherOf(build, at))),
     )
   }
   // names and dates are seen only where a release is planned, and nothing is planned of what does not fit together
@@ -280,6 +280,11 @@ function namedIn(unread: ReadonlyMap<string, string>, upstream: UpstreamRelease,
   const repository = /^[^/]+\/([^:@]+)/.exec(reference ?? '')?.[1]
   // a repository's name may be the beginning of another's
   return repository !== undefined && [...unread.values()].some((text) => text.split(/[\s'"]+/).includes(repository))
+}
+
+/** The component whose program a problem of a build is about. */
+function otherOf(build: Build | undefined, path: readonly PropertyKey[]): string {
+  return othersPrograms(build)[Number(path.at(-1))]?.component ?? ''
 }
 
 function attempt(check: () => void, refused: (error: RfoError) => void): void {

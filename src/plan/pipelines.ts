@@ -1,13 +1,13 @@
 /** The texts under pipelines/ → what planRelease takes. Pure: whoever reads the files gives their texts. */
 import { RfoError } from '../error.ts'
-import { type Component, ComponentText, programPaths, ReleaseFile, UpstreamRelease } from './component.ts'
+import { type Component, ComponentText, othersPrograms, programPaths, ReleaseFile, UpstreamRelease } from './component.ts'
 import { Library } from './library.ts'
 import { goProblems, libraryProblems, linkProblems } from './link-problems.ts'
 import { complaint, type Problem, problem } from './problem.ts'
 import { parseImageName } from './reference.ts'
 import { type BesideTexts, withChanges } from './source-changes.ts'
 import { fill, placeholders } from './template.ts'
-import { variantOf, variantsOf } from './variant.ts'
+import { placeOf, variantOf, variantsOf } from './variant.ts'
 import { parseUpstreamVersion, parseVersion } from './version.ts'
 import { parseYaml } from './yaml.ts'
 
@@ -21,7 +21,7 @@ export interface FileText {
 
 export interface Pipelines {
   readonly release: ReleaseFile
-  /** upstream repository (`rancher/hardened-coredns`) → component */
+  /** what it takes the place of (`rancher/hardened-coredns`, `own:helm-controller`) → component */
   readonly components: ReadonlyMap<string, Component>
   readonly libraries: readonly Library[]
   readonly upstream: UpstreamRelease
@@ -46,9 +46,11 @@ export function assemblePipelines(input: {
     const written = parseYaml(ComponentText, text, file)
     refuse(componentProblems(written, file))
     const component = withChanges(variantOf(written, version, file), input.beside ?? new Map(), file)
-    const other = components.get(component.upstream)
+    const place = placeOf(component)
+    if (place === undefined) continue
+    const other = components.get(place)
     if (other !== undefined) refuse([madeTwice(component, files.get(other.name) ?? other.name, file)])
-    components.set(component.upstream, component)
+    components.set(place, component)
     files.set(component.name, file)
   }
   refuse(upstreamProblems(upstream, components, input.upstream.file))
@@ -73,8 +75,10 @@ export function* releaseProblems(release: ReleaseFile, file: string): Generator<
 }
 
 /** Of one file alone. */
-export function componentProblems(written: ComponentText, file: string): Iterable<Problem> {
-  return inEveryReading(written, (component) => variantProblems(component, file))
+export function* componentProblems(written: ComponentText, file: string): Generator<Problem> {
+  if (variantsOf(written).every((component) => placeOf(component) === undefined))
+    yield problem(['name'], 'it has neither upstream nor own', file, 'name the image that it takes the place of, or say own: {tag: …}')
+  yield* inEveryReading(written, (component) => variantProblems(component, file))
 }
 
 /** A check of every way in which a file can be read; what a variant says is placed in the variant. */
@@ -104,16 +108,29 @@ function* variantProblems(component: Component, file: string): Generator<Problem
       file,
       `call the file ${component.name}.yaml, or the component ${base.replace(/\.yaml$/, '')}`,
     )
+  if (component.upstream !== undefined && component.own !== undefined)
+    yield problem(['own'], 'an image of RFO’s own takes no upstream image’s place', file, 'drop upstream or own')
+  if (component.own !== undefined && component.action === 'mirror')
+    yield problem(['action'], 'an image of RFO’s own is made, not mirrored', file, 'say action: rebuild')
   if (component.action === 'rebuild') {
-    if (component.source === undefined || component.build === undefined) {
-      const missing = (['source', 'build'] as const).filter((key) => component[key] === undefined).join(' and ')
-      yield problem(['action'], `action: rebuild needs ${missing}`, file, `add ${missing}, or say action: mirror`)
-    }
+    const needed = ['source', 'build'] as const
+    const missing = needed.filter((key) => component[key] === undefined && (key === 'build' || takesSource(component))).join(' and ')
+    if (missing !== '') yield problem(['action'], `action: rebuild needs ${missing}`, file, `add ${missing}, or say action: mirror`)
+    if (component.source !== undefined && component.build !== undefined && !takesSource(component))
+      yield problem(['source'], 'nothing of the source is used', file, 'drop source, or take files from it')
   } else if (component.source !== undefined || component.build !== undefined) {
     yield problem(['action'], 'a mirrored image has neither source nor build', file, 'say action: rebuild, or drop them')
   }
   if (component.build?.kind === 'collect' && component.files.length > 0)
     yield problem(['files'], 'what collects programs has no files of its own', file, 'drop files')
+  if (component.build?.kind === 'files' && component.charts)
+    yield problem(['charts'], 'what only lays files together carries no charts', file, 'drop charts')
+  if (
+    component.build?.kind === 'files' &&
+    component.build.release === undefined &&
+    component.build.from.length + component.files.length === 0
+  )
+    yield problem(['build'], 'nothing is put into the image', file, 'name files, programs of others, or the release’s own')
   const { source } = component
   if (source !== undefined && 'edit' in source && source.edit !== undefined && component.build?.kind !== 'go')
     yield problem(['source', 'edit'], 'only a Go build uses a go.mod', file, 'drop source.edit')
@@ -130,6 +147,11 @@ function* variantProblems(component: Component, file: string): Generator<Problem
     yield problem(path, `two things are put at ${twice}`, file, 'give each its own path')
   }
   yield* templateProblems(component, file)
+}
+
+/** Whether there is anything to open a source for: a build that only lays files together may write them all itself. */
+function takesSource({ build, files }: Component): boolean {
+  return build?.kind !== 'files' || files.some((file) => 'from' in file)
 }
 
 /** Placeholders are tried with any version, so that a misspelt one is found in its file and not during a release. */
@@ -158,22 +180,27 @@ function* caught(at: readonly PropertyKey[], check: () => unknown): Generator<Pr
 }
 
 export function madeTwice(component: Component, other: string, file: string): Problem {
-  return problem(['upstream'], `${component.upstream} is made by ${other} already`, file, 'leave one of the two')
+  return problem(
+    [component.own === undefined ? 'upstream' : 'own'],
+    `${component.upstream ?? component.name} is made by ${other} already`,
+    file,
+    'leave one of the two',
+  )
 }
 
 /** What a component collects must be made, and for every platform that the collector is made for. */
 export function* collectProblems(name: string, components: ReadonlyMap<string, Component>, file: string): Generator<Problem> {
   const all = [...components.values()]
   const collector = all.find((each) => each.name === name)
-  if (collector?.build?.kind !== 'collect') return
-  for (const [at, { component, program }] of collector.build.from.entries()) {
+  for (const [at, { component, program }] of othersPrograms(collector?.build).entries()) {
     const path = ['build', 'from', at]
     const made = all.find((each) => each.name === component)
-    if (made === collector || made?.build?.kind === 'collect' || !programPaths(made?.build).includes(program)) {
+    const taken = made?.build?.kind === 'collect' || made?.build?.kind === 'files'
+    if (taken || !programPaths(made?.build).includes(program)) {
       yield problem(path, `${component} makes no ${program}`, file, `name a program that pipelines/${component}.yaml makes`)
       continue
     }
-    const lacking = Object.keys(made?.unsupported ?? {}).find((architecture) => !(architecture in collector.unsupported))
+    const lacking = Object.keys(made?.unsupported ?? {}).find((architecture) => !(architecture in (collector?.unsupported ?? {})))
     if (lacking !== undefined)
       yield problem(
         path,

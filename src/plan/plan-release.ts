@@ -2,7 +2,7 @@
 import { RfoError } from '../error.ts'
 import { architectures, type PlatformName, platformOf } from '../oci/platform.ts'
 import type { Bundle } from './bundle.ts'
-import type { Component, ReleaseFile, UpstreamRelease } from './component.ts'
+import { type Component, carriedRelease, type ReleaseFile, type UpstreamRelease } from './component.ts'
 import { fillComponent } from './fill.ts'
 import type { Library, LibraryPlan } from './library.ts'
 import { withoutLibrary } from './link-problems.ts'
@@ -12,7 +12,7 @@ import { withProgram } from './program.ts'
 import { type RecipeOf, recipes } from './recipe.ts'
 import { parseImageName } from './reference.ts'
 import type { ImagePlan, PlatformPlan, ReleasePlan, Repository } from './release-plan.ts'
-import { placeholders } from './template.ts'
+import { fill, placeholders } from './template.ts'
 import { unresolvedIn } from './unresolved.ts'
 import { parseUpstreamVersion, parseVersion, spell } from './version.ts'
 
@@ -37,7 +37,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
   const upstream = parseUpstreamVersion(input.upstream.version)
   const locked = input.lock.releases[spell(version)]
   const epoch = locked?.epoch ?? epochOf(input.upstream)
-  const planned = listedImages(input.upstream).map(({ reference, groups }): RecipeOf => {
+  const listed = listedImages(input.upstream).map(({ reference, groups }): RecipeOf => {
     const name = parseImageName(reference)
     const component = input.components.find((each) => each.upstream === name.repository)
     if (component === undefined) throw withoutPipeline(name.repository, reference, `pipelines/upstream/${input.upstream.version}.yaml`)
@@ -45,6 +45,14 @@ export function planRelease(input: PlanInput): ReleasePlan {
     const image = imagePlan(component, { reference, groups, release: input.release, values, locked })
     return { image, component, release: input.release, locked }
   })
+  const own = input.components.flatMap((component): RecipeOf[] => {
+    if (component.own === undefined) return []
+    const tag = fill(component.own.tag, placeholders('', version, upstream, { epoch }), `pipelines/${component.name}.yaml`)
+    const values = placeholders(tag, version, upstream, { epoch, date: locked?.components[component.name]?.date })
+    const groups = [...new Set(component.own.groups)].sort()
+    return [{ image: imagePlan(component, { groups, release: input.release, values, locked }), component, release: input.release, locked }]
+  })
+  const planned = [...listed, ...own]
   const libraries = librariesOf(
     planned.map(({ image }) => image),
     input.libraries,
@@ -66,6 +74,8 @@ export function planRelease(input: PlanInput): ReleasePlan {
   }
   refuseOneName(images)
   images.sort((a, b) => (a.component < b.component ? -1 : 1))
+  const withOwn = withProgram(input.bundle, { release: input.release, images, version, upstream })
+  refuseWithoutProgram(withOwn)
   const plan: Omit<ReleasePlan, 'unresolved'> = {
     schema: 'rfo-build.plan/1',
     version: spell(version),
@@ -77,7 +87,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
     ...(input.release.demands.conformance.length === 0 ? {} : { demands: input.release.demands }),
     bases: basesOf(input.release, locked),
     ...(locked?.packages === undefined ? {} : { packages: locked.packages }),
-    images: withProgram(input.bundle, { release: input.release, images, version, upstream }),
+    images: withOwn,
     charts: input.upstream.charts.map(({ name, version: chartVersion, url, bootstrap }) => {
       const pin = locked?.charts[name]
       const said = bootstrap === undefined ? {} : { bootstrap }
@@ -98,6 +108,29 @@ function refuseOneName(images: readonly ImagePlan[]): void {
       where: `pipelines/${component}.yaml`,
       next: 'give one of them an `image` or a `tag` of its own',
     })
+  }
+}
+
+/** What carries the release's own program is made where that is; a release of a few images may have none at all. */
+function refuseWithoutProgram(images: readonly ImagePlan[]): void {
+  const owner = images.find((image) => image.program !== undefined)
+  if (owner === undefined) return
+  for (const { component, build, platforms } of images) {
+    if (carriedRelease(build) === undefined) continue
+    const lacking = Object.entries(platforms).find(
+      ([platform, { status }]) => status === 'made' && owner.platforms[platform as PlatformName]?.status !== 'made',
+    )
+    if (lacking !== undefined) {
+      throw new RfoError(
+        'RFO_PLAN_PIPELINE',
+        `${owner.component}, of which ${component} carries the program, is not made for ${lacking[0]}`,
+        {
+          exit: 'usage',
+          where: `pipelines/${component}.yaml`,
+          next: 'say why under unsupported',
+        },
+      )
+    }
   }
 }
 
@@ -128,7 +161,8 @@ export function listedImages(upstream: UpstreamRelease): readonly { readonly ref
 function imagePlan(
   component: Component,
   at: {
-    readonly reference: string
+    /** upstream's; absent for an image of RFO's own */
+    readonly reference?: string
     readonly groups: readonly string[]
     readonly release: ReleaseFile
     readonly values: ReturnType<typeof placeholders>
@@ -141,7 +175,7 @@ function imagePlan(
     component: component.name,
     action: component.action,
     groups: at.groups,
-    upstream: at.reference,
+    ...(at.reference === undefined ? {} : { upstream: at.reference }),
     reference: filled.reference,
     version: at.values.version,
     platforms: Object.fromEntries(at.release.platforms.map((platform) => [platform, platformPlan(component, platform)])),

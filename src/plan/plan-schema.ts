@@ -19,8 +19,8 @@ const BesideFile = z.strictObject({
 const ImagePlanSchema = z.strictObject({
   component: z.string(),
   action: z.enum(['rebuild', 'mirror']),
-  groups: z.array(z.string()).describe('RKE2’s groups that hold it, sorted'),
-  upstream: z.string().describe('as RKE2’s list names it'),
+  groups: z.array(z.string()).describe('groups that hold it, sorted'),
+  upstream: z.string().optional().describe('as RKE2’s list names it; absent = an image of RFO’s own'),
   reference: z.string().describe('as RFO names it'),
   version: z.string().describe('upstream version: the tag without `-build<date>`'),
   platforms: z.partialRecord(PlatformKey, PlatformPlan),

@@ -13,10 +13,10 @@ export interface ImagePlan {
   /** component name = name of its pipeline file */
   readonly component: string
   readonly action: 'rebuild' | 'mirror'
-  /** RKE2's groups that hold it, sorted: an image may be in two */
+  /** groups that hold it, sorted: an image may be in two, or in none */
   readonly groups: readonly string[]
-  /** as RKE2's list names it: `docker.io/rancher/hardened-coredns:v1.9.3-build20221011` */
-  readonly upstream: string
+  /** as RKE2's list names it: `docker.io/rancher/hardened-coredns:v1.9.3-build20221011`; absent = an image of RFO's own */
+  readonly upstream?: string
   /** as RFO names it: `docker.io/rfolabs/hardened-coredns:v1.9.3-build20261123`; without a pin, `-buildYYYYMMDD` */
   readonly reference: string
   /** upstream version: the tag without `-build<date>` */
@@ -100,4 +100,10 @@ export interface ReleasePlan {
   readonly libraries?: readonly LibraryPlan[]
   /** what the lock could not reach or lacks; empty = the release can be made */
   readonly unresolved: readonly { readonly what: string; readonly reason: string }[]
+}
+
+/** The image in whose place it stands: every mirrored one has it. */
+export function upstreamOf({ component, upstream }: Pick<ImagePlan, 'component' | 'upstream'>): string {
+  if (upstream === undefined) throw new Error(`${component} stands in no upstream image's place`)
+  return upstream
 }

@@ -3,7 +3,7 @@ import type { PlatformName } from '../oci/platform.ts'
 import { platformOf } from '../oci/platform.ts'
 import type { UpstreamRelease } from './component.ts'
 import { endsWithDay } from './day.ts'
-import { libraryFingerprint, listDigest, pinFingerprint } from './fingerprint.ts'
+import { libraryFingerprint, listDigest, pinFingerprint, takesPin } from './fingerprint.ts'
 import { type Lock, type LockedRelease, prebuiltOf } from './lock.ts'
 import { packageWishes, pinnedRpms } from './os-packages.ts'
 import type { ImagePlan, ReleasePlan } from './release-plan.ts'
@@ -64,6 +64,7 @@ function baseGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): reado
 }
 
 function imageGaps(image: ImagePlan, command: string): readonly Gap[] {
+  if (!takesPin(image)) return []
   const { component, locked } = image
   if (locked === undefined) return [{ what: component, reason: `not locked yet: ${command}` }]
   if (locked.fingerprint !== pinFingerprint(image))

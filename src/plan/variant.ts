@@ -33,6 +33,14 @@ export function fittingVariant<T extends { readonly versions: string }>(
   return fitting[0]
 }
 
+/**
+ * What an image takes the place of in a version: a repository of RKE2's list, or `own:<name>` (no repository has a colon).
+ * Undefined: there is no such image for the version.
+ */
+export function placeOf({ name, upstream, own }: Pick<Component, 'name' | 'upstream' | 'own'>): string | undefined {
+  return upstream ?? (own === undefined ? undefined : `own:${name}`)
+}
+
 /** Every way in which the file can be read, for whoever checks it. */
 export function variantsOf({ when, ...own }: ComponentText): readonly Component[] {
   return [own, ...when.map((variant) => replaced(own, variant))]

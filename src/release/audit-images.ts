@@ -5,7 +5,9 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, hex } from '../oci/digest.ts'
 import { parseIndex, parseManifest } from '../oci/manifest.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { collectedComponents } from '../plan/component.ts'
+import { tarballName } from '../pack/tarball.ts'
+import { carriedRelease, collectedComponents } from '../plan/component.ts'
+import { takesPin } from '../plan/fingerprint.ts'
 import type { Pin } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { appliedFiles, shippedPath } from '../plan/source-changes.ts'
@@ -71,10 +73,12 @@ function imageRow(plan: ReleasePlan, image: ImagePlan, content: ImageContent | u
   return markup`<tr id="image-${image.component}"><th scope="row"><b>${image.component}</b><dl class="pairs">
 <dd><code>${image.reference}</code></dd>
 ${content && markup`<dd>index ${blob(content.index)}</dd>`}
-${image.upstream === image.reference ? undefined : pair(words.inPlaceOf, markup`<code>${image.upstream}</code>`)}
+${image.upstream === undefined || image.upstream === image.reference ? undefined : pair(words.inPlaceOf, markup`<code>${image.upstream}</code>`)}
 ${pair(
   words.group,
-  image.groups.length === 0 ? say(words.noGroup) : image.groups.map((group, i) => [i === 0 ? '' : ', ', within(`group-${group}`, group)]),
+  image.groups.length === 0
+    ? say(image.upstream === undefined ? words.ownImage : words.noGroup)
+    : image.groups.map((group, i) => [i === 0 ? '' : ', ', within(`group-${group}`, group)]),
 )}
 </dl></th>
 <td>${madeFrom(plan, image, paths)}</td>
@@ -107,9 +111,9 @@ function madeFrom(plan: ReleasePlan, image: ImagePlan, paths: ReadonlySet<string
   const standIns = [...new Set(made.flatMap((platform) => standInsOf(plan, image, platform)))]
   const edit = goEditOf(image)
   const changes = appliedFiles(image)
-  return markup`<span class="tag">${say(image.action === 'mirror' ? words.mirrored : words.rebuilt)}</span> ${how(image)}<dl class="pairs">
+  return markup`<span class="tag">${say(image.action === 'mirror' ? words.mirrored : words.rebuilt)}</span> ${how(plan, image)}<dl class="pairs">
 ${image.source === undefined || image.source.kind === pin?.kind ? undefined : pair(words.source, sourceText(image.source))}
-${pair(pin?.kind === image.source?.kind ? words.source : words.pinned, pin === undefined ? say(words.unpinned) : pinText(pin))}
+${takesPin(image) ? pair(pin?.kind === image.source?.kind ? words.source : words.pinned, pin === undefined ? say(words.unpinned) : pinText(pin)) : undefined}
 ${image.base === 'scratch' ? pair(words.base, say(words.onScratch)) : undefined}
 ${edit === undefined ? undefined : pair(words.edited, editText(edit))}
 ${
@@ -138,15 +142,28 @@ function pair(said: Said, content: Content): Markup {
   return markup`<dt>${say(said)}</dt><dd>${content}</dd>`
 }
 
-function how(image: ImagePlan): Markup | undefined {
+function how(plan: ReleasePlan, image: ImagePlan): Markup | undefined {
   const { build } = image
   const kind = buildKind(image)
   if (kind === 'mirror') return undefined
   if (kind === 'collected') return markup`${say(words.collected)} ${imageLinks(collectedComponents(build))}`
+  if (kind === 'files') return filesText(plan, image)
   if (kind === 'prebuilt') return say(words.prebuilt)
   if (build === undefined) return undefined
   if (build.kind === 'c') return say(words.compiledC)
   return say(build.kind === 'go' ? words.compiled(build.toolchain) : words.recipe)
+}
+
+/** Nothing is compiled: where else its programs are from. */
+function filesText(plan: ReleasePlan, { build, platforms }: ImagePlan): Markup {
+  const { program, installer } = carriedRelease(build) ?? {}
+  const files = plan.platforms.flatMap((platform) => {
+    if (platforms[platform]?.status !== 'made') return []
+    const names = tarballName(platform)
+    return [...(program === undefined ? [] : [names.program]), ...(installer === undefined ? [] : [names.tarball])]
+  })
+  const others = collectedComponents(build)
+  return markup`${say(words.laidTogether)}${files.length === 0 ? undefined : markup` ${say(words.carries)} ${files.map((file, i) => [i === 0 ? '' : ', ', markup`<code>${file}</code>`])}`}${others.size === 0 ? undefined : markup` ${say(words.collected)} ${imageLinks(others)}`}`
 }
 
 function sourceText(source: NonNullable<ImagePlan['source']>): Markup {

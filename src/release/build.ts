@@ -4,16 +4,19 @@ import { RfoError } from '../error.ts'
 import type { Task } from '../graph/task.ts'
 import type { Digest } from '../oci/digest.ts'
 import { type Architecture, type PlatformName, platformOf } from '../oci/platform.ts'
-import { collectedComponents } from '../plan/component.ts'
+import { carriedRelease, collectedComponents } from '../plan/component.ts'
+import { takesPin } from '../plan/fingerprint.ts'
 import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import { ownFiles } from './carried-task.ts'
 import { chartTasks } from './chart-tasks.ts'
 import { buildTools } from './compilers.ts'
 import { imageTasks } from './image-tasks.ts'
 import { ownProgram } from './own-program.ts'
-import type { ReleasePorts } from './ports.ts'
+import type { CarriedRequest, ReleasePorts } from './ports.ts'
 import { runTasks } from './run.ts'
 import { programSmokeTask, runsHere, smokeTask } from './smoke-tasks.ts'
+import { supportTask } from './support-task.ts'
 
 /** What is made, out of a whole plan. */
 export interface BuildScope {
@@ -35,8 +38,7 @@ export function buildScope(plan: ReleasePlan, names: readonly string[]): BuildSc
   const isAsked = (name: string | undefined): boolean => name !== undefined && (names.length === 0 || names.includes(name))
   const asked = rebuilt.filter((image) => isAsked(image.component))
   const askedOwner = isAsked(owner?.program?.name) ? owner : undefined
-  const open = (image: ImagePlan): string | undefined =>
-    unpinnedOf([image, ...collectedBy(image, plan)], plan) ?? unpinnedPackages(image, plan)
+  const open = (image: ImagePlan): string | undefined => unpinnedOf([image, ...takenBy(image, plan)], plan) ?? unpinnedPackages(image, plan)
   const reasonOf = (reason: () => string | undefined): string | undefined => (names.length === 0 ? reason() : undefined)
   const leftOut = [
     ...asked.map((image) => ({ component: image.component, image, reason: reasonOf(() => open(image)) })),
@@ -66,9 +68,9 @@ function refuseUnknown(name: string, plan: ReleasePlan, known: readonly string[]
   })
 }
 
-/** Why something can't be made: its own source, a library of it, or that of what it collects, has no pin. */
+/** Why something can't be made: its own source, a library of it, or that of what it takes of others, has no pin. */
 function unpinnedOf(images: readonly ImagePlan[], plan: ReleasePlan): string | undefined {
-  for (const each of images) {
+  for (const each of images.filter(takesPin)) {
     const pin = each.locked?.pin
     if (pin === undefined) return `${each.component} is not locked yet`
     if (pin.kind === 'unresolved') return `${each.component}: ${pin.reason}`
@@ -84,9 +86,11 @@ function unpinnedPackages(image: ImagePlan, plan: ReleasePlan): string | undefin
   return packages === undefined ? undefined : `${packages.what}: ${packages.reason}`
 }
 
-function collectedBy(image: ImagePlan, plan: ReleasePlan): readonly ImagePlan[] {
+/** Those whose programs it collects, and the one whose source the release's own program is made of, when it carries that. */
+function takenBy(image: ImagePlan, plan: ReleasePlan): readonly ImagePlan[] {
   const names = collectedComponents(image.build)
-  return plan.images.filter((other) => names.has(other.component))
+  const carries = carriedRelease(image.build) !== undefined
+  return plan.images.filter((other) => names.has(other.component) || (carries && other.program !== undefined))
 }
 
 /** As gaps and tasks call them; what lies there compiled links none here. */
@@ -95,9 +99,12 @@ function libraryNames({ build, locked }: ImagePlan): string[] {
 }
 
 function neededFor(images: readonly ImagePlan[], programOf: ImagePlan | undefined, plan: ReleasePlan): ReleasePlan {
-  const users = [...images.flatMap((image) => [image, ...collectedBy(image, plan)]), ...(programOf === undefined ? [] : [programOf])]
+  const users = [...images.flatMap((image) => [image, ...takenBy(image, plan)]), ...(programOf === undefined ? [] : [programOf])]
   const names = new Set(users.map((image) => image.component))
-  const charts = images.some((image) => image.charts === true) ? plan.charts : []
+  const carriers = images.flatMap((image) => carriedRelease(image.build) ?? [])
+  // an installer says what a release lacks, and charts say what it needs
+  const charts =
+    images.some((image) => image.charts === true) || carriers.some(({ installer }) => installer !== undefined) ? plan.charts : []
   const bases = plan.platforms.filter((platform) =>
     images.some((image) => image.base !== 'scratch' && image.platforms[platform]?.status === 'made'),
   )
@@ -108,11 +115,13 @@ function neededFor(images: readonly ImagePlan[], programOf: ImagePlan | undefine
     ...bases.map((platform) => `base/${platform}`),
     ...charts.map((chart) => `chart/${chart.name}`),
     ...images.flatMap((image) => plan.platforms.map((platform) => `packages/${image.component}/${platform}`)),
-    ...images.flatMap((image) => [image, ...collectedBy(image, plan)].flatMap(libraryNames)),
+    ...images.flatMap((image) => [image, ...takenBy(image, plan)].flatMap(libraryNames)),
   ])
   return {
     ...plan,
-    images: plan.images.filter((image) => names.has(image.component)).map((image) => (image === programOf ? image : withoutProgram(image))),
+    images: plan.images
+      .filter((image) => names.has(image.component))
+      .map((image) => (image === programOf || carriers.length > 0 ? image : withoutProgram(image))),
     charts,
     unresolved: plan.unresolved.filter(({ what }) => wanted.has(what)),
   }
@@ -143,7 +152,7 @@ interface MadeImage {
 
 /** Sorted by component and platform. Throws the first cause when a task failed; the others stand in its details. */
 export async function buildImages(
-  request: { readonly plan: ReleasePlan; readonly scope: BuildScope; readonly host: Architecture },
+  request: CarriedRequest & { readonly scope: BuildScope; readonly host: Architecture },
   ports: ReleasePorts,
 ): Promise<BuiltImage[]> {
   const { plan, scope, host } = request
@@ -155,16 +164,18 @@ export async function buildImages(
     return runnable.has(platform) ? smokeTask(image.component, image.smoke, platform, task, host, ports) : 'no emulator'
   }
   const tools = await buildTools(scope.needed, ports)
-  const own = scope.programOf === undefined ? undefined : ownProgram(plan, tools.compilers, ports)
-  const programs = (own?.platforms ?? []).map(
+  const carried = scope.images.some((image) => carriedRelease(image.build) !== undefined)
+  const program = carried || scope.programOf !== undefined ? ownProgram(plan, tools.compilers, ports) : undefined
+  const programs = (scope.programOf === undefined ? [] : (program?.platforms ?? [])).map(
     ({ platform, task }): MadeImage => ({
-      component: own?.program.name ?? '',
+      component: program?.program.name ?? '',
       platform,
       task,
-      smoke: own !== undefined && runnable.has(platform) ? programSmokeTask(own, platform, task, host, ports) : 'no emulator',
+      smoke: program !== undefined && runnable.has(platform) ? programSmokeTask(program, platform, task, host, ports) : 'no emulator',
     }),
   )
-  const images = imageTasks(plan, charts, tools, ports, scope.images).flatMap(({ image, platforms }) =>
+  const own = ownFiles(request, program, supportTask(plan, charts, ports), ports)
+  const images = imageTasks(plan, charts, tools, ports, scope.images, own).flatMap(({ image, platforms }) =>
     platforms.map(
       ({ platform, image: task }): MadeImage => ({ component: image.component, platform, task, smoke: smokeOf(image, platform, task) }),
     ),

@@ -13,9 +13,9 @@ import { minorLine, parseVersion } from '../plan/version.ts'
 import { specFiles, writeRepository } from '../rpm/make.ts'
 import { payloadEncoder } from '../rpm/payload.ts'
 import { rfoPackages } from '../rpm/rfo.ts'
+import type { OwnFiles } from './carried-task.ts'
 import { given } from './given.ts'
-import type { OwnProgram } from './own-program.ts'
-import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import type { CarriedRequest, ReleasePorts, ReleaseRequest } from './ports.ts'
 import { pinnedSource, withSource } from './source-task.ts'
 
 /** Where packages of a finished release go; a candidate's go to `testing`, as RKE2's do. */
@@ -24,22 +24,24 @@ const channel = 'stable'
 const rpmRelease = '1'
 
 /** Tasks that give an index of titled files each: all of them are files of the release. */
-export function bundleTasks(request: ReleaseRequest, own: OwnProgram | undefined, ports: ReleasePorts): Task[] {
-  if (own === undefined) {
+export function bundleTasks(request: ReleaseRequest, own: OwnFiles, ports: ReleasePorts): Task[] {
+  const { program } = own
+  if (program === undefined) {
     throw new RfoError('RFO_RELEASE_BUNDLE', `no component ${request.bundle.sourceOf} with a source`, {
       exit: 'usage',
       where: 'pipelines/rfo.yaml',
       next: 'name the component whose source holds the scripts and units',
     })
   }
-  return own.platforms.flatMap(({ platform, task }) => {
-    const tarball = tarballTask(request, own.image, platform, task, ports)
+  return program.platforms.flatMap((made) => {
+    const { platform } = made
+    const tarball = own.tarball(program, made)
     return [tarball, packagesTask(request, platform, tarball, ports)]
   })
 }
 
 /** Gives the program and the tarball; the tarball's own files come behind them, titled `bundle:<path>`. */
-function tarballTask(request: ReleaseRequest, image: ImagePlan, platform: PlatformName, program: Task, ports: ReleasePorts): Task {
+export function tarballTask(request: CarriedRequest, image: ImagePlan, platform: PlatformName, program: Task, ports: ReleasePorts): Task {
   const { bundle, plan } = request
   const { files, rename } = bundle
   const pin = pinnedSource(image)
@@ -147,7 +149,10 @@ export const bundlePrefix = 'bundle:'
 export const unsignedDigest = 'io.rfolabs.rpm.unsigned.digest'
 export const unsignedSize = 'io.rfolabs.rpm.unsigned.size'
 
-async function pushTitled(ports: ReleasePorts, files: readonly (readonly [title: string, descriptor: Descriptor])[]): Promise<Descriptor> {
+export async function pushTitled(
+  ports: ReleasePorts,
+  files: readonly (readonly [title: string, descriptor: Descriptor])[],
+): Promise<Descriptor> {
   const manifests = files.map(([title, { mediaType, digest, size, annotations }]) => ({
     mediaType,
     digest,

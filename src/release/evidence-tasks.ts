@@ -14,6 +14,7 @@ import { collectedComponents } from '../plan/component.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { attest, signImage } from '../sign/attach.ts'
 import { keyFingerprint } from '../sign/key.ts'
+import { carriedMaterials, releasePurl } from './carried-task.ts'
 import { given } from './given.ts'
 import type { ImagePlatform, ImageTasks } from './image-tasks.ts'
 import { buildKind, standInsOf } from './labels.ts'
@@ -96,7 +97,7 @@ function collectedFrom(image: ImagePlan, platform: PlatformName, all: readonly I
 function provenanceTask(
   request: ReleaseRequest,
   images: ImageTasks,
-  { platform, image: made, base, packages, compiler, tools }: ImagePlatform,
+  { platform, image: made, base, packages, compiler, tools, carried }: ImagePlatform,
   collected: readonly { readonly image: ImagePlan; readonly task: Task }[],
   ports: ReleasePorts,
 ): Task {
@@ -133,6 +134,7 @@ function provenanceTask(
       ...(source === undefined ? {} : { source }),
       ...(base === undefined ? {} : { base }),
       ...(packages === undefined ? {} : { packages }),
+      ...(carried === undefined ? {} : { carried }),
       ...Object.fromEntries(collected.map(({ image: other, task }) => [`image/${other.component}`, task])),
     },
     key: {
@@ -146,10 +148,13 @@ function provenanceTask(
       const record = inputs['source'] === undefined ? undefined : await readSourceRecord(ports, inputs['source'])
       const installed = inputs['packages'] === undefined ? undefined : await readPackageRecord(inputs['packages'], ports)
       const upstream = pin?.kind === 'image' ? { uri: `oci://${pin.reference}`, digest: { sha256: hex(pin.index.digest) } } : undefined
-      const [first, ...others] = record?.materials ?? []
+      const inside = inputs['carried'] === undefined ? [] : await carriedMaterials(plan, inputs['carried'], ports)
+      const [first, ...others] = [...(record?.materials ?? []), ...inside]
       const predicate = provenance({
         ...facts,
-        source: upstream ?? (first === undefined ? { uri: record?.revision ?? '', digest: {} } : { uri: first.uri, digest: first.digest }),
+        source:
+          upstream ??
+          (first === undefined ? { uri: record?.revision ?? releasePurl(plan), digest: {} } : { uri: first.uri, digest: first.digest }),
         ...(installed === undefined ? {} : { notDone: installed.notDone }),
         materials: [
           ...others,

@@ -10,11 +10,14 @@ import type { Json } from '../oci/json.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { parseReference } from '../oci/reference.ts'
+import { othersPrograms } from '../plan/component.ts'
 import { imageEpoch } from '../plan/day.ts'
 import type { PinnedManifest } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import type { OwnFiles } from './carried-task.ts'
 import type { ChartTask } from './chart-tasks.ts'
 import { type BuildTools, compiledInC, librariesIn } from './compilers.ts'
+import { filesTask } from './files-task.ts'
 import { given } from './given.ts'
 import { imageLabels } from './labels.ts'
 import { libraryTask } from './library-tasks.ts'
@@ -26,7 +29,7 @@ import { sourceTask, unpinned } from './source-task.ts'
 
 export interface ImageTasks {
   readonly image: ImagePlan
-  /** present for rebuilt images */
+  /** present for images that are made of one */
   readonly source?: Task
   readonly platforms: readonly ImagePlatform[]
   readonly index: Task
@@ -38,6 +41,8 @@ export interface ImagePlatform {
   readonly base?: Task
   /** when the pipeline asks for packages that the base has not */
   readonly packages?: Task
+  /** when files of the release are in the image */
+  readonly carried?: Task
   /** when a C compiler makes programs of the image */
   readonly compiler?: CompilerFacts
   /** when C libraries are linked into them: what their builds call → its version */
@@ -54,6 +59,7 @@ export function imageTasks(
   tools: BuildTools,
   ports: ReleasePorts,
   wanted: readonly ImagePlan[] = plan.images,
+  own?: OwnFiles,
 ): ImageTasks[] {
   const bases = new Map<string, Task>()
   const baseOf = (platform: PlatformName): Task => remembered(bases, platform, () => baseTask(plan, platform, ports))
@@ -73,30 +79,43 @@ export function imageTasks(
     })
     return { ...(compiler === undefined ? {} : { compiler }), libraries: linked }
   }
+  const carried = new Map<string, Task>()
+  const carriedOf = (image: ImagePlan, platform: PlatformName): Task | undefined => {
+    const name = `${image.component}/${platform}`
+    const task = carried.get(name) ?? own?.carried(image, platform)
+    if (task !== undefined) carried.set(name, task)
+    return task
+  }
   const programs = new Map<string, Task>()
   const programsOf = (image: ImagePlan, platform: PlatformName): Task =>
     remembered(programs, `${image.component}/${platform}`, () => {
-      const carried = image.charts === true ? charts : []
-      if (image.build?.kind !== 'collect')
-        return programsTask(plan, image, platform, sourceOf(image), linkedIn(image, platform), carried, ports)
-      const from = image.build.from.map((each) => {
+      const inside = image.charts === true ? charts : []
+      const from = othersPrograms(image.build).map((each) => {
         const other = plan.images.find((one) => one.component === each.component)
         if (other === undefined) throw unpinned(`${each.component}, which ${image.component} collects`)
         return { ...each, task: programsOf(other, platform) }
       })
-      return collectTask(plan, image, platform, from, carried, ports)
+      if (image.build?.kind === 'collect') return collectTask(plan, image, platform, from, inside, ports)
+      if (image.build?.kind === 'files') {
+        const release = carriedOf(image, platform)
+        const needs = { ...(image.source && { source: sourceOf(image) }), ...(release && { carried: release }), from }
+        return filesTask(plan, image, platform, needs, ports)
+      }
+      return programsTask(plan, image, platform, sourceOf(image), linkedIn(image, platform), inside, ports)
     })
   return wanted.map((image) => {
     const made = plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')
-    const source = image.action === 'rebuild' ? sourceOf(image) : undefined
+    const source = image.source === undefined ? undefined : sourceOf(image)
     const platforms = made.map((platform) => {
-      if (source === undefined) return { platform, image: mirrorTask(image, platform, ports) }
+      if (image.action === 'mirror') return { platform, image: mirrorTask(image, platform, ports) }
       const base = image.base === 'scratch' ? undefined : baseOf(platform)
       const packages = base === undefined ? undefined : packagesOf(image, platform, base)
       const compiler = compilerOf(image, platform)
       const called = libraryTools(plan, image, platform, tools)
+      const release = carriedOf(image, platform)
       return {
         platform,
+        ...(release === undefined ? {} : { carried: release }),
         ...(base === undefined ? {} : { base }),
         ...(packages === undefined ? {} : { packages }),
         ...(compiler === undefined ? {} : { compiler }),

@@ -2,7 +2,7 @@
 import type { BuildKind } from '../attest/provenance.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { collectedComponents } from '../plan/component.ts'
+import { carriedRelease, collectedComponents } from '../plan/component.ts'
 import { imageEpoch } from '../plan/day.ts'
 import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
@@ -26,10 +26,11 @@ export function imageLabels(plan: ReleasePlan, image: ImagePlan, platform: Platf
   }
 }
 
-/** What an image's programs are: made here, found in the source, or another image's. */
+/** What an image's programs are: made here, found in the source, another image's, or none of its own. */
 export function buildKind({ action, build, locked }: ImagePlan): Exclude<BuildKind, 'index'> {
   if (action === 'mirror') return 'mirror'
   if (build?.kind === 'collect') return 'collected'
+  if (build?.kind === 'files') return 'files'
   return prebuiltOf(locked?.pin) === undefined ? 'compiled' : 'prebuilt'
 }
 
@@ -38,11 +39,11 @@ export function standInsOf(plan: ReleasePlan, image: ImagePlan, platform: Platfo
   const base = plan.bases[platform]?.locked
   const own = image.locked?.standIn
   const collected = collectedComponents(image.build)
+  const carries = carriedRelease(image.build) !== undefined
+  const taken = (other: ImagePlan): boolean => collected.has(other.component) || (carries && other.program !== undefined)
   return [
     ...(own === undefined ? [] : [own]),
-    ...plan.images.flatMap((other) =>
-      collected.has(other.component) && other.locked?.standIn !== undefined ? [other.locked.standIn] : [],
-    ),
+    ...plan.images.flatMap((other) => (taken(other) && other.locked?.standIn !== undefined ? [other.locked.standIn] : [])),
     ...(image.action === 'rebuild' && image.base !== 'scratch' && base?.kind === 'image' && base.standIn !== undefined
       ? [base.standIn]
       : []),

@@ -10,13 +10,13 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { GoBuild, Source, UpstreamRelease } from '../plan/component.ts'
 import { dateComponents } from '../plan/dated.ts'
-import { compiledByGo, libraryFingerprint, listDigest, pinFingerprint } from '../plan/fingerprint.ts'
+import { compiledByGo, libraryFingerprint, listDigest, pinFingerprint, takesPin } from '../plan/fingerprint.ts'
 import type { LibraryPlan } from '../plan/library.ts'
 import type { Lock, LockedBase, LockedChart, LockedComponent, LockedLibrary, LockedPackages, LockedRelease, Pin } from '../plan/lock.ts'
 import { type NamedRpm, type PackageWish, packageWishes, pinnedRpms } from '../plan/os-packages.ts'
 import { pinText } from '../plan/pin-text.ts'
 import { epochOf, type PlanInput, planRelease } from '../plan/plan-release.ts'
-import type { BasePlan, ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import { type BasePlan, type ImagePlan, type ReleasePlan, upstreamOf } from '../plan/release-plan.ts'
 import type { SourceChanges } from '../plan/source-changes.ts'
 
 type Unresolved = Extract<Pin, { kind: 'unresolved' }>
@@ -100,13 +100,15 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
   try {
     const [components, bases, lockedCharts, libraries] = await Promise.all([
       Promise.all(
-        plan.images.map(
-          async (image) =>
-            [
-              image.component,
-              await lockImage(image, before?.components[image.component], again(image.component), request.resolve, ask),
-            ] as const,
-        ),
+        plan.images
+          .filter(takesPin)
+          .map(
+            async (image) =>
+              [
+                image.component,
+                await lockImage(image, before?.components[image.component], again(image.component), request.resolve, ask),
+              ] as const,
+          ),
       ),
       Promise.all(
         plan.platforms.map(async (platform) => {
@@ -171,7 +173,7 @@ async function lockImage(
   const compiled = compiledByGo(image)
   const pin = await ask<Pin>(image.component, () =>
     source === undefined
-      ? resolve.image(image.upstream)
+      ? resolve.image(upstreamOf(image))
       : resolve.source({
           component: image.component,
           source,

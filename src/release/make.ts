@@ -6,6 +6,7 @@ import type { PlatformName } from '../oci/platform.ts'
 import { archiveTasks } from './archive-tasks.ts'
 import { bundleTasks } from './bundle-tasks.ts'
 import { candidateName, carriedEvidence, readPredicate } from './candidate.ts'
+import { ownFiles } from './carried-task.ts'
 import { chartPath, chartTasks } from './chart-tasks.ts'
 import { buildTools } from './compilers.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
@@ -33,8 +34,9 @@ export interface MadeRelease {
 export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts): Promise<MadeRelease> {
   const charts = chartTasks(request.plan, ports)
   const tools = await buildTools(request.plan, ports)
-  const images = imageTasks(request.plan, charts, tools, ports)
-  const own = ownProgram(request.plan, tools.compilers, ports)
+  const support = supportTask(request.plan, charts, ports)
+  const own = ownFiles(request, ownProgram(request.plan, tools.compilers, ports), support, ports)
+  const images = imageTasks(request.plan, charts, tools, ports, request.plan.images, own)
   const evidence = evidenceTasks(request, images, ports)
   const archives = archiveTasks(request.plan, images, ports)
   const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives]
@@ -44,8 +46,8 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
       evidence,
       files,
       titled: bundleTasks(request, own, ports),
-      provenances: programProvenances(request, own, ports),
-      support: supportTask(request.plan, charts, ports),
+      provenances: programProvenances(request, own.program, ports),
+      support,
     },
     ports,
   )

@@ -46,6 +46,9 @@ export interface StandInMark {
   readonly keyFingerprint: string
 }
 
+/** What decides the files of a release that images of it may carry. */
+export type CarriedRequest = Pick<ReleaseRequest, 'plan' | 'bundle' | 'installer' | 'mark'>
+
 export interface ReleaseRequest extends ReleaseKeys {
   readonly plan: ReleasePlan
   /** images.lock of this release alone, as shipped. */

@@ -121,7 +121,12 @@ export function collectTask(
 }
 
 /** Programs and what lies beside them, as a layer; the programs' folder is gone then. */
-async function layerOf(made: FoundPrograms, epoch: number, ports: ReleasePorts, others: () => Promise<LayerEntry[]>): Promise<Descriptor> {
+export async function layerOf(
+  made: FoundPrograms,
+  epoch: number,
+  ports: ReleasePorts,
+  others: () => Promise<LayerEntry[]>,
+): Promise<Descriptor> {
   try {
     const entries = made.programs.map(({ path, file }): LayerEntry => ({ path, file, mode: 0o755 }))
     return await writeLayerTar([...entries, ...(await others())], ports.store, epoch)
@@ -160,11 +165,12 @@ async function programsOf(
 }
 
 /** Files that nothing compiles: written in the pipeline, or taken from the source as they lie there. */
-async function fileEntries(image: ImagePlan, source: OpenSource): Promise<LayerEntry[]> {
+export async function fileEntries(image: ImagePlan, source?: OpenSource): Promise<LayerEntry[]> {
   return await Promise.all(
     (image.files ?? []).map(async (file): Promise<LayerEntry> => {
       const mode = Number.parseInt(file.mode, 8)
       if ('text' in file) return { path: file.path, bytes: Buffer.from(file.text, 'utf8'), mode }
+      if (source === undefined) throw unpinned(`source of ${image.component}`)
       const root = await realpath(source.dir)
       const inside = await realpath(join(root, file.from)).catch(() => undefined)
       if (inside === undefined || !inside.startsWith(`${root}/`)) {

@@ -1,6 +1,6 @@
 /** A plan in words for people: image × platform, what is not made and why, what the lock lacks. */
 import type { PlatformName } from '../oci/platform.ts'
-import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import { type ImagePlan, type ReleasePlan, upstreamOf } from '../plan/release-plan.ts'
 import { changedFiles } from '../plan/source-changes.ts'
 
 export type Lang = 'en' | 'zh'
@@ -127,7 +127,7 @@ export function planDot(plan: ReleasePlan): string {
   const gaps = new Set(plan.unresolved.map((gap) => gap.what.replace(/\/linux\/.*$/, '')))
   const lines = [`digraph ${quote(plan.version)} {`, '  rankdir=LR;', '  node [shape=box];', `  root [label=${quote(plan.version)}];`]
   for (const image of plan.images) {
-    const attributes = [`label=${quote(image.action === 'rebuild' ? sourceOf(image) : image.upstream)}`]
+    const attributes = [`label=${quote(image.action === 'rebuild' ? sourceOf(image) : upstreamOf(image))}`]
     if (gaps.has(image.component) || gaps.has('images.lock')) attributes.push('color=red')
     lines.push(
       `  ${quote(`source/${image.component}`)} [${attributes.join(', ')}];`,
@@ -155,7 +155,7 @@ function sourceOf(image: ImagePlan): string {
     case 'archive':
       return source.url
     case undefined:
-      return image.upstream
+      return image.upstream ?? 'this release'
   }
 }
 

@@ -47,10 +47,11 @@ function packChart(chart: ChartPlan, images: readonly ImagePlan[], epoch: number
   }
   const values = {
     global: { systemDefaultRegistry: '' },
-    images: images.map((image) => {
-      const path = image.upstream.slice(image.upstream.indexOf('/') + 1)
+    images: images.flatMap(({ upstream }) => {
+      if (upstream === undefined) return []
+      const path = upstream.slice(upstream.indexOf('/') + 1)
       const colon = path.lastIndexOf(':')
-      return { repository: path.slice(0, colon), tag: path.slice(colon + 1) }
+      return [{ repository: path.slice(0, colon), tag: path.slice(colon + 1) }]
     }),
   }
   const template = [

@@ -5,7 +5,7 @@ import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { type PlatformName, platformNames, platformOf } from '../oci/platform.ts'
-import type { ImagePlan } from '../plan/release-plan.ts'
+import { type ImagePlan, upstreamOf } from '../plan/release-plan.ts'
 import { standInProgram } from './elf.ts'
 import { foldersOf, gzip, type TarEntry, tar } from './tar.ts'
 import { standInText } from './tree.ts'
@@ -77,10 +77,11 @@ function putManifest(blobs: Blobs, reference: string, platform: PlatformName, ep
 
 /** A mirrored image: one program, named like the repository. */
 export function putMirror(blobs: Blobs, image: ImagePlan, epoch: number): StandInImage {
-  const name = repositoryName(image.upstream)
+  const upstream = upstreamOf(image)
+  const name = repositoryName(upstream)
   const made = platformNames.filter((platform) => image.platforms[platform]?.status === 'made')
   const text = standInText(image.component, image.version, image.smoke?.expect)
-  return putImage(blobs, image.upstream, made, epoch, (platform) => ({
+  return putImage(blobs, upstream, made, epoch, (platform) => ({
     entries: [{ kind: 'file', path: `usr/bin/${name}`, bytes: standInProgram(platformOf(platform).architecture, text), mode: 0o755 }],
     config: { Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'], Entrypoint: [`/usr/bin/${name}`] },
   }))

@@ -48,8 +48,8 @@ function takenFrom(component: ImagePlan): string[] {
 }
 
 function programsOf(component: ImagePlan): SourceFile[] {
-  // what is collected lies with those who make it
-  if (component.build?.kind === 'collect') return []
+  // what is collected lies with those who make it, what is carried with the release
+  if (component.build?.kind === 'collect' || component.build?.kind === 'files') return []
   const outputs = programPaths(component.build)
   const text = standInText(component.component, component.version, component.smoke?.expect)
   return platformNames

@@ -33,7 +33,7 @@ describe('files that don’t fit together', () => {
   })
 
   test('a rebuild without source, or without build', () => {
-    const file = 'pipelines/klipper-lb.yaml'
+    const file = 'pipelines/mirrored-calico-typha.yaml'
     expect(complaint(changed(file, (text) => text.replace('action: mirror', 'action: rebuild')))).toMatchObject({
       code: 'RFO_PLAN_PIPELINE',
       where: file,
@@ -163,5 +163,67 @@ describe('what Go programs are linked with', () => {
       code,
       where: expect.stringContaining(seccomp),
     })
+  })
+})
+
+describe('an image of RFO’s own', () => {
+  const file = 'pipelines/rfo-upgrade.yaml'
+  const of = (from: string | RegExp, to: string, where = file) => complaint(changed(where, (text) => text.replace(from, to)))
+
+  test('takes no upstream image’s place, and is made', () => {
+    expect(of('own:\n', 'upstream: rancher/rfo-upgrade\nown:\n')).toMatchObject({
+      message: 'an image of RFO’s own takes no upstream image’s place',
+      where: file,
+    })
+    expect(of(/own:\n.*\n/, '')).toMatchObject({ message: 'it has neither upstream nor own', where: file })
+    expect(of('action: rebuild', 'action: mirror')).toMatchObject({ message: 'an image of RFO’s own is made, not mirrored' })
+  })
+
+  test('has a tag that no list gives, and groups whose files no other file is called like', () => {
+    expect(of("'{rfoTag}'", "'{version}'")).toMatchObject({ code: 'RFO_PLAN_YAML', message: expect.stringContaining('own.tag') })
+    expect(of("'{rfoTag}'", "'{rfoTag}'\n  groups: [all]")).toMatchObject({
+      code: 'RFO_PLAN_YAML',
+      message: expect.stringContaining('own.groups'),
+    })
+  })
+
+  test('may be for some versions alone', () => {
+    const some = changed('pipelines/helm-controller.yaml', (text) =>
+      text.replace(/own:\n.*\n/, '').replace("when:\n  - versions: '>=1.34.0'", "when:\n  - versions: '>=1.25.0'"),
+    )
+    expect(assemble(some).components.has('own:helm-controller')).toBe(false)
+    const later = assemble(some, fileText('pipelines/upstream/v1.25.4+rke2r1.yaml')).components.get('own:helm-controller')
+    expect(later?.own?.tag).toBe('v0.16.26')
+  })
+
+  test('is called like no other one', () => {
+    const again = { file: 'pipelines/rfo-runtime.yaml', text: fileText(file).text.replace('name: rfo-upgrade', 'name: rfo-runtime') }
+    expect(thrownBy(() => planRelease(inputFor('v1.24.8+rfor1', emptyLock, [...componentFiles, again])))).toMatchObject({
+      code: 'RFO_PLAN_PIPELINE',
+      message: 'rke2-runtime and rfo-runtime are both called docker.io/rfolabs/rfo-runtime:v1.24.8-rfor1',
+    })
+  })
+
+  test('carries what is made, where it is made', () => {
+    expect(of('component: hardened-kubernetes', 'component: rke2-runtime')).toMatchObject({
+      message: 'rke2-runtime makes no /usr/local/bin/kubectl',
+    })
+    expect(of('program: /opt/rfo', 'program: /usr/bin/upgrade.sh')).toMatchObject({ message: 'two things are put at /usr/bin/upgrade.sh' })
+    const lacking = changed('pipelines/rke2-runtime.yaml', (text) => `${text}unsupported: { riscv64: a test }\n`)
+    expect(thrownBy(() => planRelease(inputFor('v1.24.8+rfor1', emptyLock, lacking)))).toMatchObject({
+      message: 'rke2-runtime, of which rfo-upgrade carries the program, is not made for linux/riscv64',
+      where: file,
+    })
+  })
+})
+
+test('files alone: a source that nothing is taken of, a file of no source, charts, and nothing at all', () => {
+  const file = 'pipelines/klipper-lb.yaml'
+  const of = (from: string | RegExp, to: string) => complaint(changed(file, (text) => text.replace(from, to)))
+  expect(of('from: entry', 'text: x')).toMatchObject({ message: 'nothing of the source is used', where: file })
+  expect(of(/source:\n(?: {2}.*\n)+/, '')).toMatchObject({ message: 'action: rebuild needs source' })
+  expect(of('packages:', 'charts: true\npackages:')).toMatchObject({ message: 'what only lays files together carries no charts' })
+  expect(of(/source:\n(?: {2}.*\n)+build:\n.*\nfiles:\n.*\n/, 'build: { kind: files }\n')).toMatchObject({
+    message: 'nothing is put into the image',
   })
 })

@@ -6,7 +6,7 @@ import { canonicalJson, type Json } from '../../src/oci/json.ts'
 import { emptyLock } from '../../src/plan/lock-text.ts'
 import { planRelease } from '../../src/plan/plan-release.ts'
 import { ReleasePlanSchema } from '../../src/plan/plan-schema.ts'
-import type { ReleasePlan } from '../../src/plan/release-plan.ts'
+import { type ReleasePlan, upstreamOf } from '../../src/plan/release-plan.ts'
 import { planDot, planText } from '../../src/report/plan.ts'
 import { componentFiles, inputFor, ownLock, releases } from './project.ts'
 
@@ -33,15 +33,28 @@ describe.each(releases)('$version', (known) => {
   test('holds every entry of the recorded lists, each image once with all its groups; and three that no list names', () => {
     const [entries, images] = known.listed
     expect(listed).toHaveLength(entries)
-    expect(new Set(plan.images.filter((image) => image.groups.length > 0).map((image) => image.upstream))).toEqual(new Set(listed))
+    const upstreams = plan.images.filter((image) => image.upstream !== undefined)
+    expect(new Set(upstreams.filter((image) => image.groups.length > 0).map((image) => image.upstream))).toEqual(new Set(listed))
     expect(new Set(listed).size).toBe(images)
-    const unlisted = plan.images.filter((image) => image.groups.length === 0).map((image) => image.component)
+    const unlisted = upstreams.filter((image) => image.groups.length === 0).map((image) => image.component)
     expect(unlisted).toEqual(['hardened-containerd', 'hardened-crictl', 'hardened-runc'])
-    expect(plan.images.flatMap((image) => image.groups)).toHaveLength(entries)
+    expect(upstreams.flatMap((image) => image.groups)).toHaveLength(entries)
     expect(named('hardened-cni-plugins').groups).toEqual(known.cniPlugins)
     expect(plan.upstream).toEqual({ version: upstream, commit })
     expect(plan.epoch).toBe(epoch)
     expect(plan.charts).toHaveLength(known.charts)
+  })
+
+  test('holds RFO’s own images beside them: under RFO’s name and their own tag, one in a group of its own', () => {
+    const own = plan.images.filter((image) => image.upstream === undefined)
+    // the day of a lock entry ends the tags of those that have one
+    expect(own.map(({ reference, groups }) => [reference.replace(/-build(\d{8}|YYYYMMDD)$/, '-build'), ...groups])).toEqual([
+      [`docker.io/rfolabs/helm-controller:${known.helmController}-build`],
+      [`docker.io/rfolabs/kube-explorer:${known.kubeExplorer}-build`, 'kube-explorer'],
+      [`docker.io/rfolabs/rfo-upgrade:${version.replace('+', '-')}`],
+      [`docker.io/rfolabs/system-agent-installer-rfo:${version.replace('+', '-')}`],
+    ])
+    expect(own.every((image) => image.action === 'rebuild' && image.platforms['linux/riscv64']?.status === 'made')).toBe(true)
   })
 
   test('rebuilds the hardened images, what the runtime carries, runtime, pause and all else that RKE2 rebuilds; mirrors the rest', () => {
@@ -53,7 +66,7 @@ describe.each(releases)('$version', (known) => {
     expect(mirrored.every((image) => image.reference === image.upstream && image.source === undefined)).toBe(true)
   })
 
-  test('names rebuilt images as RFO’s, the runtime by RFO’s version and with gzip layers', () => {
+  test('names rebuilt images as RFO’s, the runtime by RFO’s version; what old readers open has gzip layers', () => {
     expect(named('hardened-coredns').reference).toMatch(`docker.io/rfolabs/hardened-coredns:${known.coredns}-build2`)
     expect(named('hardened-kubernetes').reference).toMatch(`docker.io/rfolabs/hardened-kubernetes:${version.replace('+', '-')}-build`)
     // RKE2 gave it another name; RFO's own stays
@@ -64,7 +77,10 @@ describe.each(releases)('$version', (known) => {
       base: 'scratch',
       source: { tag: upstream },
     })
-    expect(plan.images.filter((image) => image.layers === 'gzip')).toHaveLength(1)
+    expect(plan.images.filter((image) => image.layers === 'gzip').map((image) => image.component)).toEqual([
+      'rke2-runtime',
+      'system-agent-installer-rfo',
+    ])
   })
 
   test('fills what the pipelines leave open', () => {
@@ -154,7 +170,7 @@ describe('what the lock lacks', () => {
 
   test('a mirrored image without a platform that is promised', () => {
     const release = lock.releases[version]!
-    const pause = planOf(version).images.find((image) => image.component === 'klipper-lb')!
+    const typha = upstreamOf(planOf(version).images.find((image) => image.component === 'mirrored-calico-typha')!)
     const manifest = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: `sha256:${'0'.repeat(64)}` as never, size: 1 }
     const plan = planRelease({
       ...input,
@@ -165,20 +181,20 @@ describe('what the lock lacks', () => {
             ...release,
             components: {
               ...release.components,
-              'klipper-lb': {
-                ...release.components['klipper-lb']!,
-                pin: { kind: 'image', reference: pause.upstream, index: manifest, platforms: { 'linux/amd64': manifest } },
+              'mirrored-calico-typha': {
+                ...release.components['mirrored-calico-typha']!,
+                pin: { kind: 'image', reference: typha, index: manifest, platforms: { 'linux/amd64': manifest } },
               },
             },
           },
         },
       },
     })
-    expect(plan.unresolved.filter((gap) => gap.what.startsWith('klipper-lb'))).toEqual([
+    expect(plan.unresolved.filter((gap) => gap.what.startsWith('mirrored-calico-typha'))).toEqual([
       {
-        what: 'klipper-lb/linux/arm64',
+        what: 'mirrored-calico-typha/linux/arm64',
         reason:
-          'docker.io/rancher/klipper-lb:v0.3.5 has no manifest for linux/arm64: say why under unsupported.arm64 in pipelines/klipper-lb.yaml',
+          'docker.io/rancher/mirrored-calico-typha:v3.24.1 has no manifest for linux/arm64: say why under unsupported.arm64 in pipelines/mirrored-calico-typha.yaml',
       },
     ])
   })

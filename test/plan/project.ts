@@ -56,6 +56,9 @@ interface KnownRelease {
   readonly coredns: string
   readonly etcd: string
   readonly autoscaler: string
+  /** tags of RFO's own images */
+  readonly helmController: string
+  readonly kubeExplorer: string
   /** the module proxy serves it */
   readonly kubernetesModule: boolean
   /** components whose source is a pinned module, besides those of every release */
@@ -66,15 +69,28 @@ const november = {
   listed: [52, 51],
   charts: 12,
   hardened: 18 + 3,
-  others: ['klipper-helm', 'nginx-ingress-controller', 'pause', 'rke2-cloud-provider', 'rke2-runtime'],
-  mirrored: 28,
+  others: [
+    'helm-controller',
+    'klipper-helm',
+    'klipper-lb',
+    'kube-explorer',
+    'nginx-ingress-controller',
+    'pause',
+    'rfo-upgrade',
+    'rke2-cloud-provider',
+    'rke2-runtime',
+    'system-agent-installer-rfo',
+  ],
+  mirrored: 27,
   amd64Only: 8,
   cniPlugins: ['cilium', 'multus'],
   coredns: 'v1.9.3',
   etcd: 'v3.5.4-k3s1',
   autoscaler: '1.8.5',
+  helmController: 'v0.13.0',
+  kubeExplorer: 'v0.4.2',
   kubernetesModule: true,
-  alsoPinned: ['hardened-flannel'],
+  alsoPinned: ['hardened-flannel', 'helm-controller'],
 } as const
 
 export const releases: readonly KnownRelease[] = [
@@ -109,12 +125,14 @@ export const releases: readonly KnownRelease[] = [
     listed: [70, 67],
     charts: 18,
     hardened: 17 + 3,
-    mirrored: 45,
+    mirrored: 44,
     amd64Only: 9,
     cniPlugins: ['cilium', 'flannel', 'multus'],
     coredns: 'v1.14.6',
     etcd: 'v3.6.14-k3s1',
     autoscaler: 'v1.10.3',
+    helmController: 'v0.16.26',
+    kubeExplorer: 'v0.5.1',
     alsoPinned: [
       'hardened-csi-snapshotter',
       'hardened-multus-cni',

@@ -77,7 +77,7 @@ describe('a tag', () => {
   test('of Kubernetes holds RFO’s version, that of the runtime is nothing else; a mirrored image keeps upstream’s', () => {
     expect(references.get('hardened-kubernetes')).toBe('docker.io/rfolabs/hardened-kubernetes:v1.25.4-rfor1-build20261101')
     expect(references.get('rke2-runtime')).toBe('docker.io/rfolabs/rfo-runtime:v1.25.4-rfor1')
-    expect(references.get('klipper-lb')).toBe('docker.io/rancher/klipper-lb:v0.3.5')
+    expect(references.get('mirrored-calico-typha')).toBe('docker.io/rancher/mirrored-calico-typha:v3.24.1')
   })
 
   test('without a pin shows where the day will stand', () => {
@@ -160,7 +160,7 @@ describe('the day', () => {
     const moved = movedDays(first, lock)
     expect(moved).toContain('hardened-coredns')
     // no riscv64, no base, not ours
-    for (const other of ['hardened-calico', 'pause', 'rke2-runtime', 'klipper-lb']) expect(moved).not.toContain(other)
+    for (const other of ['hardened-calico', 'pause', 'rke2-runtime', 'mirrored-calico-typha']) expect(moved).not.toContain(other)
   })
 
   test('moves with a C library, pin or build, for what links it and for who collects that', async () => {
@@ -186,9 +186,9 @@ describe('the day', () => {
     expect(entry(lock, 'hardened-coredns').date).toBe('20261201')
     const again = await lockAt('20261201', { lock, rebuild: ['hardened-coredns'] })
     expect(entry(again.lock, 'hardened-coredns').image).toBe('docker.io/rfolabs/hardened-coredns:v1.9.3-build20261202')
-    await expect(lockAt('20261201', { lock, rebuild: ['klipper-lb'] })).rejects.toMatchObject({
+    await expect(lockAt('20261201', { lock, rebuild: ['mirrored-calico-typha'] })).rejects.toMatchObject({
       code: 'RFO_RELEASE_UPDATE',
-      message: 'v1.25.4+rfor1 rebuilds nothing called "klipper-lb"',
+      message: 'v1.25.4+rfor1 rebuilds nothing called "mirrored-calico-typha"',
     })
   })
 
@@ -275,12 +275,12 @@ describe('one tag, one image', () => {
   })
 
   test('a mirrored image that upstream moved between two releases', async () => {
-    const { lock } = await lockAt('20261101', { version: later, lock: first, resolve: world(1, 'klipper-lb') })
+    const { lock } = await lockAt('20261101', { version: later, lock: first, resolve: world(1, 'mirrored-calico-typha') })
     expect(gaps(lock, { version: later })).toEqual([
       {
-        what: 'tag/klipper-lb',
+        what: 'tag/mirrored-calico-typha',
         reason:
-          'docker.io/rancher/klipper-lb:v0.3.5 is another image in v1.25.4+rfor1: lock both alike with --update klipper-lb, or say `tag:` in pipelines/klipper-lb.yaml',
+          'docker.io/rancher/mirrored-calico-typha:v3.24.1 is another image in v1.25.4+rfor1: lock both alike with --update mirrored-calico-typha, or say `tag:` in pipelines/mirrored-calico-typha.yaml',
       },
     ])
   })

@@ -37,6 +37,7 @@ const compiled = [
   'hardened-flannel',
   'hardened-cni-plugins',
   'hardened-runc',
+  'helm-controller',
   'pause',
 ]
 const host = process.arch === 'arm64' ? 'arm64' : 'amd64'

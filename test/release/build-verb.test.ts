@@ -95,9 +95,12 @@ test('without names: all that are rebuilt, sorted; what a release made is not ma
     'hardened-crictl',
     'hardened-kubernetes',
     'hardened-runc',
+    'kube-explorer',
     'pause',
     'rfo',
+    'rfo-upgrade',
     'rke2-runtime',
+    'system-agent-installer-rfo',
   ])
   expect(tasks(ran, 'task-done').every((task) => task.startsWith('smoke/'))).toBe(true)
   expect(images.every((image) => ['ran', 'cached', 'absent'].includes(image.smoke))).toBe(true)
@@ -170,7 +173,7 @@ describe('what can’t be built', () => {
     const unknown = await build(['hardened-moon'])
     expect(unknown.code).toBe(2)
     expect(last(unknown)).toBe(
-      'rfo-build: RFO_RELEASE_COMPONENT: no component hardened-moon; next: name one of hardened-cni-plugins, hardened-containerd, hardened-coredns, hardened-crictl, hardened-kubernetes, hardened-runc, pause, rke2-runtime, rfo',
+      'rfo-build: RFO_RELEASE_COMPONENT: no component hardened-moon; next: name one of hardened-cni-plugins, hardened-containerd, hardened-coredns, hardened-crictl, hardened-kubernetes, hardened-runc, kube-explorer, pause, rfo-upgrade, rke2-runtime, system-agent-installer-rfo, rfo',
     )
     const mirrored = await build(['mirrored-calico-typha'])
     expect([mirrored.code, last(mirrored)]).toEqual([2, expect.stringContaining('is mirrored: nothing of it is built')])
@@ -208,6 +211,6 @@ test('--dry-run names images and platforms, and makes nothing', async () => {
   const ran = await build(['pause', '--dry-run', '--store', 'untouched'])
   expect([ran.code, ran.stdout]).toEqual([0, 'pause linux/amd64\npause linux/arm64\npause linux/riscv64\n'])
   const all = await build(['--dry-run', '--platform', 'amd64', '--store', 'untouched'])
-  expect(all.stdout.split('\n').length).toBe(10)
+  expect(all.stdout.split('\n').length).toBe(13)
   expect(await readdir(project.folder)).not.toContain('untouched')
 })

@@ -175,7 +175,7 @@ describe.skipIf(go.skip || git.skip || platforms.length === 0)('compiled', { tim
     const plan = planOf(inputs, lock)
     const scope = buildScope(plan, ['rfo'])
     expect([scope.images, scope.needed.images.map((image) => image.component)]).toEqual([[], ['rke2-runtime']])
-    const built = await buildImages({ plan, scope, host: native }, ports)
+    const built = await buildImages({ plan, bundle: inputs.bundle, installer: inputs.installer, scope, host: native }, ports)
     const predicate = await readPredicate(made)
     for (const [at, platform] of [...platforms].sort().entries()) {
       const { architecture } = platformOf(platform)

@@ -21,6 +21,8 @@ const kept = [
   'rancher/pause',
   'rancher/mirrored-calico-typha',
 ]
+/** RFO's own: one in a group of its own, two that carry files of the release. */
+const own = ['kube-explorer', 'rfo-upgrade', 'system-agent-installer-rfo']
 
 export interface Project {
   readonly folder: string
@@ -49,8 +51,7 @@ export async function smallProject(more: readonly string[] = []): Promise<Projec
   }
   upstream.charts = upstream.charts.filter((chart) => chart.name === 'rke2-coredns')
   await writeFile(join(folder, list), stringify(upstream))
-  for (const repository of all) {
-    const name = repository.slice('rancher/'.length)
+  for (const name of [...all.map((repository) => repository.slice('rancher/'.length)), ...own]) {
     await cp(join(root, 'pipelines', `${name}.yaml`), join(folder, 'pipelines', `${name}.yaml`))
   }
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) }

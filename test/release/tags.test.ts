@@ -166,8 +166,8 @@ describe('a release', () => {
     const lock = asReal(sandbox.lock)
     const plan = planOf(inputs, lock)
     await make(lock, scratch)
-    // the runtime carries the release's charts, and is called by the release's version
-    const named = (reference: string): string => reference.replace(/(rfo-runtime):.*/, '$1:v1.24.9-rfor1')
+    // the runtime carries the release's charts, RFO's installers its program: they are called by the release's version
+    const named = (reference: string): string => reference.replace(/(rfo-runtime|rfo-upgrade|installer-rfo):.*/, '$1:v1.24.9-rfor1')
     const other: ReleasePlan = {
       ...plan,
       version: 'v1.24.9+rfor1',

@@ -9,6 +9,7 @@ import { memoryStore } from '../../src/content/memory.ts'
 import { openRegistry } from '../../src/content/registry.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { reach } from '../../src/plan/addresses.ts'
+import { upstreamOf } from '../../src/plan/release-plan.ts'
 import { type Sandbox, standInKinds, startSandbox } from '../../src/sandbox/start.ts'
 import { tool } from '../tools.ts'
 import { images, plan, realLock } from './plan.ts'
@@ -104,8 +105,9 @@ test.skipIf(skopeo.skip)('skopeo copies an image of every platform', async () =>
 
 const crane = tool('crane')
 test.skipIf(crane.skip)('crane validates them', async () => {
-  for (const { component, upstream } of images.filter((image) => image.action === 'mirror')) {
-    const reference = reach(sandbox.addresses, upstream).replace('http://', '')
+  for (const image of images.filter((each) => each.action === 'mirror')) {
+    const { component } = image
+    const reference = reach(sandbox.addresses, upstreamOf(image)).replace('http://', '')
     const { stdout, stderr } = await run(crane.path, ['validate', '--insecure', '--remote', reference], { env: environment })
     expect(`${stdout}${stderr}`, component).toMatch(/PASS/)
   }

@@ -67,7 +67,8 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
   afterAll(() => rm(dir, { recursive: true, force: true }))
 
   test('there are such pipelines', () => {
-    expect(images.map((image) => image.component)).toContain('hardened-kubernetes')
+    const names = images.map((image) => image.component)
+    expect(names).toEqual(expect.arrayContaining(['hardened-kubernetes', 'kube-explorer']))
     expect(images.length).toBeGreaterThan(18)
     expect(images.filter((image) => image.component === 'hardened-crictl').map((image) => image.of)).toHaveLength(2)
   })
@@ -75,31 +76,36 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
   test.each(images)('$component of $of is compiled', async ({ component, source, build, changes, of }) => {
     const repository = join(dir, of, component)
     const root = join(repository, source.folder ?? '.')
-    const module = 'example.org/main'
     const variables = variablesOf(build)
     // a version of its own: pipelines set different variables of one package
     const minor = images.findIndex((each) => each.component === component)
     const imports = [...new Set(variables.map((each) => each.path))].filter((path) => path !== 'main')
+    // a module by the repository's name where its own packages have variables: those below internal/ are for it alone
+    const itself = join(source.url.replace('https://', ''), source.folder ?? '.')
+    const module = imports.some((path) => path.startsWith(`${itself}/`)) ? itself : 'example.org/main'
+    const required = imports.filter((path) => !path.startsWith(`${module}/`))
     const file = async (path: string, text: string): Promise<void> => {
       await mkdir(dirname(join(root, path)), { recursive: true })
       await writeFile(join(root, path), text)
     }
-    // each package with a variable is a module of its own on the proxy, whatever module it is in upstream
+    // each other package with a variable is a module of its own on the proxy, whatever module it is in upstream
     for (const path of imports) {
       const declared = variables.filter((each) => each.path === path).map(({ name }) => `var ${name} = "unset"\n`)
       const getter = `func All() string { return ${variables
         .filter((each) => each.path === path)
         .map(({ name }) => name)
         .join(' + " " + ')} }\n`
+      const text = `package version\n\n${declared.join('')}\n${getter}`
+      if (!required.includes(path)) {
+        await file(`${path.slice(module.length + 1)}/x.go`, text)
+        continue
+      }
       const { module: own, version, folder } = moduleOf(path, minor)
-      await putModule(proxy, own, version, {
-        'go.mod': `module ${own}\n\ngo 1.20\n`,
-        [`${folder}x.go`]: `package version\n\n${declared.join('')}\n${getter}`,
-      })
+      await putModule(proxy, own, version, { 'go.mod': `module ${own}\n\ngo 1.20\n`, [`${folder}x.go`]: text })
     }
     await file(
       'go.mod',
-      `module ${module}\n\ngo 1.20\n\n${imports
+      `module ${module}\n\ngo 1.20\n\n${required
         .map((path) => moduleOf(path, minor))
         .map((each) => `require ${each.module} ${each.version}\n`)
         .join('')}`,
