@@ -1,7 +1,7 @@
 /** pipelines/libraries/<name>.yaml: a C library that programs link statically. Text in, values out; no I/O here. */
 import { z } from 'zod'
-import { ArchiveSource } from './component.ts'
-import type { LockedLibrary } from './lock.ts'
+import { ArchiveSource, type Build } from './component.ts'
+import { type LockedComponent, type LockedLibrary, prebuiltOf } from './lock.ts'
 
 /** Where pkg-config and a compiler look for it: its own prefix, below a folder that only one build sees. */
 const installed = /^(?!.*\/\.{1,2}\/)\/usr\/(include\/([\w.+-]+\/)*[\w.+-]+\.h|lib\/[\w.+-]+\.a|lib\/pkgconfig\/[\w.+-]+\.pc)$/
@@ -45,4 +45,9 @@ export type Library = z.infer<typeof Library>
 export interface LibraryPlan extends Library {
   /** undefined = the lock knows nothing of it yet */
   readonly locked?: LockedLibrary
+}
+
+/** Names of those that an image's own compile links; what lies there compiled links none here. */
+export function librariesOf({ build, locked }: { readonly build?: Build; readonly locked?: LockedComponent }): readonly string[] {
+  return build?.kind === 'go' && prebuiltOf(locked?.pin) === undefined ? (build.libraries ?? []) : []
 }

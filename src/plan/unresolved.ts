@@ -4,7 +4,8 @@ import { platformOf } from '../oci/platform.ts'
 import type { UpstreamRelease } from './component.ts'
 import { endsWithDay } from './day.ts'
 import { libraryFingerprint, listDigest, pinFingerprint, takesPin } from './fingerprint.ts'
-import { type Lock, type LockedRelease, prebuiltOf } from './lock.ts'
+import { librariesOf } from './library.ts'
+import type { Lock, LockedRelease } from './lock.ts'
 import { packageWishes, pinnedRpms } from './os-packages.ts'
 import type { ImagePlan, ReleasePlan } from './release-plan.ts'
 import { changedFiles } from './source-changes.ts'
@@ -93,13 +94,8 @@ function packageGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): re
   })
 }
 
-/** Of a library that only what lies there compiled would link, nothing is needed. */
 function libraryGaps(plan: Omit<ReleasePlan, 'unresolved'>, command: string): readonly Gap[] {
-  const linked = new Set(
-    plan.images.flatMap(({ build, locked }) =>
-      build?.kind === 'go' && prebuiltOf(locked?.pin) === undefined ? (build.libraries ?? []) : [],
-    ),
-  )
+  const linked = new Set(plan.images.flatMap(librariesOf))
   return (plan.libraries ?? []).flatMap((library): readonly Gap[] => {
     const { name, locked } = library
     const what = `library/${name}`

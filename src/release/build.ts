@@ -6,7 +6,7 @@ import type { Digest } from '../oci/digest.ts'
 import { type Architecture, type PlatformName, platformOf } from '../oci/platform.ts'
 import { carriedRelease, collectedComponents } from '../plan/component.ts'
 import { takesPin } from '../plan/fingerprint.ts'
-import { prebuiltOf } from '../plan/lock.ts'
+import { librariesOf } from '../plan/library.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { ownFiles } from './carried-task.ts'
 import { chartTasks } from './chart-tasks.ts'
@@ -93,9 +93,9 @@ function takenBy(image: ImagePlan, plan: ReleasePlan): readonly ImagePlan[] {
   return plan.images.filter((other) => names.has(other.component) || (carries && other.program !== undefined))
 }
 
-/** As gaps and tasks call them; what lies there compiled links none here. */
-function libraryNames({ build, locked }: ImagePlan): string[] {
-  return build?.kind === 'go' && prebuiltOf(locked?.pin) === undefined ? (build.libraries ?? []).map((name) => `library/${name}`) : []
+/** As gaps and tasks call them. */
+function libraryNames(image: ImagePlan): string[] {
+  return librariesOf(image).map((name) => `library/${name}`)
 }
 
 function neededFor(images: readonly ImagePlan[], programOf: ImagePlan | undefined, plan: ReleasePlan): ReleasePlan {

@@ -3,7 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import { hex } from '../oci/digest.ts'
 import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { programPaths } from '../plan/component.ts'
+import { othersPrograms, programPaths } from '../plan/component.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { Material } from '../source/material.ts'
 import { type BuildTools, librariesIn } from './compilers.ts'
@@ -29,13 +29,12 @@ export function linkedInto(plan: ReleasePlan, image: ImagePlan, platform: Platfo
     for (const name of maker === undefined ? [] : librariesIn(maker, platform))
       programs.set(name, [...(programs.get(name) ?? []), ...paths])
   }
-  if (image.build?.kind !== 'collect') add(image, programPaths(image.build))
-  else
-    for (const { component, output } of image.build.from)
-      add(
-        plan.images.find((each) => each.component === component),
-        [output],
-      )
+  if (image.build?.kind === 'go') add(image, programPaths(image.build))
+  for (const { component, output } of othersPrograms(image.build))
+    add(
+      plan.images.find((each) => each.component === component),
+      [output],
+    )
   return [...programs]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, paths]) => {

@@ -11,7 +11,7 @@ import type { PlatformName } from '../oci/platform.ts'
 import type { GoBuild, Source, UpstreamRelease } from '../plan/component.ts'
 import { dateComponents } from '../plan/dated.ts'
 import { compiledByGo, libraryFingerprint, listDigest, pinFingerprint, takesPin } from '../plan/fingerprint.ts'
-import type { LibraryPlan } from '../plan/library.ts'
+import { type LibraryPlan, librariesOf } from '../plan/library.ts'
 import type { Lock, LockedBase, LockedChart, LockedComponent, LockedLibrary, LockedPackages, LockedRelease, Pin } from '../plan/lock.ts'
 import { type NamedRpm, type PackageWish, packageWishes, pinnedRpms } from '../plan/os-packages.ts'
 import { pinText } from '../plan/pin-text.ts'
@@ -80,11 +80,13 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
   const plan = planRelease(request)
   const before = request.lock.releases[plan.version]
   const charts = request.upstream.charts
+  const linked = new Set(plan.images.flatMap(librariesOf))
+  const libraries = (plan.libraries ?? []).filter(({ name }) => linked.has(name))
   const known = [
     ...plan.images.map((image) => image.component),
     ...charts.map((chart) => chart.name),
     ...plan.platforms,
-    ...(plan.libraries ?? []).map((library) => library.name),
+    ...libraries.map(({ name }) => name),
   ]
   if (request.update !== 'all') refuseUnknown(request.update ?? [], known, `${plan.version} has nothing called`, plan.version)
   const rebuilt = plan.images.filter((image) => image.action === 'rebuild').map((image) => image.component)
@@ -98,7 +100,7 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
     return answer
   }
   try {
-    const [components, bases, lockedCharts, libraries] = await Promise.all([
+    const [components, bases, lockedCharts, lockedLibraries] = await Promise.all([
       Promise.all(
         plan.images
           .filter(takesPin)
@@ -130,9 +132,7 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
         ),
       ),
       Promise.all(
-        (plan.libraries ?? []).map(
-          async (library) => [library.name, await lockLibrary(library, again(library.name), request.resolve, ask)] as const,
-        ),
+        libraries.map(async (library) => [library.name, await lockLibrary(library, again(library.name), request.resolve, ask)] as const),
       ),
     ])
     const lockedBases = Object.fromEntries(bases)
@@ -143,7 +143,7 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
       epoch: before !== undefined && before.upstream.commit === plan.upstream.commit ? before.epoch : epochOf(request.upstream),
       bases: lockedBases,
       components: Object.fromEntries(components),
-      ...(libraries.length === 0 ? {} : { libraries: Object.fromEntries(libraries) }),
+      ...(lockedLibraries.length === 0 ? {} : { libraries: Object.fromEntries(lockedLibraries) }),
       charts: Object.fromEntries(lockedCharts),
       ...(Object.keys(packages).length === 0 ? {} : { packages }),
     }

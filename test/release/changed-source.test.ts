@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { Source } from '../../src/plan/component.ts'
+import { dateComponents } from '../../src/plan/dated.ts'
 import { listDigest, pinFingerprint } from '../../src/plan/fingerprint.ts'
 import { renderLock } from '../../src/plan/lock-text.ts'
 import { planOf, readInputs } from '../../src/release/inputs.ts'
@@ -87,7 +88,10 @@ describe.skipIf(go.skip)('a component that is patched and whose go.mod is overri
       components: { [name]: { fingerprint: pinFingerprint(image), pin } },
       charts: {},
     }
-    await writeFile(join(at, 'images.lock'), renderLock({ schema: 'rfo-build.lock/1', releases: { [plan.version]: locked } }))
+    const { release, components, libraries, upstream } = inputs.pipelines
+    const input = { version, release, components: [...components.values()], libraries, bundle: inputs.bundle, upstream, lock: inputs.lock }
+    const dated = dateComponents(input, locked, { today: '20261123', rebuild: new Set() })
+    await writeFile(join(at, 'images.lock'), renderLock({ schema: 'rfo-build.lock/1', releases: { [plan.version]: dated } }))
     const made = await run(at, ['release', version, ...flags, '--progress', 'none'], env())
     expect([made.stderr, made.code]).toEqual(['', 0])
     folder = join(at, 'dist', version)

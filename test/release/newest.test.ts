@@ -38,10 +38,10 @@ test('a list and an archive for each group, by platform; the legacy one is core 
       .filter((name) => name.endsWith(`.linux-${architecture}`))
       .map((name) => name.replace(/^rfo-images-?/, '').replace(/\.linux-.*/, ''))
       .sort()
-  const all = ['', 'all', 'calico', 'canal', 'cilium', 'core', 'flannel', 'harvester', 'multus', 'traefik', 'vsphere']
+  const all = ['', 'all', 'calico', 'canal', 'cilium', 'core', 'flannel', 'harvester', 'kube-explorer', 'multus', 'traefik', 'vsphere']
   expect(groups('amd64')).toEqual(all)
   expect(groups('arm64')).toEqual(all.filter((group) => group !== 'vsphere'))
-  expect(groups('riscv64')).toEqual(['', 'all', 'canal', 'cilium', 'core', 'flannel', 'multus', 'traefik'])
+  expect(groups('riscv64')).toEqual(['', 'all', 'canal', 'cilium', 'core', 'flannel', 'kube-explorer', 'multus', 'traefik'])
   expect(await list('rfo-images-traefik.linux-riscv64')).toEqual(['docker.io/rfolabs/hardened-traefik:v3.7.8-build20260802'])
   expect(await list('rfo-images.linux-amd64')).toEqual([
     ...(await list('rfo-images-core.linux-amd64')),
