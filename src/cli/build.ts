@@ -4,7 +4,7 @@ import type { ImagePlan } from '../plan/release-plan.ts'
 import type { BuildScope, BuiltImage } from '../release/build.ts'
 import { hostArchitecture } from './host.ts'
 import type { Outcome, Verb } from './verb.ts'
-import { openWorld, withPorts } from './world.ts'
+import { openWorld, withPorts, workDirOf } from './world.ts'
 
 export const build: Verb = {
   name: 'build',
@@ -33,7 +33,7 @@ export const build: Verb = {
     try {
       const plan = planOf(inputs, world.lock)
       const scope = buildScope(plan, names)
-      await preflight({ plan: scope.needed, env: context.env, writes: [context.storeDir], host })
+      await preflight({ plan: scope.needed, env: context.env, writes: [context.storeDir], workDir: workDirOf(context), host })
       const mark = world.standIn === undefined ? {} : { mark: world.standIn.mark }
       const request = { plan, bundle: inputs.bundle, installer: inputs.installer, ...mark, scope, host }
       return outcome(scope, await withPorts(context, world, (ports) => buildImages(request, ports)))

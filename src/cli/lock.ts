@@ -10,6 +10,7 @@ import type { CliContext } from './context.ts'
 import { mirrorsOf } from './mirrors.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { word } from './words.ts'
+import { workDirOf } from './world.ts'
 
 /** Questions at once: enough to hide latency, few enough for a public registry's patience. */
 const concurrency = 8
@@ -98,7 +99,7 @@ function today({ env, now }: CliContext): string {
 async function asked(context: CliContext): Promise<Resolvers> {
   const { resolvers } = await import('../release/resolvers.ts')
   const { dockerCredentials } = await import('../content/credentials.ts')
-  const workDir = join(context.storeDir, 'work')
+  const workDir = workDirOf(context)
   await mkdir(workDir, { recursive: true })
   const { env, signal } = context
   return resolvers({ env, signal, workDir, addresses: mirrorsOf(env), credentials: dockerCredentials(env), line: () => {} })

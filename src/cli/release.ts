@@ -15,7 +15,7 @@ import { readReleaseKeys, signKeyFiles } from './key-files.ts'
 import { ownDigest } from './own-digest.ts'
 import { releaseSummary } from './release-text.ts'
 import type { Outcome, Verb } from './verb.ts'
-import { isReal, openWorld, type World, withPorts } from './world.ts'
+import { isReal, openWorld, type World, withPorts, workDirOf } from './world.ts'
 
 export const release: Verb = {
   name: 'release',
@@ -101,7 +101,13 @@ async function make(
   const { makeRelease } = await import('../release/make.ts')
   const { dropChangedBlobs } = await import('../release/repair.ts')
   const { renderLock } = await import('../plan/lock-text.ts')
-  await preflight({ plan, env: context.env, writes: [context.storeDir, context.outDir], host: hostArchitecture(context.host) })
+  await preflight({
+    plan,
+    env: context.env,
+    writes: [context.storeDir, context.outDir],
+    workDir: workDirOf(context),
+    host: hostArchitecture(context.host),
+  })
   return await withPorts(context, world, async (ports) => {
     await dropChangedBlobs(join(context.outDir, plan.version), changed, ports.store)
     const locked = world.lock.releases[plan.version]

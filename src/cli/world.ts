@@ -72,6 +72,11 @@ function besideProxy(env: Readonly<Record<string, string>>): Record<string, stri
   return { ...env, NO_PROXY: except, no_proxy: except }
 }
 
+/** Sources, and what compilers keep. */
+export function workDirOf({ storeDir }: Pick<CliContext, 'storeDir'>): string {
+  return join(storeDir, 'work')
+}
+
 /** Opens the store and shows progress for as long as `use` runs. */
 export async function withPorts<T>(context: CliContext, world: World, use: (ports: ReleasePorts) => Promise<T>): Promise<T> {
   const { openDirectoryStore } = await import('../content/directory.ts')
@@ -79,7 +84,7 @@ export async function withPorts<T>(context: CliContext, world: World, use: (port
   const { createRegistrySession } = await import('../content/registry.ts')
   const { renderer } = await import('../report/renderer.ts')
   const { fileLogs } = await import('../report/logs.ts')
-  const workDir = join(context.storeDir, 'work')
+  const workDir = workDirOf(context)
   await mkdir(workDir, { recursive: true })
   const store = await openDirectoryStore(context.storeDir)
   const secrets = [context.keyPassword].filter((secret) => secret !== undefined)

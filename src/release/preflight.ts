@@ -4,15 +4,18 @@ import { delimiter, join } from 'node:path'
 import { exitOrder, RfoError } from '../error.ts'
 import { type Architecture, architectures, platformOf } from '../oci/platform.ts'
 import { type Build, linkedLibraries, needsCCompiler } from '../plan/component.ts'
-import { prebuiltOf } from '../plan/lock.ts'
+import { type Pin, prebuiltOf } from '../plan/lock.ts'
 import { packageWishes } from '../plan/os-packages.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import { modCacheOf, moduleFolder } from '../source/go-command.ts'
 
 export interface PreflightInput {
   readonly plan: ReleasePlan
   readonly env: Readonly<Record<string, string>>
   /** folders that will be written */
   readonly writes: readonly string[]
+  /** where sources and build caches lie */
+  readonly workDir: string
   /** architecture of this machine, in OCI's names */
   readonly host: Architecture
 }
@@ -21,13 +24,23 @@ export interface PreflightInput {
  * A smaller disk fails late and half done. Measured: seven components of v1.25.4, Kubernetes among them, take 4.3 GiB of
  * modules and 0.4 GiB of Go's build cache each for each platform; what is only assembled takes little.
  */
-const neededBytes = { modules: 5 * 2 ** 30, compile: 0.5 * 2 ** 30, assembled: 1 * 2 ** 30 } as const
+const neededBytes = { source: 0.7 * 2 ** 30, compile: 0.5 * 2 ** 30, assembled: 1 * 2 ** 30 } as const
 
-function neededFor(plan: ReleasePlan): number {
-  const compiles = plan.images
-    .flatMap(compiledOf)
-    .flatMap(({ image }) => plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made')).length
-  return neededBytes.assembled + (compiles === 0 ? 0 : neededBytes.modules + compiles * neededBytes.compile)
+/** Bytes that a run will write at most, by what is measured: a module that lies there already comes with those that it needs. */
+export async function neededFor(plan: ReleasePlan, workDir: string): Promise<number> {
+  const compiled = plan.images.flatMap(compiledOf).filter(({ build }) => build.kind === 'go')
+  const fetched = await Promise.all(compiled.map(({ image }) => isFetched(image.locked?.pin, workDir)))
+  const compiles = compiled.flatMap(({ image }) => plan.platforms.filter((platform) => image.platforms[platform]?.status === 'made'))
+  const sources = fetched.filter((there) => !there).length
+  return neededBytes.assembled + sources * neededBytes.source + compiles.length * neededBytes.compile
+}
+
+async function isFetched(pin: Pin | undefined, workDir: string): Promise<boolean> {
+  if (pin?.kind !== 'go-module') return false
+  return await access(moduleFolder(modCacheOf(workDir), pin.module, pin.version)).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Throws one error that lists everything; its exit code is that of the first cause in the contract's order. */
@@ -169,9 +182,9 @@ export async function onPath(program: string, env: Readonly<Record<string, strin
   return false
 }
 
-async function diskProblems({ plan, writes }: PreflightInput): Promise<RfoError[]> {
+async function diskProblems({ plan, writes, workDir }: PreflightInput): Promise<RfoError[]> {
   const problems: RfoError[] = []
-  const needed = neededFor(plan)
+  const needed = await neededFor(plan, workDir)
   for (const folder of writes) {
     try {
       await mkdir(folder, { recursive: true })

@@ -30,6 +30,14 @@ export function modCacheOf(workDir: string): string {
   return join(workDir, 'go', 'mod')
 }
 
+/** Where a module lies in a cache once it is there. Capitals are escaped: https://go.dev/ref/mod#module-cache */
+export function moduleFolder(modCache: string, module: string, version: string): string {
+  return join(
+    modCache,
+    `${module}@${version}`.replace(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`),
+  )
+}
+
 /** Nothing of the user's own Go settings (`go env -w`, go.work, GOFLAGS) takes part. */
 function goEnv(at: GoContext, more: Readonly<Record<string, string>> = {}): Record<string, string> {
   return {

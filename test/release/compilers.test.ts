@@ -10,7 +10,7 @@ import type { ImagePlan, ReleasePlan } from '../../src/plan/release-plan.ts'
 import { type CCompilers, cCompilers } from '../../src/release/compilers.ts'
 import { imageTasks } from '../../src/release/image-tasks.ts'
 import type { ReleasePorts } from '../../src/release/ports.ts'
-import { preflight } from '../../src/release/preflight.ts'
+import { neededFor, preflight } from '../../src/release/preflight.ts'
 import { smallPlan } from './small-plan.ts'
 
 const sum = `h1:${'A'.repeat(43)}=`
@@ -99,7 +99,7 @@ test('another compiler, or another libc, is another key of what it makes and of 
 })
 
 test('absent ones are named before the first task, each once, with the components that need it', async () => {
-  const problems = preflight({ plan, env: { PATH: dir }, writes: [], host: 'amd64' })
+  const problems = preflight({ plan, env: { PATH: dir }, writes: [], workDir: dir, host: 'amd64' })
   await expect(problems).rejects.toMatchObject({
     code: 'RFO_PREFLIGHT_PROGRAM',
     exit: 'machine',
@@ -109,4 +109,14 @@ test('absent ones are named before the first task, each once, with the component
       expect.stringMatching(/no program riscv64-linux-gnu-gcc on the PATH.*\(c\)/),
     ],
   })
+})
+
+test('the room on the disk is asked for what Go compiles, and not for modules that lie there', async () => {
+  const gib = 2 ** 30
+  const workDir = join(dir, 'work')
+  // two of the three are Go's, each for two platforms
+  expect(await neededFor(plan, workDir)).toBeCloseTo((1 + 2 * 0.7 + 4 * 0.5) * gib)
+  await mkdir(join(workDir, 'go', 'mod', 'example.test', 'x@v1.0.0'), { recursive: true })
+  expect(await neededFor(plan, workDir)).toBe(3 * gib)
+  expect(await neededFor({ ...plan, images: plan.images.slice(0, 1) }, workDir)).toBe(gib)
 })

@@ -164,14 +164,16 @@ test('SBOM and provenance say what is inside, and where it was collected', () =>
 })
 
 test('what it is made with is asked for before the first task, with the components that need it', async () => {
-  const problems: unknown = await preflight({ plan, env: { PATH: dir }, writes: [], host: 'amd64' }).catch((thrown: unknown) => thrown)
+  const problems: unknown = await preflight({ plan, env: { PATH: dir }, writes: [], workDir: dir, host: 'amd64' }).catch(
+    (thrown: unknown) => thrown,
+  )
   const details = problems instanceof RfoError ? problems.details : []
   for (const program of ['make', 'pkg-config', 'gperf'])
     expect(details).toContainEqual(
       expect.stringMatching(new RegExp(`no program ${program} on the PATH \\(links, links-on-amd64\\); next: install ${program}`)),
     )
   const without = { ...plan, images: plan.images.filter(({ component }) => component === 'prebuilt' || component === 'without') }
-  const others: unknown = await preflight({ plan: without, env: { PATH: dir }, writes: [], host: 'amd64' }).catch(
+  const others: unknown = await preflight({ plan: without, env: { PATH: dir }, writes: [], workDir: dir, host: 'amd64' }).catch(
     (thrown: unknown) => thrown,
   )
   expect(others instanceof RfoError && others.details.some((line) => /make|gperf|pkg-config/.test(line))).toBe(false)
