@@ -74,7 +74,11 @@ async function ask(program: string, question: string, { env, signal }: Where): P
   }
 }
 
-/** Fixed flags: the user's own would change the bytes. */
+/**
+ * Fixed flags: the user's own would change the bytes. C that writes the time of its compile into a program is refused: Go's cache
+ * does not see SOURCE_DATE_EPOCH. https://gcc.gnu.org/onlinedocs/gcc/Warning-Options.html#index-Wdate-time
+ */
 export function cgoEnv(compiler: CCompiler): Record<string, string> {
-  return { CGO_ENABLED: '1', CC: compiler.program, CGO_CFLAGS: '-O2', CGO_CPPFLAGS: '', CGO_CXXFLAGS: '-O2', CGO_LDFLAGS: '-O2' }
+  const cflags = '-O2 -Werror=date-time'
+  return { CGO_ENABLED: '1', CC: compiler.program, CGO_CFLAGS: cflags, CGO_CPPFLAGS: '', CGO_CXXFLAGS: cflags, CGO_LDFLAGS: '-O2' }
 }

@@ -20,7 +20,7 @@ export async function compileStep(argv: readonly [string, ...string[]], { what, 
       exit: full ? 'machine' : 'build',
       details: thrown.details,
       cause: thrown,
-      ...(full ? { next: 'free some space' } : {}),
+      next: full ? 'free some space' : 'read the log of the task; what has to change is the source, its patches, or the pipeline',
     })
   }
 }

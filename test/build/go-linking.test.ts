@@ -110,3 +110,15 @@ describe.skipIf(go.skip || gcc.skip)('a position-independent program', { timeout
     else expect((await readFile(await building)).readUInt16LE(16)).toBe(3)
   })
 })
+
+test.skipIf(go.skip || gcc.skip)('C that would write the time of its compile into a program is refused', async () => {
+  const text =
+    'package main\n\n// static const char *when(void) { return __DATE__; }\nimport "C"\n\nfunc main() { println(C.GoString(C.when())) }\n'
+  await mkdir(join(dir, 'source/dated'))
+  await writeFile(join(dir, 'source/dated/main.go'), text)
+  await expect(made(host, { cgo: [host] }, './dated')).rejects.toMatchObject({
+    code: 'RFO_BUILD_COMPILE',
+    message: expect.stringMatching(/__DATE__.*might prevent reproducible builds/),
+    next: expect.stringContaining('log of the task'),
+  })
+})

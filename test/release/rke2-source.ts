@@ -48,6 +48,8 @@ const sources: Readonly<Record<string, string>> = {
   'main.go': `package main
 
 import (
+	// cryptography, as the real one has
+	_ "crypto/sha256"
 	"os"
 
 	"github.com/k3s-io/helm-controller/pkg/controllers/chart"

@@ -148,7 +148,7 @@ describe.skipIf(go.skip || git.skip)('a pipeline against a repository of its lay
     // without cgo: what needs a C compiler upstream has no C here
     const { programs } = await compileGo({
       source: opened,
-      build: { ...build, cgo: [] },
+      build: { ...build, cgo: [], boring: [] },
       platform: native,
       env: env(),
       workDir: at.workDir,
