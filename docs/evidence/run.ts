@@ -73,7 +73,7 @@ async function components(): Promise<string> {
 \`npm run evidence -- components\` ({machine}). The release was made with stand-ins for bases, mirrors, git sources and charts, was
 verified, and of each image below the program that its pipeline's \`smoke\` names printed the version that was planned: in containerd
 for the machine's own platform, under qemu-user for the others ([log](components.log)). The digests are those of platform manifests; the same lock gives the same ones on any machine with the same C
-compiler, which pause needs, and flannel on amd64. The minutes are those of this run: what the store held already is not compiled again.
+compiler, which pause and runc need, and flannel on amd64. The minutes are those of this run: what the store held already is not compiled again.
 
 Root: \`${predicate.root.digest}\`
 
