@@ -54,9 +54,10 @@ export async function compileGo(request: CompileRequest): Promise<MadePrograms> 
         throw new RfoError('RFO_BUILD_PACKAGE', `not a Go package: ${JSON.stringify(command.package)}`, { exit: 'usage' })
       }
       const file = join(dir, String(index))
+      const verb = command.test === true ? ['test', '-c'] : ['build']
       await run(
         request,
-        [go.program, 'build', '-o', file, ...tagsOf(build), ...(ldflags === '' ? [] : ['-ldflags', ldflags]), command.package],
+        [go.program, ...verb, '-o', file, ...tagsOf(build), ...(ldflags === '' ? [] : ['-ldflags', ldflags]), command.package],
         env,
       )
       await checkElf(file, architecture)
@@ -80,7 +81,8 @@ async function checkLinked(
   const { ldflags, commands } = build
   if (source.go === undefined || linkConstants(ldflags).length === 0) return
   const packages = commands.map((command) => command.package)
-  const { stdout } = await exec([source.go.program, 'list', '-deps', '-f', listFormat, ...tagsOf(build), ...packages], {
+  const tests = commands.some((command) => command.test === true) ? ['-test'] : []
+  const { stdout } = await exec([source.go.program, 'list', ...tests, '-deps', '-f', listFormat, ...tagsOf(build), ...packages], {
     env,
     cwd: source.dir,
     exit: 'build',
@@ -115,7 +117,7 @@ function baseEnv(request: CompileRequest, go: NonNullable<GoSource['go']>): Reco
 
 async function run(request: CompileRequest, argv: [string, ...string[]], env: Record<string, string>): Promise<void> {
   await compileStep(argv, {
-    what: `go build ${argv.at(-1)} for ${request.platform}`,
+    what: `go ${argv[1]} ${argv.at(-1)} for ${request.platform}`,
     env,
     cwd: request.source.dir,
     ...(request.signal === undefined ? {} : { signal: request.signal }),

@@ -31,6 +31,7 @@ export const GoModuleSource = z.strictObject({
         .describe(
           'what of the module is compiled, `./cmd/x`; default: all of it and of what is required. Others’ modules are not asked for',
         ),
+      tests: z.literal(true).optional().describe('what the tests of `packages` need takes part too'),
     })
     .optional()
     .describe('changes to the module’s own go.mod; recorded in lock, provenance and verify'),
@@ -57,6 +58,7 @@ export const GoBuild = z.strictObject({
       z.strictObject({
         package: z.string().describe('import path below the module, `.` or `./cmd/x`, or a full path of a required module'),
         output: Absolute,
+        test: z.literal(true).optional().describe('the package’s tests as a program: `go test -c`'),
       }),
     )
     .min(1),
@@ -144,7 +146,7 @@ const ComponentFields = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
   upstream: z
     .string()
-    .regex(/^[a-z0-9.-]+\/[a-z0-9._/-]+$/)
+    .regex(/^[a-z0-9.-]+(\/[a-z0-9._/-]+)?$/)
     .describe('repository in RKE2’s image list, without the registry'),
   action: z.enum(['rebuild', 'mirror']),
   image: z

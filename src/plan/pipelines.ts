@@ -102,8 +102,8 @@ function* variantProblems(component: Component, file: string): Generator<Problem
   } else if (component.source !== undefined || component.build !== undefined) {
     yield problem(['action'], 'a mirrored image has neither source nor build', file, 'say action: rebuild, or drop them')
   }
-  if (component.build?.kind === 'collect' && component.files.length > 0)
-    yield problem(['files'], 'what collects programs has no files of its own', file, 'drop files')
+  if (component.build?.kind === 'collect' && component.files.some((each) => 'from' in each))
+    yield problem(['files'], 'what collects programs has no source to take files from', file, 'write their text here')
   if (component.source?.kind === 'go-module' && component.source.edit !== undefined && component.build?.kind !== 'go')
     yield problem(['source', 'edit'], 'only a Go build uses a go.mod', file, 'drop source.edit')
   if (component.packages.length > 0 && (component.action === 'mirror' || component.base === 'scratch'))

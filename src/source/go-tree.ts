@@ -18,6 +18,8 @@ export interface GoEdit {
   readonly localReplaces?: string | undefined
   /** what is compiled; absent = everything */
   readonly packages?: readonly string[] | undefined
+  /** what the tests of these packages need takes part too */
+  readonly tests?: true | undefined
 }
 
 export interface ModuleSum {
@@ -47,9 +49,10 @@ export async function prepareTree(at: GoContext, tools: GoTools, module: Downloa
   const dir = join(at.workDir, 'sources', randomUUID())
   try {
     await copyTree(module.Dir, dir)
-    const { dropReplace, require, packages, localReplaces } = edit ?? { dropReplace: [], require: {} }
+    const { dropReplace, require, packages, localReplaces, tests } = edit ?? { dropReplace: [], require: {} }
     const local = localReplaces === undefined ? {} : { localReplaces }
-    const edited = edit === undefined ? null : { dropReplace, require, packages: packages ?? null, ...local }
+    const tested = tests === undefined ? {} : { tests }
+    const edited = edit === undefined ? null : { dropReplace, require, packages: packages ?? null, ...local, ...tested }
     const inputs = { rule: 2, toolchain: tools.root, module: module.Path, version: module.Version, h1: module.Sum, edit: edited }
     const whole = ['./...', ...Object.keys(edit?.require ?? {}).map((path) => `${path}/...`)]
     const prepared = await remembered(tools, inputs, () =>
@@ -149,12 +152,13 @@ async function prepare(
   }
   const flags = edit === undefined ? '-mod=readonly -modcacherw' : '-mod=mod -modcacherw'
   const format = '{{with .Module}}{{if .Replace}}{{.Replace.Path}} {{.Replace.Version}}{{else}}{{.Path}} {{.Version}}{{end}}{{end}}'
+  const tests = edit?.tests === true ? ['-test'] : []
   const used = new Set<string>()
   const tagged = tags.length === 0 ? [] : ['-tags', tags.join(',')]
   for (const architecture of packages.length === 0 ? [] : architectureNames) {
     // a package of C alone can't be read without cgo, and one for others can't be read with it
     for (const cgo of withCgo === undefined ? ['0', '1'] : [withCgo.includes(architecture) ? '1' : '0']) {
-      const listed = await run(['list', '-deps', '-f', format, ...tagged, ...packages], {
+      const listed = await run(['list', ...tests, '-deps', '-f', format, ...tagged, ...packages], {
         GOFLAGS: flags,
         GOOS: 'linux',
         GOARCH: architecture,
