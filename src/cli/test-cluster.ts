@@ -6,13 +6,14 @@ import type { Driver, DriverName, DriverRequest } from '../conformance/driver.ts
 import { hydrophone } from '../conformance/hydrophone.ts'
 import { sonobuoy } from '../conformance/sonobuoy-driver.ts'
 import { type SuiteName, type SuiteRun, suiteRuns } from '../conformance/suite.ts'
+import { RfoError } from '../error.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { listDigest } from '../plan/fingerprint.ts'
 import { type AttachedTest, attachTest, checkedRelease } from '../release/attach-test.ts'
 import { planOf, readInputs } from '../release/inputs.ts'
 import { releaseNode } from '../release/node.ts'
 import type { ReleasePorts } from '../release/ports.ts'
-import { preflight } from '../release/preflight.ts'
+import { onPath, preflight } from '../release/preflight.ts'
 import { testImages } from '../release/test-images.ts'
 import { runSuite } from '../release/test-run.ts'
 import { givenTarget, localTarget, type TestTarget } from '../release/test-target.ts'
@@ -38,6 +39,11 @@ export interface ClusterTestRequest {
 
 /** The project of test images, below the release's own: conformance/README.md says why it is one. */
 const testProject = 'conformance'
+/** hydrophone 0.7.0 sends what Kubernetes 1.25's suite understands. */
+const installed: Readonly<Record<DriverName, string>> = {
+  hydrophone: 'go install sigs.k8s.io/hydrophone@v0.7.0',
+  sonobuoy: 'install sonobuoy: https://sonobuoy.io/docs/#installation',
+}
 const drivers: Readonly<Record<DriverName, Driver>> = { hydrophone, sonobuoy }
 
 export async function testInCluster(
@@ -49,6 +55,8 @@ export async function testInCluster(
   // nothing of a release runs before its signatures have been looked at
   const release = await checkedRelease(request.folder, request.key)
   const driver = drivers[request.driver]
+  if (!(await onPath(driver.name, context.env)))
+    throw new RfoError('RFO_TEST_DRIVER', `no program ${driver.name} on the PATH`, { exit: 'machine', next: installed[driver.name] })
   const inputs = await readInputs(join(context.cwd, testProject), release.version, { platforms: [platform] })
   const world = await openWorld(
     context,
@@ -64,12 +72,12 @@ export async function testInCluster(
     const attached = await withPorts(context, world, async (ports) => {
       const plan = planOf(inputs, world.lock)
       if (request.kubeconfig === undefined) await preflight({ plan, env: context.env, writes: [context.storeDir], host: architecture })
-      const { target, images, standIns } =
+      const { target, images, programs, standIns } =
         request.kubeconfig === undefined
           ? await local(context, release, request.folder, platform, plan, ports)
-          : { target: givenTarget(request.kubeconfig, ports), images: upstreamImages(release), standIns: [] }
+          : { target: givenTarget(request.kubeconfig, ports), images: upstreamImages(release), programs: {}, standIns: [] }
       const { results, facts } = await runSuite(
-        { release, platform, driver, runs: runsOf(request), seconds: request.minutes * 60, images, standIns },
+        { release, platform, driver, runs: runsOf(request), seconds: request.minutes * 60, images, programs, standIns },
         target,
         folder,
         ports,
@@ -90,7 +98,12 @@ async function local(
   platform: PlatformName,
   plan: Parameters<typeof testImages>[0],
   ports: ReleasePorts,
-): Promise<{ target: TestTarget; images: DriverRequest['images']; standIns: readonly string[] }> {
+): Promise<{
+  target: TestTarget
+  images: DriverRequest['images']
+  programs: Readonly<Record<string, string>>
+  standIns: readonly string[]
+}> {
   const node = await releaseNode(folder, release, platform, ports.env)
   const tests = await testImages(plan, ports)
   const target = await localTarget({
@@ -108,6 +121,7 @@ async function local(
   const busybox = tests.names.get('busybox')
   return {
     target,
+    programs: node.programs,
     standIns: node.standIns,
     images: { conformance: tests.names.get('conformance') ?? '', ...(busybox === undefined ? {} : { busybox }) },
   }

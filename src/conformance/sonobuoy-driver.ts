@@ -9,7 +9,7 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { RfoError } from '../error.ts'
-import { type Driver, type DriverPorts, type DriverRequest, driverFailed, inTime } from './driver.ts'
+import { type Driver, type DriverPorts, type DriverRequest, type DriverResult, driverFailed, inTime } from './driver.ts'
 import { resultsFolder } from './sonobuoy.ts'
 import { eachFile } from './tarball.ts'
 
@@ -62,24 +62,28 @@ export function readStatus(json: string): SonobuoyStatus | undefined {
   }
 }
 
-export const sonobuoy: Driver = {
-  name: 'sonobuoy',
-  async run(request, ports) {
-    const folder = join(ports.workDir, 'sonobuoy')
-    await mkdir(folder, { recursive: true })
-    return await inTime(request, ports, async (signal) => {
-      const call = (argv: readonly string[]) =>
-        ports.exec(['sonobuoy', ...argv, `--kubeconfig=${ports.kubeconfig}`], { signal, maxBytes: 64 * 1024 * 1024 })
-      await call(runArgv(request))
-      await waitFor(call, ports, signal)
-      await call(['retrieve', folder, '--retries=10'])
-      const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tar.gz'))
-      if (tarball === undefined) throw driverFailed('sonobuoy', 'nothing was retrieved')
-      const result = await takeApart(join(folder, tarball), folder, signal)
-      await call(['delete', '--wait=5'])
-      return result
-    })
-  },
+/** `pause` in milliseconds, between two questions to the aggregator. */
+export function sonobuoyAsking(pause: number): Driver {
+  return { name: 'sonobuoy', run: (request, ports) => runSonobuoy(request, ports, pause) }
+}
+
+export const sonobuoy = sonobuoyAsking(5000)
+
+async function runSonobuoy(request: DriverRequest, ports: DriverPorts, pause: number): Promise<DriverResult> {
+  const folder = join(ports.workDir, 'sonobuoy')
+  await mkdir(folder, { recursive: true })
+  return await inTime(request, ports, async (signal) => {
+    const call = (argv: readonly string[]) =>
+      ports.exec(['sonobuoy', ...argv, `--kubeconfig=${ports.kubeconfig}`], { signal, maxBytes: 64 * 1024 * 1024 })
+    await call(runArgv(request))
+    await waitFor(call, ports, signal, pause)
+    await call(['retrieve', folder, '--retries=10'])
+    const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tar.gz'))
+    if (tarball === undefined) throw driverFailed('sonobuoy', 'nothing was retrieved')
+    const result = await takeApart(join(folder, tarball), folder, signal)
+    await call(['delete', '--wait=5'])
+    return result
+  })
 }
 
 export function runArgv({ run, images, seconds }: DriverRequest): readonly string[] {
@@ -98,14 +102,14 @@ export function runArgv({ run, images, seconds }: DriverRequest): readonly strin
   ]
 }
 
-/** Every so many milliseconds the aggregator is asked. */
-const pause = 5000
+/** answers in a row that are none */
 const mostSilent = 60
 
 async function waitFor(
   call: (argv: readonly string[]) => Promise<{ stdout: Buffer }>,
   ports: DriverPorts,
   signal: AbortSignal,
+  pause: number,
 ): Promise<void> {
   let silent = 0
   for (;;) {

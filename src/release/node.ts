@@ -37,6 +37,8 @@ export interface ReleaseNode {
   readonly images: readonly NodeImage[]
   readonly pause: string
   readonly dns: string
+  /** component → digest of the platform's image that programs of the node were taken out of */
+  readonly programs: Readonly<Record<string, Digest>>
   /** programs of the machine that took part, one phrase each */
   readonly standIns: readonly string[]
 }
@@ -57,6 +59,7 @@ export async function releaseNode(
     pause: pause.reference,
     dns: dns.reference,
     images: [pause, dns].map((image) => ({ names: [image.reference], target: indexOf(image), from: layout })),
+    programs: Object.fromEntries([...Object.keys(programs), cniComponent].sort().map((name) => [name, madeFor(release, name, platform)])),
     standIns: runc === undefined ? [] : [`runc: the machine’s ${runc}, since the release only stands in for one`],
     async put(into) {
       for (const [component, paths] of Object.entries(programs)) {
@@ -87,10 +90,14 @@ async function take(
   platform: PlatformName,
   wanted: ReadonlyMap<string, string>,
 ): Promise<void> {
+  const [absent] = await takeOut(await manifest(layout, madeFor(release, component, platform)), wanted, layout)
+  if (absent !== undefined) throw incomplete(`${component} has no ${absent}`)
+}
+
+function madeFor(release: ReleasePredicate, component: string, platform: PlatformName): Digest {
   const made = imageOf(release, component).platforms[platform]
   if (made?.status !== 'made') throw incomplete(`${component} is not made for ${platform}`)
-  const [absent] = await takeOut(await manifest(layout, made.digest), wanted, layout)
-  if (absent !== undefined) throw incomplete(`${component} has no ${absent}`)
+  return made.digest
 }
 
 async function manifest(layout: LayoutStore, digest: Digest): Promise<Descriptor> {

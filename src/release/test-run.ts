@@ -19,6 +19,8 @@ export interface TestRunRequest {
   /** for each run */
   readonly seconds: number
   readonly images: Parameters<Driver['run']>[0]['images']
+  /** component → digest of the image that programs of the node came out of; empty = nobody looked */
+  readonly programs: Readonly<Record<string, string>>
   /** what of the cluster is not the release's, one phrase each */
   readonly standIns: readonly string[]
 }
@@ -62,6 +64,7 @@ export async function runSuite(
     const told = factsJson(facts, {
       driver: request.driver.name,
       runs: request.runs.map((run) => ({ ...run })),
+      programs: { ...request.programs },
       standIns: [...request.standIns],
     })
     const results = join(folder, 'results.tar.gz')

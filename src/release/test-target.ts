@@ -1,10 +1,10 @@
 /** A cluster that tests run in: one made here of the release, or one that somebody gives. */
 import type { Argv } from '../cluster/config.ts'
 import { containerdSocket } from '../cluster/config.ts'
+import { execAgainst } from '../cluster/given.ts'
 import { type Cluster, startCluster } from '../cluster/start.ts'
 import type { DriverPorts } from '../conformance/driver.ts'
 import { RfoError } from '../error.ts'
-import { exec } from '../exec.ts'
 import type { ReleasePorts } from './ports.ts'
 
 export interface TestTarget {
@@ -41,7 +41,7 @@ export async function localTarget(request: Parameters<typeof startCluster>[0]): 
 
 /** `kubeconfig` is a file; kubectl is the machine's. */
 export function givenTarget(kubeconfig: string, ports: Pick<ReleasePorts, 'env' | 'signal'>): TestTarget {
-  const inside: TestTarget['exec'] = (argv, options) => exec(argv, { ...options, env: { ...ports.env, KUBECONFIG: kubeconfig } })
+  const inside = execAgainst(kubeconfig, ports.env)
   return {
     kubeconfig,
     exec: inside,
