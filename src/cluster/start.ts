@@ -49,6 +49,8 @@ export interface ClusterRequest {
   readonly dns: string
   readonly env: Readonly<Record<string, string>>
   readonly signal: AbortSignal
+  /** how long each step may take to be ready; default 180 */
+  readonly seconds?: number
   /** where logs, events and descriptions are put when something fails; replaced */
   readonly diagnostics: string
   /** what is being done, in a few words */
@@ -188,7 +190,7 @@ async function bringUp(
   cluster: Cluster,
   daemons: Daemons,
 ): Promise<void> {
-  const { say } = request
+  const { say, seconds = 180 } = request
   const signal = AbortSignal.any([request.signal, daemons.died])
   say('namespaces, certificates')
   for (const argv of await setUp(folder)) await cluster.exec(argv, { exit: 'machine' })
@@ -205,20 +207,20 @@ async function bringUp(
     (argv: Argv, expected = /./s) =>
     async (within: AbortSignal) =>
       expected.test((await cluster.exec(argv, { signal: within })).stdout.toString('utf8'))
-  await until({ what: 'containerd', seconds: 60, signal }, answers(['ctr', '--address', containerdSocket, 'version']))
+  await until({ what: 'containerd', seconds, signal }, answers(['ctr', '--address', containerdSocket, 'version']))
   say(`${request.images.length} images`)
   await Promise.all([
     cluster.load(request.images),
-    until({ what: 'the API server', seconds: 180, signal }, answers(['kubectl', 'get', '--raw', '/readyz'], /^ok$/)),
+    until({ what: 'the API server', seconds, signal }, answers(['kubectl', 'get', '--raw', '/readyz'], /^ok$/)),
   ])
   say('the node')
   daemons.start(nodeArgv(input))
   const status = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-  await until({ what: 'the node', seconds: 180, signal }, answers(['kubectl', 'get', 'node', network.node, status], /^True$/))
+  await until({ what: 'the node', seconds, signal }, answers(['kubectl', 'get', 'node', network.node, status], /^True$/))
   say('CoreDNS')
   await cluster.exec(['kubectl', 'apply', '-f', '-'], { stdin: Buffer.from(dnsManifest(request.dns)) })
   await until(
-    { what: 'CoreDNS', seconds: 120, signal },
+    { what: 'CoreDNS', seconds, signal },
     answers(['kubectl', '-n', 'kube-system', 'get', 'deployment', 'coredns', '-o=jsonpath={.status.readyReplicas}'], /^1$/),
   )
 }

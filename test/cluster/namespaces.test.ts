@@ -1,6 +1,6 @@
 /** Namespaces and what is left of them, with the real unshare: whoever dies, nothing goes on and the next start tidies up. Needs root. */
 import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -11,6 +11,7 @@ import { cgroupOf, markCluster, removeLeftovers } from '../../src/cluster/leftov
 import { type Namespaces, openNamespaces } from '../../src/cluster/namespaces.ts'
 import { isAlive, markOf, type ProcessMark } from '../../src/cluster/process.ts'
 import { tool } from '../tools.ts'
+import { cgroupsNamed } from './cgroups.ts'
 
 const sleep = tool('sleep')
 const skip = process.getuid?.() !== 0 || [sleep, tool('unshare'), tool('nsenter'), tool('setpriv'), tool('ip')].some((each) => each.skip)
@@ -107,12 +108,12 @@ describe.skipIf(skip)('namespaces', () => {
     await makeCgroups(cgroupOf('mine'))
     expect(await removeLeftovers(clusters)).toEqual(['other'])
     expect(await readdir(clusters)).toEqual(['mine'])
-    expect(await cgroupsNamed(cgroupOf('other'))).toEqual([])
-    expect(await cgroupsNamed(cgroupOf('mine'))).not.toEqual([])
+    expect(await cgroupsNamed(/^rfo-other$/)).toEqual([])
+    expect(await cgroupsNamed(/^rfo-mine$/)).not.toEqual([])
     // an owner whose number somebody else has by now
     await writeFile(join(mine, 'marks.json'), JSON.stringify({ owner: { pid: process.pid, start: '1' } }))
     expect(await removeLeftovers(clusters)).toEqual(['mine'])
-    expect(await cgroupsNamed(cgroupOf('mine'))).toEqual([])
+    expect(await cgroupsNamed(/^rfo-mine$/)).toEqual([])
   })
 })
 
@@ -128,17 +129,4 @@ async function find(word: string): Promise<ProcessMark | undefined> {
     if (argv.at(-1) === word && argv[0] === sleep.path) return await markOf(Number(pid))
   }
   return undefined
-}
-
-async function cgroupsNamed(name: string): Promise<string[]> {
-  const places = ['/sys/fs/cgroup', ...(await readdir('/sys/fs/cgroup')).map((each) => join('/sys/fs/cgroup', each))]
-  const found = await Promise.all(
-    places.map((place) =>
-      stat(join(place, name)).then(
-        () => [join(place, name)],
-        () => [],
-      ),
-    ),
-  )
-  return found.flat()
 }
