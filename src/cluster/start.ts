@@ -109,7 +109,9 @@ export async function startCluster(request: ClusterRequest): Promise<Cluster> {
     try {
       await bringUp(request, { id, folder, paths }, cluster, daemons)
     } catch (thrown) {
-      await cluster.diagnose()
+      if (!request.signal.aborted) await cluster.diagnose()
+      // what was going on when a program died was only aborted by it
+      daemons.died.throwIfAborted()
       throw thrown
     }
     return cluster

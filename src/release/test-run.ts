@@ -71,7 +71,8 @@ export async function runSuite(
     await packResults(results, { runs: done, serverVersion: { ...facts.server }, facts: told })
     return { results, facts: told }
   } catch (thrown) {
-    await target.diagnose()
+    // whoever interrupts it does not ask why it failed
+    if (!ports.signal.aborted) await target.diagnose()
     throw thrown
   } finally {
     await target.stop()

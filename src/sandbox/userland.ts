@@ -114,6 +114,9 @@ function merged(name: string): string {
   return /^(bin|lib|lib64|sbin)\//.test(path) ? `usr/${path}` : path
 }
 
+/** What update-alternatives would link. */
+const alternatives: Readonly<Record<string, string>> = { nc: 'nc.openbsd' }
+
 /** What nothing else brings, busybox does. */
 async function addApplets(found: Map<string, TarEntry>, scratch: string, options: UserlandOptions): Promise<void> {
   const path = 'usr/bin/busybox'
@@ -121,6 +124,9 @@ async function addApplets(found: Map<string, TarEntry>, scratch: string, options
   if (busybox?.kind !== 'file') throw new RfoError('RFO_SANDBOX_USERLAND', 'busybox-static holds no busybox', { exit: 'machine' })
   const file = join(scratch, 'busybox')
   await writeFile(file, busybox.bytes, { mode: 0o755 })
+  for (const [name, target] of Object.entries(alternatives)) {
+    if (found.has(`usr/bin/${target}`)) found.set(`usr/bin/${name}`, { kind: 'link', path: `usr/bin/${name}`, target })
+  }
   const known = new Set([...found.keys()].map((each) => each.slice(each.lastIndexOf('/') + 1)))
   for (const name of (await run([file, '--list'], options)).toString('utf8').split('\n')) {
     // busybox lists itself; the base brings sh

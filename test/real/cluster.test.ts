@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ReleasePredicate } from '../../src/attest/release.ts'
@@ -24,19 +24,22 @@ const platform = process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64'
 describe.skipIf(skip)('a cluster of a release', { timeout: 300_000 }, () => {
   let scratch: string
   let node: ReleaseNode
-  /** of others' clusters on this machine */
-  let others: string[]
+  /** of this test's clusters: others may run on this machine */
+  const ids = new Set<string>()
   beforeAll(async () => {
-    others = await cgroupsNamed(/^rfo-/)
     scratch = await mkdtemp(join(tmpdir(), 'rfo-cluster-'))
     const { predicate } = JSON.parse(await readFile(join(folder ?? '', 'evidence', 'release.json'), 'utf8')) as { predicate: unknown }
     node = await releaseNode(folder ?? '', ReleasePredicate.parse(predicate), platform, env)
   })
   afterAll(() => rm(scratch, { recursive: true, force: true }))
 
+  const put: ClusterRequest['putPrograms'] = async (into) => {
+    ids.add(basename(dirname(into.programs)))
+    await node.put(into)
+  }
   const request = (change: Partial<ClusterRequest> = {}): ClusterRequest => ({
     clusters: join(scratch, 'clusters'),
-    putPrograms: (into) => node.put(into),
+    putPrograms: put,
     platform,
     images: node.images,
     pause: node.pause,
@@ -50,14 +53,14 @@ describe.skipIf(skip)('a cluster of a release', { timeout: 300_000 }, () => {
   /** A node whose program of that name does nothing but wait. */
   const without = (name: string): Partial<ClusterRequest> => ({
     async putPrograms(into) {
-      await node.put(into)
+      await put(into)
       await copyFile(join(into.programs, 'pause'), join(into.programs, name))
     },
     seconds: 25,
   })
   const nothingLeft = async (): Promise<void> => {
     expect(await readdir(join(scratch, 'clusters'))).toEqual([])
-    expect((await cgroupsNamed(/^rfo-/)).filter((each) => !others.includes(each))).toEqual([])
+    expect((await cgroupsNamed(/^rfo-/)).filter((each) => ids.has(basename(each).slice('rfo-'.length)))).toEqual([])
     expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(scratch)
   }
 
@@ -89,7 +92,7 @@ describe.skipIf(skip)('a cluster of a release', { timeout: 300_000 }, () => {
   test('a program that dies: which one, and its last words', async () => {
     const broken = request({
       async putPrograms(into) {
-        await node.put(into)
+        await put(into)
         await copyFile(join(into.programs, 'kubectl'), join(into.programs, 'etcd'))
       },
     })
@@ -133,7 +136,9 @@ setInterval(() => {}, 1000)`,
       owner.kill('SIGKILL')
       for (let tries = 0; tries < 100 && (await running(scratch)).length > 0; tries += 1) await wait(100)
       expect(await running(scratch)).toEqual([])
-      expect(await removeLeftovers(join(scratch, 'clusters'))).toHaveLength(1)
+      const removed = await removeLeftovers(join(scratch, 'clusters'))
+      expect(removed).toHaveLength(1)
+      for (const id of removed) ids.add(id)
       await nothingLeft()
     }
   })
