@@ -100,7 +100,7 @@ describe('what ginkgo prints', () => {
 
 describe('hydrophone', () => {
   test('is told the run, and its files are the result', async () => {
-    const log = await text('hydrophone-e2e.log')
+    const log = await text('hydrophone-e2e.log.txt')
     await program(
       'hydrophone',
       `const to = flag('output-dir')
