@@ -2,11 +2,14 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ReleasePredicate } from '../attest/release.ts'
+import type { NodeImage } from '../cluster/archive.ts'
 import type { Driver, DriverName, DriverRequest } from '../conformance/driver.ts'
 import { hydrophone } from '../conformance/hydrophone.ts'
 import { sonobuoy } from '../conformance/sonobuoy-driver.ts'
 import { type SuiteName, type SuiteRun, suiteRuns } from '../conformance/suite.ts'
+import { openLayout } from '../content/layout.ts'
 import { RfoError } from '../error.ts'
+import { annotationKeys } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { listDigest } from '../plan/fingerprint.ts'
 import { type AttachedTest, attachTest, checkedRelease } from '../release/attach-test.ts'
@@ -31,6 +34,8 @@ export interface ClusterTestRequest {
   readonly platform?: PlatformName
   readonly suite: SuiteName
   readonly driver: DriverName
+  /** OCI layouts: images that the driver needs, under the names that the layouts give them */
+  readonly load: readonly string[]
   readonly focus: string | undefined
   readonly skip: string | undefined
   readonly procs: number
@@ -74,7 +79,7 @@ export async function testInCluster(
       if (request.kubeconfig === undefined) await preflight({ plan, env: context.env, writes: [context.storeDir], host: architecture })
       const { target, images, programs, standIns } =
         request.kubeconfig === undefined
-          ? await local(context, release, request.folder, platform, plan, ports)
+          ? await local(context, release, request, platform, plan, ports)
           : { target: givenTarget(request.kubeconfig, ports), images: upstreamImages(release), programs: {}, standIns: [] }
       const { results, facts } = await runSuite(
         { release, platform, driver, runs: runsOf(request), seconds: request.minutes * 60, images, programs, standIns },
@@ -94,7 +99,7 @@ export async function testInCluster(
 async function local(
   context: CliContext,
   release: ReleasePredicate,
-  folder: string,
+  request: ClusterTestRequest,
   platform: PlatformName,
   plan: Parameters<typeof testImages>[0],
   ports: ReleasePorts,
@@ -104,13 +109,13 @@ async function local(
   programs: Readonly<Record<string, string>>
   standIns: readonly string[]
 }> {
-  const node = await releaseNode(folder, release, platform, ports.env)
+  const node = await releaseNode(request.folder, release, platform, ports.env)
   const tests = await testImages(plan, ports)
   const target = await localTarget({
     clusters: join(context.storeDir, 'work', 'clusters'),
     putPrograms: (into) => node.put(into),
     platform,
-    images: [...node.images, ...tests.images],
+    images: [...node.images, ...tests.images, ...(await Promise.all(request.load.map(namedImages))).flat()],
     pause: node.pause,
     dns: node.dns,
     env: ports.env,
@@ -125,6 +130,14 @@ async function local(
     standIns: node.standIns,
     images: { conformance: tests.names.get('conformance') ?? '', ...(busybox === undefined ? {} : { busybox }) },
   }
+}
+
+async function namedImages(folder: string): Promise<NodeImage[]> {
+  const from = await openLayout(folder)
+  return (await from.entries()).flatMap(({ annotations, ...target }) => {
+    const name = annotations?.[annotationKeys.refName]
+    return name === undefined ? [] : [{ names: [name], target, from }]
+  })
 }
 
 /** Of the version without RFO's part, as Kubernetes publishes it. */
