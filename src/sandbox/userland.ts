@@ -21,6 +21,7 @@ const packages = [
   'curl',
   'diffutils',
   'grep',
+  'libc-bin',
   'netcat-openbsd',
   'sed',
   'wget',
