@@ -56,7 +56,8 @@ export function readStatus(json: string): SonobuoyStatus | undefined {
   const ready = status === 'complete' && (tar?.sha256 ?? '') !== ''
   return {
     state: status === 'failed' ? 'failed' : ready ? 'ready' : 'running',
-    total: e2e?.progress?.total,
+    // 0 as long as the suite has not said, and in some versions for ever
+    total: e2e?.progress?.total || undefined,
     done: e2e?.progress?.completed ?? 0,
     failed: e2e?.progress?.failures?.length ?? 0,
   }
@@ -77,7 +78,7 @@ async function runSonobuoy(request: DriverRequest, ports: DriverPorts, pause: nu
       ports.exec(['sonobuoy', ...argv, `--kubeconfig=${ports.kubeconfig}`], { signal, maxBytes: 64 * 1024 * 1024 })
     await call(runArgv(request))
     await waitFor(call, ports, signal, pause)
-    await call(['retrieve', folder, '--retries=10'])
+    await call(['retrieve', folder])
     const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tar.gz'))
     if (tarball === undefined) throw driverFailed('sonobuoy', 'nothing was retrieved')
     const result = await takeApart(join(folder, tarball), folder, signal)
