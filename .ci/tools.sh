@@ -7,6 +7,7 @@ tools="${RFO_TOOLS:-$HOME/.cache/rfo-build/tools}"
 mkdir -p "$tools"
 
 apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm dnf createrepo-c python3-rpm gnupg xz-utils zstd pigz openssl shellcheck umoci busybox chromium
+  conntrack hostname iproute2 iptables mount util-linux
   make pkg-config gperf gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross)
 missing=()
 for package in "${apt_packages[@]}"; do
@@ -26,6 +27,7 @@ cosign3  github.com/sigstore/cosign/v3/cmd/cosign              v3.1.3
 cosign2  github.com/sigstore/cosign/v2/cmd/cosign              v2.6.5
 helm     helm.sh/helm/v3/cmd/helm                              v3.22.0
 act      github.com/nektos/act                                 v0.2.89
+hydrophone sigs.k8s.io/hydrophone                             v0.7.0
 '
 while read -r name path version; do
   [ -n "$name" ] || continue

@@ -19,6 +19,8 @@ export interface ExecOptions {
   readonly maxBytes?: number
   /** What a non-zero exit means for our exit code. */
   readonly exit?: ExitName
+  /** Told of the child as soon as it runs, for whoever must find its own children. */
+  readonly started?: (pid: number) => void
 }
 
 export interface ExecResult {
@@ -40,6 +42,7 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions)
       stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       detached: true,
     })
+    if (child.pid !== undefined) options.started?.(child.pid)
     const { stdout: out, stderr: err } = child
     if (out === null || err === null) throw new Error('stdio is piped above')
     const stdout: Buffer[] = []

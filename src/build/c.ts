@@ -59,8 +59,8 @@ function fixedFlags(dir: string): string[] {
 /** Whole: CPATH, LIBRARY_PATH, GCC_EXEC_PREFIX and the like would add what no pin names. */
 function cEnv({ env, epoch }: CompileCRequest): Record<string, string> {
   return {
-    PATH: env['PATH'] ?? '',
-    ...(env['TMPDIR'] === undefined ? {} : { TMPDIR: env['TMPDIR'] }),
+    PATH: env.PATH ?? '',
+    ...(env.TMPDIR === undefined ? {} : { TMPDIR: env.TMPDIR }),
     LC_ALL: 'C',
     SOURCE_DATE_EPOCH: String(epoch),
   }

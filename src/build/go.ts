@@ -64,7 +64,8 @@ export async function compileGo(request: CompileRequest): Promise<MadePrograms> 
       }
       const file = join(dir, String(index))
       const flags = [...(wants.pie ? ['-buildmode=pie'] : []), ...tagsOf(build), ...(ldflags === '' ? [] : ['-ldflags', ldflags])]
-      await run(request, [go.program, 'build', '-o', file, ...flags, command.package], env)
+      const verb = command.test === true ? ['test', '-c'] : ['build']
+      await run(request, [go.program, ...verb, '-o', file, ...flags, command.package], env)
       await checkElf(file, architecture, wants.pie ? 'pie' : 'any')
       await checkBoring(file, command.package, request.platform, wants.boring)
       programs.push({ path: command.output, file })
@@ -95,7 +96,8 @@ async function checkLinked(
   const { ldflags, commands } = build
   if (source.go === undefined || linkConstants(ldflags).length === 0) return
   const packages = commands.map((command) => command.package)
-  const { stdout } = await exec([source.go.program, 'list', '-deps', '-f', listFormat, ...tagsOf(build), ...packages], {
+  const tests = commands.some((command) => command.test === true) ? ['-test'] : []
+  const { stdout } = await exec([source.go.program, 'list', ...tests, '-deps', '-f', listFormat, ...tagsOf(build), ...packages], {
     env,
     cwd: source.dir,
     exit: 'build',
@@ -130,7 +132,7 @@ function baseEnv(request: CompileRequest, go: NonNullable<GoSource['go']>): Reco
 
 async function run(request: CompileRequest, argv: [string, ...string[]], env: Record<string, string>): Promise<void> {
   await compileStep(argv, {
-    what: `go build ${argv.at(-1)} for ${request.platform}`,
+    what: `go ${argv[1]} ${argv.at(-1)} for ${request.platform}`,
     env,
     cwd: request.source.dir,
     ...(request.signal === undefined ? {} : { signal: request.signal }),

@@ -1,20 +1,15 @@
 /** Runs one program of an image, without a daemon or root: natively for this machine's architecture, under qemu-user for others. */
 import { randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
 import { chmod, copyFile, mkdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
-import { extract } from 'tar-stream'
 import { readBytes } from '../content/read.ts'
 import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import { exec } from '../exec.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { parseImageConfig, parseManifest } from '../oci/manifest.ts'
-import { mediaTypes } from '../oci/mediatype.ts'
 import { type Architecture, architectures, type PlatformName, platformOf } from '../oci/platform.ts'
-import { feedTar, plainly } from '../oci/tar-feed.ts'
+import { takeOut } from './take-out.ts'
 
 export interface SmokeRequest {
   /** platform manifest */
@@ -40,7 +35,8 @@ export async function smoke(request: SmokeRequest, store: ContentReader): Promis
     const [path, ...args] = argv
     // some programs say or do what they are called
     const file = join(dir, basename(path ?? ''))
-    if (path === undefined || !(await takeOut(request, path, file, store))) throw failed(request, `the image has no file ${path ?? ''}`)
+    if (path === undefined || (await takeOut(request.image, new Map([[path, file]]), store, request.signal)).length > 0)
+      throw failed(request, `the image has no file ${path ?? ''}`)
     return await smokeProgram({ ...request, imageEnv: await environmentOf(request.image, store) }, file, args)
   } finally {
     await rm(dir, { recursive: true, force: true })
@@ -120,37 +116,4 @@ async function environmentOf(image: Descriptor, store: ContentReader): Promise<R
   const { config } = parseManifest(await readBytes(store, image))
   const pairs = parseImageConfig(await readBytes(store, config)).config?.Env ?? []
   return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
-}
-
-/** The file from the topmost layer that has it; one pass over a layer, nothing but this file on disk. Whether there was one. */
-export async function takeOut(
-  request: Pick<SmokeRequest, 'image' | 'signal'>,
-  path: string,
-  file: string,
-  store: ContentReader,
-): Promise<boolean> {
-  const { layers } = parseManifest(await readBytes(store, request.image))
-  for (const layer of layers.toReversed()) {
-    const parser = extract({})
-    const unpack =
-      layer.mediaType === mediaTypes.layerZstd
-        ? createZstdDecompress()
-        : layer.mediaType === mediaTypes.layerGzip
-          ? createGunzip()
-          : undefined
-    const onward = (source: AsyncIterable<Uint8Array>): Promise<void> => feedTar(source, parser)
-    const bytes = store.fetch(layer, request.signal)
-    const fed = unpack === undefined ? pipeline(bytes, onward) : pipeline(bytes, unpack, onward)
-    fed.catch((cause: Error) => parser.destroy(cause))
-    let found = false
-    for await (const entry of parser) {
-      if (!found && entry.header.type === 'file' && `/${entry.header.name.replace(/^(\.?\/)+/, '')}` === path) {
-        await pipeline(plainly(entry as AsyncIterable<Uint8Array>), createWriteStream(file, { mode: 0o755 }))
-        found = true
-      } else entry.resume()
-    }
-    await fed
-    if (found) return true
-  }
-  return false
 }

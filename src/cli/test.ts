@@ -1,50 +1,111 @@
-/** `test`: takes the results of a conformance run and binds them, counted and signed, to the digests of a release. */
+/** `test`: runs conformance tests or takes their results, and binds them, counted and signed, to the digests of a release. */
 import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { driverNames } from '../conformance/driver.ts'
+import { suiteNames } from '../conformance/suite.ts'
 import { RfoError } from '../error.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import type { AttachedTest } from '../release/attach-test.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
 import { isVersion, releaseFolder } from './target.ts'
-import type { Verb } from './verb.ts'
+import type { Flags, Outcome, Verb } from './verb.ts'
 import { word } from './words.ts'
 
 export const test: Verb = {
   name: 'test',
   summary: 'test',
   arguments: [{ syntax: '<release>', help: 'releaseArgument' }],
-  options: [{ flags: '--results <tarball>', help: 'testResults', completes: 'file' }],
-  examples: ['test v1.24.8+rfor1 --platform amd64 --results 202211151200_sonobuoy.tar.gz'],
+  options: [
+    { flags: '--cluster <kind>', help: 'testCluster', choices: ['local'] },
+    { flags: '--kubeconfig <file>', help: 'testKubeconfig', completes: 'file' },
+    { flags: '--results <tarball>', help: 'testResults', completes: 'file' },
+    { flags: '--suite <name>', help: 'testSuite', choices: suiteNames },
+    { flags: '--driver <name>', help: 'testDriver', choices: driverNames },
+    { flags: '--load <layout>', help: 'testLoad', repeatable: true, completes: 'directory' },
+    { flags: '--focus <regexp>', help: 'testFocus' },
+    { flags: '--skip <regexp>', help: 'testSkip' },
+    { flags: '--procs <n>', help: 'testProcs' },
+    { flags: '--timeout <minutes>', help: 'testTimeout' },
+  ],
+  examples: [
+    'test v1.25.4+rfor1 --cluster local --suite conformance',
+    'test v1.24.8+rfor1 --platform amd64 --kubeconfig admin.kubeconfig --suite certified-conformance',
+    'test v1.24.8+rfor1 --platform amd64 --results 202211151200_sonobuoy.tar.gz',
+  ],
   async run(context, { args: [target = ''], flags }) {
-    const results = flags.text('results')
-    const [platform, ...more] = context.platforms ?? []
-    if (results === undefined || platform === undefined || more.length > 0) {
-      throw new RfoError('RFO_CLI_USAGE', results === undefined ? 'no --results to take' : 'results are of one --platform', {
-        exit: 'usage',
-        next: 'rfo-build test --help',
-      })
-    }
-    const { attachTest } = await import('../release/attach-test.ts')
+    const given = (['cluster', 'kubeconfig', 'results'] as const).filter((name) => flags.text(name) !== undefined)
+    if (given.length !== 1)
+      throw usage(given.length === 0 ? 'no --cluster, --kubeconfig or --results' : `--${given.join(' and --')} at once`)
     const folder = await folderOf(context, target)
-    const { verdict, digest } = await attachTest({
-      folder,
-      platform,
-      results: resolve(context.cwd, results),
-      key: await keyFor(context),
-      signal: context.signal,
-    })
-    const { ran, passed, failed, skipped } = verdict
-    const failure = new RfoError('RFO_TEST_FAILED', `${failed} of ${ran} tests failed`, {
-      exit: 'build',
-      where: platform,
-      next: 'read e2e.log in the results, mend it, and test again',
-      details: verdict.failures.slice(0, 20),
-    })
-    return {
-      text: word(context.lang, 'testTold', { platform, ran, passed, failed, skipped, digest }),
-      json: { platform, ran, passed, failed, skipped, result: verdict.result, statement: digest },
-      ...(verdict.result === 'PASSED' ? {} : { failures: [failure] }),
-    }
+    const key = await keyFor(context)
+    const { platform, attached } =
+      given[0] === 'results' ? await take(context, flags, folder, key) : await runIn(context, flags, folder, key)
+    return outcome(context, platform, attached)
   },
+}
+
+interface Tested {
+  readonly platform: PlatformName
+  readonly attached: AttachedTest
+}
+
+async function take(context: CliContext, flags: Flags, folder: string, key: SigningKey): Promise<Tested> {
+  const { attachTest } = await import('../release/attach-test.ts')
+  const platform = onePlatform(context)
+  const results = resolve(context.cwd, flags.text('results') ?? '')
+  return { platform, attached: await attachTest({ folder, platform, results, key, signal: context.signal }) }
+}
+
+async function runIn(context: CliContext, flags: Flags, folder: string, key: SigningKey): Promise<Tested> {
+  const { testInCluster } = await import('./test-cluster.ts')
+  const kubeconfig = flags.text('kubeconfig')
+  return await testInCluster(context, {
+    folder,
+    key,
+    // a local cluster is of this machine's architecture, somebody else's is not ours to guess
+    ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(context.cwd, kubeconfig), platform: onePlatform(context) }),
+    suite: suiteNames.find((name) => name === flags.text('suite')) ?? 'quick',
+    driver: driverNames.find((name) => name === flags.text('driver')) ?? 'hydrophone',
+    load: (flags.list('load') ?? []).map((each) => resolve(context.cwd, each)),
+    focus: flags.text('focus'),
+    skip: flags.text('skip'),
+    procs: number(flags, 'procs', 4, 64),
+    minutes: number(flags, 'timeout', 120, 24 * 60),
+  })
+}
+
+function onePlatform(context: CliContext): PlatformName {
+  const [platform, ...more] = context.platforms ?? []
+  if (platform === undefined || more.length > 0) throw usage('results are of one --platform')
+  return platform
+}
+
+function number(flags: Flags, name: string, absent: number, most: number): number {
+  const text = flags.text(name)
+  if (text === undefined) return absent
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  if (value < 1 || value > most) throw usage(`--${name} is a number from 1 to ${most}`)
+  return value
+}
+
+function usage(what: string): RfoError {
+  return new RfoError('RFO_CLI_USAGE', what, { exit: 'usage', next: 'rfo-build test --help' })
+}
+
+function outcome(context: CliContext, platform: PlatformName, { verdict, digest }: AttachedTest): Outcome {
+  const { ran, passed, failed, skipped } = verdict
+  const failure = new RfoError('RFO_TEST_FAILED', failed === 0 ? verdict.why.join('; ') : `${failed} of ${ran} tests failed`, {
+    exit: 'build',
+    where: platform,
+    next: 'read e2e.log in the results, mend it, and test again',
+    details: verdict.failures.slice(0, 20),
+  })
+  return {
+    text: word(context.lang, 'testTold', { platform, ran, passed, failed, skipped, digest }),
+    json: { platform, ran, passed, failed, skipped, result: verdict.result, statement: digest },
+    ...(verdict.result === 'PASSED' ? {} : { failures: [failure] }),
+  }
 }
 
 /** A version means its release, or its candidate while there is no release. */

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Digest } from '../oci/digest.ts'
+import type { Architecture } from '../oci/platform.ts'
 import type { Addresses } from '../plan/addresses.ts'
 import type { Lock } from '../plan/lock.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
@@ -22,12 +23,28 @@ export interface World {
   close(): Promise<void>
 }
 
-/** `plan` and `lock` are what the project says; `list` is the digest of its image list. */
-export async function openWorld(context: CliContext, plan: ReleasePlan, lock: Lock, list: Digest): Promise<World> {
+/**
+ * `plan` and `lock` are what the project says; `list` is the digest of its image list. With `userland`, stand-ins for bases hold
+ * programs that run on that architecture.
+ */
+export async function openWorld(
+  context: CliContext,
+  plan: ReleasePlan,
+  lock: Lock,
+  list: Digest,
+  options: { readonly userland?: Architecture } = {},
+): Promise<World> {
   if (isReal(context)) return { lock, addresses: mirrorsOf(context.env), env: forChildren(context.env), close: async () => {} }
   const { startSandbox } = await import('../sandbox/start.ts')
   const everything = context.standIns === 'all'
+  const workDir = join(context.storeDir, 'work')
+  const { userland: architecture } = options
+  if (architecture !== undefined) await mkdir(workDir, { recursive: true })
+  const { debianUserland } = await import('../sandbox/userland.ts')
+  const userland =
+    architecture === undefined ? [] : await debianUserland(architecture, { env: context.env, workDir, signal: context.signal })
   const sandbox = await startSandbox({
+    userland,
     plan,
     kinds: new Set(context.standIns === 'all' ? [] : context.standIns),
     everything,

@@ -20,7 +20,7 @@ export interface SonobuoyRun {
   readonly plugin: { readonly image: string; readonly focus: string; readonly skip: string } | null
 }
 
-const resultsFolder = 'plugins/e2e/results/global/'
+export const resultsFolder = 'plugins/e2e/results/global/'
 /** bytes */
 const largestFact = 1024 * 1024
 /** bytes; ginkgo announces its selection in the first lines */
@@ -46,6 +46,7 @@ const Definition = z.object({
 export async function readSonobuoy(tarball: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<SonobuoyRun> {
   const reports: Junit[] = []
   const facts = new Map<string, string>()
+  const logs: string[] = []
   const seen = new Set<string>()
   const once = (path: string): void => {
     if (seen.has(path)) throw refused(`${path} twice`)
@@ -61,12 +62,16 @@ export async function readSonobuoy(tarball: AsyncIterable<Uint8Array>, signal?: 
       } else if (Object.hasOwn(factFiles, path)) {
         once(path)
         facts.set(path, await head(body, path, factFiles[path as keyof typeof factFiles]))
+      } else if (isLog(path)) {
+        once(path)
+        if (logs.length >= mostReports) throw refused(`more than ${mostReports} logs`)
+        logs.push(await head(body, path, 'head'))
       }
     },
     signal,
   )
   if (reports.length === 0) throw refused(`no JUnit in ${resultsFolder}`)
-  return { ...together(reports), ...told(facts) }
+  return { ...together(reports), ...told(facts, logs) }
 }
 
 /** `whole` files are refused above their bound, of the others the first part is enough. */
@@ -75,11 +80,15 @@ const factFiles = {
   'meta/config.json': 'whole',
   'plugins/e2e/definition.json': 'whole',
   'plugins/e2e/sonobuoy_results.yaml': 'head',
-  [`${resultsFolder}e2e.log`]: 'head',
 } as const
 
 function isReport(path: string): boolean {
   return path.startsWith(resultsFolder) && /^junit[A-Za-z0-9_.-]*\.xml$/.test(path.slice(resultsFolder.length))
+}
+
+/** One a run: `e2e.log`, or `e2e-parallel.log` and `e2e-serial.log`. */
+function isLog(path: string): boolean {
+  return path.startsWith(resultsFolder) && /^e2e(-[a-z]+)?\.log$/.test(path.slice(resultsFolder.length))
 }
 
 async function head(body: AsyncIterable<Uint8Array>, path: string, need: 'whole' | 'head'): Promise<string> {
@@ -119,14 +128,14 @@ function together(reports: readonly Junit[]): Pick<SonobuoyRun, 'cases' | 'succe
   }
 }
 
-function told(facts: ReadonlyMap<string, string>): Omit<SonobuoyRun, 'cases' | 'succeeded' | 'reason'> {
+function told(facts: ReadonlyMap<string, string>, logs: readonly string[]): Omit<SonobuoyRun, 'cases' | 'succeeded' | 'reason'> {
   const server = parsed(facts, 'serverversion.json', ServerVersion)
   const spec = parsed(facts, 'plugins/e2e/definition.json', Definition)?.Definition.spec
   const env = (name: string): string => spec?.env?.find((each) => each.name === name)?.value ?? ''
-  const selection = /^Will run (\d{1,7}) of \d{1,7} specs$/m.exec((facts.get(`${resultsFolder}e2e.log`) ?? '').slice(0, logHead))
+  const selections = logs.map((log) => /^Will run (\d{1,7}) of \d{1,7} specs$/m.exec(log.slice(0, logHead))?.[1])
   const status = /^status: ([a-z]{1,20})$/m.exec((facts.get('plugins/e2e/sonobuoy_results.yaml') ?? '').slice(0, 4096))
   return {
-    asked: selection === null ? null : Number(selection[1]),
+    asked: selections.length === 0 || selections.includes(undefined) ? null : selections.reduce((sum, each) => sum + Number(each), 0),
     kubernetes: server === null ? null : { version: server.gitVersion, platform: server.platform },
     sonobuoy: parsed(facts, 'meta/config.json', Config)?.Version ?? null,
     sonobuoyStatus: status?.[1] ?? null,

@@ -13,6 +13,8 @@ export interface TestResultInput {
   readonly version: string
   /** The tarball that the verdict was read from; size in bytes. */
   readonly results: { readonly digest: Digest; readonly size: number }
+  /** what was seen of the cluster: versions, nodes, image digests */
+  readonly cluster?: Json
 }
 
 /**
@@ -51,6 +53,7 @@ export function testResult(verdict: Verdict, run: SonobuoyRun, input: TestResult
           size: input.results.size,
           counts: { asked, ran, passed, failed, skipped, suiteNodes },
           why: verdict.why,
+          ...(input.cluster === undefined ? {} : { cluster: input.cluster }),
         },
       },
     ],

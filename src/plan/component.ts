@@ -55,6 +55,7 @@ export const GoModuleSource = z.strictObject({
       .min(1)
       .optional()
       .describe('what of the module is compiled, `./cmd/x`; default: all of it and of what is required. Others’ modules are not asked for'),
+    tests: z.literal(true).optional().describe('what the tests of `packages` need takes part too'),
   })
     .optional()
     .describe('changes to the module’s own go.mod; recorded in lock, provenance and verify'),
@@ -84,6 +85,7 @@ export const GoBuild = z.strictObject({
       z.strictObject({
         package: z.string().describe('import path below the module, `.` or `./cmd/x`, or a full path of a required module'),
         output: Absolute,
+        test: z.literal(true).optional().describe('the package’s tests as a program: `go test -c`'),
       }),
     )
     .min(1),
@@ -234,7 +236,7 @@ const ComponentFields = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
   upstream: z
     .string()
-    .regex(/^[a-z0-9.-]+\/[a-z0-9._/-]+$/)
+    .regex(/^[a-z0-9.-]+(\/[a-z0-9._/-]+)?$/)
     .optional()
     .describe('repository in RKE2’s image list, without the registry'),
   own: OwnImage.optional().describe('instead of upstream: an image that RKE2 does not ship'),

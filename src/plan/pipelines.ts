@@ -121,8 +121,8 @@ function* variantProblems(component: Component, file: string): Generator<Problem
   } else if (component.source !== undefined || component.build !== undefined) {
     yield problem(['action'], 'a mirrored image has neither source nor build', file, 'say action: rebuild, or drop them')
   }
-  if (component.build?.kind === 'collect' && component.files.length > 0)
-    yield problem(['files'], 'what collects programs has no files of its own', file, 'drop files')
+  if (component.build?.kind === 'collect' && component.files.some((each) => 'from' in each))
+    yield problem(['files'], 'what collects programs has no source to take files from', file, 'write their text here')
   if (component.build?.kind === 'files' && component.charts)
     yield problem(['charts'], 'what only lays files together carries no charts', file, 'drop charts')
   if (

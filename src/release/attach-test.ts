@@ -10,6 +10,7 @@ import { testResult } from '../conformance/statement.ts'
 import { type Verdict, verdictOf } from '../conformance/verdict.ts'
 import { RfoError } from '../error.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
+import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { signStatement } from '../sign/bundle.ts'
 import type { SigningKey } from '../sign/key.ts'
@@ -26,6 +27,8 @@ export interface AttachTestRequest {
   readonly platform: PlatformName
   /** tarball as `sonobuoy retrieve` gives it */
   readonly results: string
+  /** what was seen of the cluster, when it was us who looked */
+  readonly cluster?: Json
   readonly key: SigningKey
   readonly signal?: AbortSignal
 }
@@ -56,7 +59,12 @@ export async function attachTest(request: AttachTestRequest): Promise<AttachedTe
     })
   }
   refuseOtherVersion(run.kubernetes?.version, release.version, request.results)
-  const predicate = testResult(verdict, run, { platform, version: release.version, results: { digest, size } })
+  const predicate = testResult(verdict, run, {
+    platform,
+    version: release.version,
+    results: { digest, size },
+    ...(request.cluster === undefined ? {} : { cluster: request.cluster }),
+  })
   const bytes = statementBytes(statement(testedSubjects(release, platform), predicateTypes.testResult, predicate))
   const bundle = await signStatement(bytes, key)
   await put(join(folder, paths.results), (to) => copyFile(request.results, to))
@@ -75,7 +83,8 @@ function refuseOtherVersion(measured: string | undefined, version: string, where
   })
 }
 
-async function checkedRelease(folder: string, key: SigningKey): Promise<ReleasePredicate> {
+/** A release or a candidate whose images carry the key's signature. */
+export async function checkedRelease(folder: string, key: SigningKey): Promise<ReleasePredicate> {
   const signed = (await readSmall(join(folder, bundlePath), maxStatementBytes * 2, bundlePath)) !== undefined
   if (signed) {
     const report = await verifyRelease({ folder, keys: [key.publicKey] })

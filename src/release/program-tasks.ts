@@ -13,7 +13,7 @@ import type { Task, TaskRun } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { programPaths } from '../plan/component.ts'
+import { type ImageFile, programPaths } from '../plan/component.ts'
 import { imageEpoch } from '../plan/day.ts'
 import { prebuiltOf } from '../plan/lock.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
@@ -98,6 +98,7 @@ export function collectTask(
   charts: readonly ChartTask[],
   ports: ReleasePorts,
 ): Task {
+  const written = (image.files ?? []).flatMap((file) => ('text' in file ? [file] : []))
   return {
     id: `programs/${image.component}/${platform}`,
     needs: {
@@ -107,6 +108,7 @@ export function collectTask(
     key: {
       rule: 'collect@1',
       from: from.map(({ component, program, output }) => [component, program, output]),
+      ...(written.length === 0 ? {} : { files: written as unknown as Json }),
       platform,
       epoch: imageEpoch(plan, image),
       charts: charts.map(({ chart }) => chartKey(chart)),
@@ -115,7 +117,10 @@ export function collectTask(
     async run(inputs, at) {
       const layers = from.map((each) => ({ ...each, layer: given(inputs[`programs/${each.component}`]) }))
       const made = await collectPrograms({ from: layers, platform, workDir: ports.workDir, signal: at.signal }, ports.store)
-      return await layerOf(made, imageEpoch(plan, image), ports, () => carriedCharts(charts, inputs, ports))
+      return await layerOf(made, imageEpoch(plan, image), ports, async () => [
+        ...written.map(writtenEntry),
+        ...(await carriedCharts(charts, inputs, ports)),
+      ])
     },
   }
 }
@@ -168,15 +173,22 @@ async function programsOf(
 export async function fileEntries(image: ImagePlan, source?: OpenSource): Promise<LayerEntry[]> {
   return await Promise.all(
     (image.files ?? []).map(async (file): Promise<LayerEntry> => {
-      const mode = Number.parseInt(file.mode, 8)
-      if ('text' in file) return { path: file.path, bytes: Buffer.from(file.text, 'utf8'), mode }
+      if ('text' in file) return writtenEntry(file)
       if (source === undefined) throw unpinned(`source of ${image.component}`)
       const root = await realpath(source.dir)
       const inside = await realpath(join(root, file.from)).catch(() => undefined)
       if (inside === undefined || !inside.startsWith(`${root}/`)) {
         throw new RfoError('RFO_RELEASE_FILE', `the source has no file ${file.from}`, { exit: 'build', where: image.component })
       }
-      return { path: file.path, file: inside, mode }
+      return { path: file.path, file: inside, mode: modeOf(file) }
     }),
   )
+}
+
+function writtenEntry(file: Extract<ImageFile, { text: string }>): LayerEntry {
+  return { path: file.path, bytes: Buffer.from(file.text, 'utf8'), mode: modeOf(file) }
+}
+
+function modeOf(file: ImageFile): number {
+  return Number.parseInt(file.mode, 8)
 }

@@ -38,9 +38,23 @@ const links: Readonly<Record<string, string>> = {
 }
 
 /** `reference` names the release (`…:22.03-lts`, `…:24.03-lts`); `epoch` in seconds. */
-export function putBase(blobs: Blobs, reference: string, platforms: readonly PlatformName[], epoch: number): StandInImage {
+export function putBase(
+  blobs: Blobs,
+  reference: string,
+  platforms: readonly PlatformName[],
+  epoch: number,
+  userland: readonly TarEntry[] = [],
+): StandInImage {
   const release = openEulerOf(reference)
-  return putImage(blobs, reference, platforms, epoch, (platform) => baseContent(release, platformOf(platform).architecture))
+  return putImage(blobs, reference, platforms, epoch, (platform) =>
+    withUserland(baseContent(release, platformOf(platform).architecture), userland),
+  )
+}
+
+/** What runs takes the place of what only says that it does not. */
+function withUserland(content: ImageContent, userland: readonly TarEntry[]): ImageContent {
+  const brought = new Set(userland.map((entry) => entry.path))
+  return { ...content, entries: [...content.entries.filter((entry) => !brought.has(entry.path)), ...userland] }
 }
 
 function baseContent(release: OpenEuler, architecture: Architecture): ImageContent {

@@ -12,11 +12,14 @@ import { type Blobs, putMirror, type StandInImage } from './images.ts'
 import type { StandInKind } from './kinds.ts'
 import { type StandInPackages, standInPackages } from './packages.ts'
 import { type StandInSources, standInSources } from './sources.ts'
+import type { TarEntry } from './tar.ts'
 
 export interface Scope {
   readonly kinds: ReadonlySet<StandInKind>
   /** all kinds, and the sources that `git` leaves: Go modules and archives */
   readonly everything: boolean
+  /** what bases hold besides, for images that must run: see userland.ts */
+  readonly userland?: readonly TarEntry[]
 }
 
 export interface World {
@@ -38,7 +41,7 @@ export function makeWorld(plan: ReleasePlan, scope: Scope): World {
   const blobs: Blobs = new Map<Digest, { readonly mediaType: string; readonly bytes: Buffer }>()
   const bases = new Map<string, StandInImage>()
   for (const [reference, platforms] of has('bases') ? basePlatforms(plan) : [])
-    bases.set(reference, putBase(blobs, reference, platforms, plan.epoch))
+    bases.set(reference, putBase(blobs, reference, platforms, plan.epoch, scope.userland))
   const mirrors = new Map<string, StandInImage>()
   for (const image of has('mirrors') ? plan.images : []) {
     if (image.action === 'mirror') mirrors.set(image.component, putMirror(blobs, image, plan.epoch))

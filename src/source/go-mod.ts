@@ -12,6 +12,8 @@ export interface GoEdit {
   readonly localReplaces?: string | undefined
   /** what is compiled; absent = everything */
   readonly packages?: readonly string[] | undefined
+  /** what the tests of these packages need takes part too */
+  readonly tests?: true | undefined
 }
 
 /** `folders` are what `localReplaces` is about. */

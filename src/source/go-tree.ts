@@ -106,8 +106,9 @@ export async function prepareCheckout(
 }
 
 function identity(patches: readonly Digest[], edit: GoEdit | undefined): Record<string, Json> {
-  const { dropReplace = [], require = {}, replace = {}, localReplaces = null, packages = null } = edit ?? {}
-  return { rule: 5, patches: [...patches], edit: edit === undefined ? null : { dropReplace, require, replace, localReplaces, packages } }
+  const { dropReplace = [], require = {}, replace = {}, localReplaces = null, packages = null, tests = false } = edit ?? {}
+  const said = edit === undefined ? null : { dropReplace, require, replace, localReplaces, packages, tests }
+  return { rule: 6, patches: [...patches], edit: said }
 }
 
 async function writePrepared(dir: string, { mod, sum }: Prepared): Promise<void> {
@@ -154,12 +155,13 @@ async function prepare(
   const edited = edit === undefined ? undefined : { text: await readFile(join(dir, 'go.mod'), 'utf8'), requires: await requires() }
   const flags = edit === undefined ? '-mod=readonly -modcacherw' : '-mod=mod -modcacherw'
   const format = '{{with .Module}}{{if .Replace}}{{.Replace.Path}} {{.Replace.Version}}{{else}}{{.Path}} {{.Version}}{{end}}{{end}}'
+  const tests = edit?.tests === true ? ['-test'] : []
   const used = new Set<string>()
   const tagged = tags.length === 0 ? [] : ['-tags', tags.join(',')]
   for (const architecture of packages.length === 0 ? [] : architectureNames) {
     // a package of C alone can't be read without cgo, and one for others can't be read with it
     for (const cgo of withCgo === undefined ? ['0', '1'] : [withCgo.includes(architecture) ? '1' : '0']) {
-      const listed = await run(['list', '-deps', '-f', format, ...tagged, ...packages], {
+      const listed = await run(['list', ...tests, '-deps', '-f', format, ...tagged, ...packages], {
         GOFLAGS: flags,
         GOOS: 'linux',
         GOARCH: architecture,

@@ -10,7 +10,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { assembleIndex } from '../../src/build/assemble.ts'
-import { smoke, takeOut } from '../../src/build/smoke.ts'
+import { smoke } from '../../src/build/smoke.ts'
+import { takeOut } from '../../src/build/take-out.ts'
 import { copyGraph } from '../../src/content/copy.ts'
 import { type LayoutStore, openLayout } from '../../src/content/layout.ts'
 import { readBytes } from '../../src/content/read.ts'
@@ -144,9 +145,10 @@ describe.skipIf(folder === undefined)('a release from real sources', () => {
     const bundle = join(scratch, 'bundle')
     await mkdir(join(bundle, 'rootfs'), { recursive: true })
     const runc = join(bundle, 'runc')
-    expect(await takeOut({ image: await manifestOf(imageOf('rke2-runtime'), `linux/${host}`) }, '/bin/runc', runc, layout)).toBe(true)
-    const pause = { image: await manifestOf(imageOf('pause'), `linux/${host}`) }
-    expect(await takeOut(pause, '/pause', join(bundle, 'rootfs/pause'), layout)).toBe(true)
+    const runtime = await manifestOf(imageOf('rke2-runtime'), `linux/${host}`)
+    expect(await takeOut(runtime, new Map([['/bin/runc', runc]]), layout)).toEqual([])
+    const pause = await manifestOf(imageOf('pause'), `linux/${host}`)
+    expect(await takeOut(pause, new Map([['/pause', join(bundle, 'rootfs/pause')]]), layout)).toEqual([])
     const call = promisify(execFile)
     await call(runc, ['spec'], { cwd: bundle })
     const config = JSON.parse(await readFile(join(bundle, 'config.json'), 'utf8'))

@@ -1,0 +1,34 @@
+/** The images that tests run beside a release: of a project of their own, made like a release's, and under the names that tests ask for. */
+import type { NodeImage } from '../cluster/archive.ts'
+import { type ImagePlan, type ReleasePlan, upstreamOf } from '../plan/release-plan.ts'
+import { buildTools } from './compilers.ts'
+import { imageTasks } from './image-tasks.ts'
+import type { ReleasePorts } from './ports.ts'
+import { runTasks } from './run.ts'
+
+/** A label of a test image: one more name that it has on the node. */
+const alsoLabel = 'io.rfolabs.also'
+
+export interface TestImages {
+  readonly images: readonly NodeImage[]
+  /** component → the name that a pod asks for */
+  readonly names: ReadonlyMap<string, string>
+}
+
+export async function testImages(plan: ReleasePlan, ports: ReleasePorts): Promise<TestImages> {
+  const made = imageTasks(plan, [], await buildTools(plan, ports), ports)
+  const done = await runTasks(
+    made.map(({ index }) => index),
+    ports,
+    'finish',
+  )
+  return {
+    images: made.map(({ image, index }) => ({ names: namesOf(image), target: done.of(index), from: ports.store })),
+    names: new Map(plan.images.map((image) => [image.component, upstreamOf(image)])),
+  }
+}
+
+function namesOf(image: ImagePlan): readonly string[] {
+  const also = image.config.labels?.[alsoLabel]
+  return [upstreamOf(image), image.reference, ...(also === undefined ? [] : [also])]
+}
