@@ -3,20 +3,17 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
-import { dayOf } from '../plan/day.ts'
 import type { LockedRelease } from '../plan/lock.ts'
 import type { Moved, Resolvers } from '../release/lock.ts'
 import type { CliContext } from './context.ts'
 import { mirrorsOf } from './mirrors.ts'
+import { today } from './today.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { word } from './words.ts'
 import { workDirOf } from './world.ts'
 
 /** Questions at once: enough to hide latency, few enough for a public registry's patience. */
 const concurrency = 8
-
-/** of the year 9999: a day has eight digits */
-const lastSecond = 253_402_300_799
 
 export const lock: Verb = {
   name: 'lock',
@@ -82,18 +79,6 @@ export const lock: Verb = {
 /** `--update` alone moves every pin. */
 function updateOf(names: readonly string[] | undefined): 'all' | readonly string[] | undefined {
   return names?.length === 0 ? 'all' : names
-}
-
-/** https://reproducible-builds.org/specs/source-date-epoch/: whoever repeats an old lock gives its day */
-function today({ env, now }: CliContext): string {
-  const given = env.SOURCE_DATE_EPOCH
-  if (given === undefined || given === '') return dayOf(now())
-  const seconds = /^[0-9]{1,11}$/.test(given) ? Number(given) : Number.NaN
-  if (seconds <= lastSecond) return dayOf(seconds * 1000)
-  throw new RfoError('RFO_CLI_VALUE', `SOURCE_DATE_EPOCH is no time in seconds: ${JSON.stringify(given.slice(0, 100))}`, {
-    exit: 'usage',
-    next: 'unset it, or give seconds since 1970',
-  })
 }
 
 async function asked(context: CliContext): Promise<Resolvers> {

@@ -12,7 +12,7 @@ import { RfoError } from '../error.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { listDigest } from '../plan/fingerprint.ts'
-import { type AttachedTest, attachTest, checkedRelease } from '../release/attach-test.ts'
+import { type AttachedTest, type AttachTestRequest, attachTest, checkedRelease } from '../release/attach-test.ts'
 import { planOf, readInputs } from '../release/inputs.ts'
 import { releaseNode } from '../release/node.ts'
 import type { ReleasePorts } from '../release/ports.ts'
@@ -40,6 +40,7 @@ export interface ClusterTestRequest {
   readonly skip: string | undefined
   readonly procs: number
   readonly minutes: number
+  readonly excused: NonNullable<AttachTestRequest['excused']>
 }
 
 /** The project of test images, below the release's own: conformance/README.md says why it is one. */
@@ -88,7 +89,15 @@ export async function testInCluster(
         folder,
         ports,
       )
-      return await attachTest({ folder: request.folder, platform, results, cluster: facts, key: request.key, signal: context.signal })
+      return await attachTest({
+        folder: request.folder,
+        platform,
+        results,
+        cluster: facts,
+        excused: request.excused,
+        key: request.key,
+        signal: context.signal,
+      })
     })
     return { platform, attached }
   } finally {

@@ -53,11 +53,13 @@ export function testResult(verdict: Verdict, run: SonobuoyRun, input: TestResult
           size: input.results.size,
           counts: { asked, ran, passed, failed, skipped, suiteNodes },
           why: verdict.why,
+          ...(verdict.known.length === 0 ? {} : { known: verdict.known.map((each) => ({ ...each })) }),
           ...(input.cluster === undefined ? {} : { cluster: input.cluster }),
         },
       },
     ],
     passedTests: verdict.passes,
+    ...(verdict.known.length === 0 ? {} : { warnedTests: verdict.known.map(({ spec }) => spec) }),
     failedTests: verdict.failures,
   }
 }

@@ -317,6 +317,15 @@ export type Component = z.infer<typeof Component> & {
   readonly changes?: SourceChanges
 }
 
+/** A spec of the conformance suite that may fail, for as long as somebody answers for it. */
+export const KnownFailure = z.strictObject({
+  spec: z.string().min(1).describe('its whole name, as the suite prints it'),
+  reason: z.string().min(1),
+  until: z.iso.date().describe('the last day, UTC, on which its failure is excused'),
+  platforms: z.array(z.enum(platformNames)).min(1).optional().describe('default: all of them'),
+})
+export type KnownFailure = z.infer<typeof KnownFailure>
+
 /** pipelines/release.yaml: what holds for all components. */
 export const ReleaseFile = z.strictObject({
   name: z.string(),
@@ -326,8 +335,11 @@ export const ReleaseFile = z.strictObject({
   repository: z.string().describe('prefix of rebuilt images, e.g. rfolabs'),
   platforms: z.array(z.enum(platformNames)).min(1),
   demands: z
-    .strictObject({ conformance: z.array(z.enum(platformNames)).default([]) })
-    .default({ conformance: [] })
+    .strictObject({
+      conformance: z.array(z.enum(platformNames)).default([]),
+      knownFailures: z.array(KnownFailure).default([]),
+    })
+    .default({ conformance: [], knownFailures: [] })
     .describe('evidence without which what is made is a candidate and no release'),
   bases: z.record(
     z.enum(platformNames),

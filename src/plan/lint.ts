@@ -123,8 +123,13 @@ function clashProblems(lock: Lock, file: string): Problem[] {
   )
 }
 
-/** Evidence can be demanded only of what is made. */
+/** Evidence can be demanded only of what is made, and a failure is excused once. */
 function* demandProblems(release: ReleaseFile, file: string): Generator<Problem> {
+  const specs = release.demands.knownFailures.map(({ spec }) => spec)
+  for (const [at, spec] of specs.entries()) {
+    if (specs.indexOf(spec) !== at)
+      yield problem(['demands', 'knownFailures', at, 'spec'], `${spec} is excused twice`, file, 'keep one of them')
+  }
   for (const [at, platform] of release.demands.conformance.entries()) {
     if (!release.platforms.includes(platform))
       yield problem(['demands', 'conformance', at], `${platform} is not a platform of the release`, file, 'drop it, or add it to platforms')

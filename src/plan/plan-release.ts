@@ -84,7 +84,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
     vendor: input.release.vendor,
     url: input.release.url,
     platforms: input.release.platforms,
-    ...(input.release.demands.conformance.length === 0 ? {} : { demands: input.release.demands }),
+    ...demandsOf(input.release),
     bases: basesOf(input.release, locked),
     ...(locked?.packages === undefined ? {} : { packages: locked.packages }),
     images: withOwn,
@@ -96,6 +96,11 @@ export function planRelease(input: PlanInput): ReleasePlan {
     ...librariesOf(images, input.libraries, locked),
   }
   return { ...plan, unresolved: unresolvedIn(plan, input.upstream, input.lock) }
+}
+
+function demandsOf({ demands: { conformance, knownFailures } }: ReleaseFile): Pick<ReleasePlan, 'demands'> {
+  if (conformance.length + knownFailures.length === 0) return {}
+  return { demands: { conformance, ...(knownFailures.length === 0 ? {} : { knownFailures }) } }
 }
 
 /** Two images under one name: the second would take the first one's place in every registry. */

@@ -1,7 +1,7 @@
 /** plan.json as a schema: for scripts that read it, and for a plan that comes back out of a release. */
 import { z } from 'zod'
 import { SourceEdit } from './bundle.ts'
-import { Build, GoBuild, ImageFile, Source } from './component.ts'
+import { Build, GoBuild, ImageFile, KnownFailure, Source } from './component.ts'
 import { Library } from './library.ts'
 import { DigestText, LockedBase, LockedChart, LockedComponent, LockedLibrary, LockedPackages, PlatformKey } from './lock.ts'
 
@@ -63,7 +63,7 @@ export const ReleasePlanSchema = z.strictObject({
   vendor: z.string(),
   url: z.string(),
   platforms: z.array(PlatformKey),
-  demands: z.strictObject({ conformance: z.array(PlatformKey) }).optional(),
+  demands: z.strictObject({ conformance: z.array(PlatformKey), knownFailures: z.array(KnownFailure).optional() }).optional(),
   bases: z.partialRecord(
     PlatformKey,
     z.strictObject({

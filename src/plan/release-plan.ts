@@ -2,7 +2,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { SourceEdit } from './bundle.ts'
-import type { Build, Component, GoBuild, ImageFile, Source } from './component.ts'
+import type { Build, Component, GoBuild, ImageFile, KnownFailure, Source } from './component.ts'
 import type { LibraryPlan } from './library.ts'
 import type { LockedBase, LockedChart, LockedComponent, LockedPackages } from './lock.ts'
 import type { SourceChanges } from './source-changes.ts'
@@ -89,8 +89,8 @@ export interface ReleasePlan {
   readonly vendor: string
   readonly url: string
   readonly platforms: readonly PlatformName[]
-  /** absent = none: evidence without which what is made is a candidate */
-  readonly demands?: { readonly conformance: readonly PlatformName[] }
+  /** absent = none: evidence without which what is made is a candidate, and the failures that it may hold */
+  readonly demands?: { readonly conformance: readonly PlatformName[]; readonly knownFailures?: readonly KnownFailure[] | undefined }
   readonly bases: Readonly<Partial<Record<PlatformName, BasePlan>>>
   /** OS packages as locked; absent = the lock has none */
   readonly packages?: Readonly<Partial<Record<PlatformName, LockedPackages>>>

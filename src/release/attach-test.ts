@@ -12,6 +12,7 @@ import { RfoError } from '../error.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import type { KnownFailure } from '../plan/component.ts'
 import { signStatement } from '../sign/bundle.ts'
 import type { SigningKey } from '../sign/key.ts'
 import { writeFlushed } from './lay-out.ts'
@@ -29,6 +30,8 @@ export interface AttachTestRequest {
   readonly results: string
   /** what was seen of the cluster, when it was us who looked */
   readonly cluster?: Json
+  /** failures that the project excuses, on whatever platform, and the day that counts, `2026-11-23` */
+  readonly excused?: { readonly knownFailures: readonly KnownFailure[]; readonly today: string }
   readonly key: SigningKey
   readonly signal?: AbortSignal
 }
@@ -51,7 +54,8 @@ export async function attachTest(request: AttachTestRequest): Promise<AttachedTe
     throw new RfoError('RFO_TEST_RESULTS', "can't read the results", { exit: 'usage', where: request.results, cause })
   })
   const run = await readSonobuoy(createReadStream(request.results, { highWaterMark: 1 << 20 }), request.signal)
-  const verdict = verdictOf(run)
+  const excused = (request.excused?.knownFailures ?? []).filter(({ platforms }) => platforms?.includes(platform) !== false)
+  const verdict = verdictOf(run, excused, request.excused?.today)
   if (verdict.ran === 0) {
     throw new RfoError('RFO_TEST_NONE', 'no test ran: that proves nothing, whatever the runner calls it', {
       exit: 'undecided',

@@ -9,6 +9,7 @@ import type { Digest } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { type Bundle, parseBundle } from '../plan/bundle.ts'
+import { type KnownFailure, ReleaseFile } from '../plan/component.ts'
 import type { LintInput } from '../plan/lint.ts'
 import type { Lock } from '../plan/lock.ts'
 import { emptyLock, parseLock } from '../plan/lock-text.ts'
@@ -17,6 +18,7 @@ import { planRelease } from '../plan/plan-release.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { type BesideTexts, besideFolders } from '../plan/source-changes.ts'
 import { defaultUpstream, parseUpstreamVersion, parseVersion, spell } from '../plan/version.ts'
+import { parseYaml } from '../plan/yaml.ts'
 
 export interface ReleaseInputs {
   /** as spelt by plan/version.ts */
@@ -106,6 +108,12 @@ export async function readProject(project: string): Promise<LintInput> {
     beside: await besideTexts(project),
     ...(lock === undefined ? {} : { lock }),
   }
+}
+
+/** Failures of conformance that a project excuses; a folder that is no project excuses none. */
+export async function knownFailures(project: string): Promise<readonly KnownFailure[]> {
+  const text = await readText(project, 'pipelines/release.yaml')
+  return text === undefined ? [] : parseYaml(ReleaseFile, text.text, text.file).demands.knownFailures
 }
 
 /** pipelines/<component>.yaml, sorted. */

@@ -9,6 +9,7 @@ import { predicateTypes, type Subject, subjectOf } from '../attest/statement.ts'
 import { RfoError, toRfoError } from '../error.ts'
 import { type Digest, hex } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { PublicKey } from '../sign/key.ts'
 import { verifyBundle } from '../sign/verify.ts'
 import { untrusted } from './verify/finding.ts'
@@ -38,6 +39,7 @@ const Predicate = z.looseObject({
   result: z.enum(['PASSED', 'WARNED', 'FAILED']),
   configuration: z.array(z.looseObject({ name: z.string().optional(), digest: z.record(z.string(), z.string()).optional() })).min(1),
   passedTests: z.array(z.string()).optional(),
+  warnedTests: z.array(z.string()).optional(),
   failedTests: z.array(z.string()).optional(),
 })
 
@@ -46,11 +48,20 @@ export interface TestResult {
   readonly result: 'PASSED' | 'WARNED' | 'FAILED'
   readonly passed: number
   readonly failed: number
+  /** names of tests that failed and are excused */
+  readonly warned: readonly string[]
   readonly key: PublicKey
 }
 
 /** A megabyte of names of tests, and the signature around them. */
 const maxBundleBytes = 16 * 1024 * 1024
+
+/** Whether nothing failed but what the plan excuses there. A result says what was excused; the plan decides what may be. */
+export function isAccepted({ result, warned, failed, platform }: TestResult, demands: ReleasePlan['demands']): boolean {
+  if (result === 'FAILED' || failed > 0) return false
+  const known = (demands?.knownFailures ?? []).filter(({ platforms }) => platforms?.includes(platform) !== false)
+  return (result === 'PASSED' || warned.length > 0) && warned.every((name) => known.some(({ spec }) => spec === name))
+}
 
 /** Undefined = not tested. Throws RFO_SIGN_* and RFO_VERIFY_* (untrusted) for evidence that is not about this release. */
 export async function readTestResult(
@@ -79,6 +90,7 @@ export async function readTestResult(
       result: predicate.result,
       passed: predicate.passedTests?.length ?? 0,
       failed: predicate.failedTests?.length ?? 0,
+      warned: predicate.warnedTests ?? [],
       key: verified.key,
     }
   } catch (thrown) {

@@ -45,6 +45,27 @@ describe('recorded runs', () => {
     expect(verdictOf(run).why).toEqual(['no spec ran'])
   })
 
+  test('failures that are known, until the day on which nobody answers for them any more', async () => {
+    const run = await read(bytesOf('failed'))
+    const excused = verdictOf(run).failures.map((spec) => ({ spec, reason: 'upstream', until: '2022-12-31' }))
+    expect(excused).toHaveLength(2)
+    expect(verdictOf(run, excused, '2022-12-31')).toMatchObject({ result: 'WARNED', why: [], failed: 2, failures: [], known: excused })
+    expect(verdictOf(run, excused.slice(1), '2022-12-31')).toMatchObject({
+      result: 'FAILED',
+      why: ['1 of 3 specs failed'],
+      failures: [excused[0]?.spec],
+    })
+    const late = verdictOf(run, excused, '2023-01-01')
+    expect(late).toMatchObject({ result: 'FAILED', known: [] })
+    expect(late.why).toContain(`the excuse of ${excused[0]?.spec} ended with 2022-12-31`)
+    const input = { platform: 'linux/amd64', version: 'v1.25.4+rfor1', results: { digest: digestOf('x'), size: 1 } } as const
+    expect(testResult(verdictOf(run, excused, '2022-01-01'), run, input)).toMatchObject({
+      result: 'WARNED',
+      warnedTests: excused.map(({ spec }) => spec),
+      failedTests: [],
+    })
+  })
+
   test('says what was run against what', async () => {
     expect(await read(bytesOf('v1.25.4-mixed'))).toMatchObject({
       kubernetes: { version: 'v1.25.4+rfor1', platform: 'linux/amd64' },

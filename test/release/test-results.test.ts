@@ -1,10 +1,13 @@
 /** Evidence that comes after the images: demanded, attached, carried along, and refused when it is about something else. */
 import { execFileSync } from 'node:child_process'
+import { createReadStream } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
+import { readSonobuoy } from '../../src/conformance/sonobuoy.ts'
+import { verdictOf } from '../../src/conformance/verdict.ts'
 import { tool } from '../tools.ts'
 import { type Project, type Ran, run, smallProject, version } from './project.ts'
 
@@ -164,5 +167,36 @@ describe.skipIf(tar.skip)('with it', () => {
     expect([(await run(project.folder, ['verify', version, ...key])).code]).toEqual([3])
     await writeFile(results, bytes)
     expect([(await run(project.folder, ['verify', version, ...key])).code]).toEqual([0])
+  })
+})
+
+describe.skipIf(tar.skip)('failures that the project answers for', () => {
+  const demand = async (knownFailures: readonly object[]): Promise<Ran> => {
+    const file = join(project.folder, 'pipelines/release.yaml')
+    const release = parse(await readFile(file, 'utf8')) as Record<string, unknown>
+    await writeFile(file, stringify({ ...release, demands: { conformance: ['linux/amd64'], knownFailures } }))
+    return await run(project.folder, argv)
+  }
+  const known = async (until: string): Promise<{ spec: string; reason: string; until: string }[]> => {
+    const { failures } = verdictOf(await readSonobuoy(createReadStream(join(scratch, 'failed.tar.gz'))))
+    return failures.map((spec) => ({ spec, reason: 'it fails upstream, too', until }))
+  }
+
+  test('are counted, named in what is signed, and the release is made; without the plan’s word they are failures', async () => {
+    expect((await demand(await known('9999-12-31'))).code).toBe(0)
+    const attached = await attach(version, join(scratch, 'failed.tar.gz'))
+    expect([attached.code, attached.stdout.split('\n')[0]]).toEqual([0, 'linux/amd64: 3 ran, 1 passed, 2 failed, 3 skipped'])
+    expect((await run(project.folder, argv)).code).toBe(0)
+    const verified = await run(project.folder, ['verify', version, ...key])
+    expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining('passed 1 tests; 2 failures are excused by plan.json')])
+    const [first] = await known('9999-12-31')
+    const less = await demand([first ?? {}])
+    expect([less.code, lastLine(less)]).toEqual([5, expect.stringMatching(/RFO_RELEASE_CANDIDATE/)])
+  })
+
+  test('after their last day they are failures', async () => {
+    await demand(await known('2022-11-14'))
+    const late = await attach(version, join(scratch, 'failed.tar.gz'))
+    expect([late.code, lastLine(late)]).toEqual([7, expect.stringMatching(/RFO_TEST_FAILED: 2 of 3 tests failed/)])
   })
 })

@@ -5,12 +5,14 @@ import { predicateTypes } from '../../attest/statement.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { canonicalJson } from '../../oci/json.ts'
+import { ReleasePlanSchema } from '../../plan/plan-schema.ts'
+import type { ReleasePlan } from '../../plan/release-plan.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import { type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
 import { releaseStatement } from '../predicate.ts'
 import { refuseStandIns } from '../refusals.ts'
 import { isRooted, rootDigest, rootIndex } from '../root.ts'
-import { readTestResult, type TestResult, testResultPaths } from '../test-results.ts'
+import { isAccepted, readTestResult, type TestResult, testResultPaths } from '../test-results.ts'
 import type { Claim } from './claims.ts'
 import { besidePaths, bundlePath, checksumPaths, maxStatementBytes, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
 import { condition, untrusted } from './finding.ts'
@@ -63,10 +65,10 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   const programs = await verifyPrograms(folder, predicate, verified.key)
   claim('programs', { count: programs.count }, programs.findings)
   const images = await verifyImages(folder, predicate, [verified.key])
-  const { tests, findings: untested } = await verifyTestResults(folder, predicate, keys)
+  const { tests, accepted, findings: untested } = await verifyTestResults(folder, predicate, keys)
   findings.push(...untested)
-  for (const one of tests)
-    if (one.result === 'PASSED') claims.push({ name: 'tested', values: { platform: one.platform, passed: one.passed } })
+  for (const one of accepted)
+    claims.push({ name: 'tested', values: { platform: one.platform, passed: one.passed, excused: one.warned.length } })
   const extras = extraFiles(tree.files, predicate, tests)
   findings.push(...images.findings, ...extras)
   if (images.findings.length === 0) {
@@ -148,22 +150,38 @@ async function verifyTestResults(
   folder: string,
   predicate: ReleasePredicate,
   keys: readonly PublicKey[],
-): Promise<{ tests: TestResult[]; findings: RfoError[] }> {
+): Promise<{ tests: TestResult[]; accepted: TestResult[]; findings: RfoError[] }> {
   const tests: TestResult[] = []
+  const accepted: TestResult[] = []
   const findings: RfoError[] = []
   for (const platform of predicate.platforms) {
     try {
       const result = await readTestResult(folder, predicate, platform, keys)
       if (result === undefined) continue
       tests.push(result)
-      if (result.result !== 'PASSED')
-        findings.push(condition('RFO_VERIFY_FAILED', `${result.failed} tests failed`, testResultPaths(platform).bundle))
+      if (isAccepted(result, result.result === 'WARNED' ? await demandsIn(folder) : undefined)) accepted.push(result)
+      else findings.push(condition('RFO_VERIFY_FAILED', failedText(result), testResultPaths(platform).bundle))
     } catch (thrown) {
       findings.push(toRfoError(thrown))
     }
   }
-  return { tests, findings }
+  return { tests, accepted, findings }
 }
+
+function failedText({ failed, warned }: TestResult): string {
+  return failed > 0 || warned.length === 0 ? `${failed} tests failed` : `${warned.length} tests failed that plan.json does not excuse`
+}
+
+/** Larger than the plan of any release. */
+const maxPlanBytes = 32 * 1024 * 1024
+
+/** plan.json is one of the files that the statement's root covers, and has been hashed by now. */
+async function demandsIn(folder: string): Promise<ReleasePlan['demands']> {
+  const bytes = await readSmall(join(folder, 'plan.json'), maxPlanBytes, 'plan.json')
+  const said = bytes === undefined ? undefined : Demanding.safeParse(JSON.parse(bytes.toString('utf8')))
+  return said?.data?.demands
+}
+const Demanding = ReleasePlanSchema.pick({ demands: true }).loose()
 
 /** Blobs are judged with the images; every other file is in a list or has its place by the release's form. */
 function extraFiles(files: readonly string[], predicate: ReleasePredicate, tests: readonly TestResult[]): RfoError[] {
