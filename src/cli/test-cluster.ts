@@ -119,7 +119,7 @@ async function local(
   programs: Readonly<Record<string, string>>
   standIns: readonly string[]
 }> {
-  const node = await releaseNode(request.folder, release, platform, ports.env)
+  const node = await releaseNode(request.folder, release, platform)
   const tests = await testImages(plan, ports)
   const target = await localTarget({
     clusters: join(workDirOf(context), 'clusters'),
@@ -137,7 +137,7 @@ async function local(
   return {
     target,
     programs: node.programs,
-    standIns: node.standIns,
+    standIns: tests.standIns,
     images: { conformance: tests.names.get('conformance') ?? '', ...(busybox === undefined ? {} : { busybox }) },
   }
 }

@@ -1,6 +1,5 @@
-/** A release's own programs and images as a node: nothing that a cluster of it runs comes from elsewhere unless the release says so. */
-import { copyFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+/** A release's own programs and images as a node: no program of Kubernetes, nor of what runs containers, comes from elsewhere. */
+import { join } from 'node:path'
 import type { ReleaseImage, ReleasePredicate } from '../attest/release.ts'
 import { takeOut } from '../build/take-out.ts'
 import type { NodeImage } from '../cluster/archive.ts'
@@ -11,7 +10,6 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { onPath } from './preflight.ts'
 
 /** Component → absolute path in its image → name on the node. */
 const programs: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -29,8 +27,8 @@ const cniComponent = 'hardened-cni-plugins'
 const cniPlugins = ['host-local', 'loopback', 'portmap', 'ptp']
 const dnsComponent = 'hardened-coredns'
 
-/** A program that this machine gives where the release only stands in for one. */
-const replaceable = { component: 'hardened-runc', program: 'runc' } as const
+/** Whose programs run: those above, and what the runtime image carries. Its own source is that of its charts, which a node has not. */
+const running = ['hardened-kubernetes', 'hardened-etcd', 'hardened-containerd', 'hardened-runc', 'pause', cniComponent, dnsComponent]
 
 export interface ReleaseNode {
   put(into: { readonly programs: string; readonly cniPlugins: string }): Promise<void>
@@ -39,28 +37,23 @@ export interface ReleaseNode {
   readonly dns: string
   /** component → digest of the platform's image that programs of the node were taken out of */
   readonly programs: Readonly<Record<string, Digest>>
-  /** programs of the machine that took part, one phrase each */
-  readonly standIns: readonly string[]
 }
 
-/** `folder` has been verified by whoever calls. Throws RFO_TEST_NODE (exit condition) when the release has not all of a node. */
-export async function releaseNode(
-  folder: string,
-  release: ReleasePredicate,
-  platform: PlatformName,
-  env: Readonly<Record<string, string>>,
-): Promise<ReleaseNode> {
+/**
+ * `folder` has been verified by whoever calls. Throws RFO_TEST_NODE (exit condition) when the release has not all of a node, or
+ * only stands in for a program of it.
+ */
+export async function releaseNode(folder: string, release: ReleasePredicate, platform: PlatformName): Promise<ReleaseNode> {
+  const [standIn] = running.filter((component) => standsIn(release, component))
+  if (standIn !== undefined) throw incomplete(`the release only stands in for ${standIn}`)
   const layout = await openLayout(join(folder, 'oci'))
   const pause = imageOf(release, 'pause')
   const dns = imageOf(release, dnsComponent)
-  const withoutRunc = release.images.find((image) => image.component === replaceable.component)?.standIn !== undefined
-  const runc = withoutRunc ? await hostProgram(replaceable.program, env) : undefined
   return {
     pause: pause.reference,
     dns: dns.reference,
     images: [pause, dns].map((image) => ({ names: [image.reference], target: indexOf(image), from: layout })),
     programs: Object.fromEntries([...Object.keys(programs), cniComponent].sort().map((name) => [name, madeFor(release, name, platform)])),
-    standIns: runc === undefined ? [] : [`runc: the machine’s ${runc}, since the release only stands in for one`],
     async put(into) {
       for (const [component, paths] of Object.entries(programs)) {
         const wanted = Object.entries(paths).map(([path, name]) => [path, join(into.programs, name)] as const)
@@ -68,9 +61,16 @@ export async function releaseNode(
       }
       const plugins = cniPlugins.map((name) => [`/opt/cni/bin/${name}`, join(into.cniPlugins, name)] as const)
       await take(layout, release, cniComponent, platform, new Map(plugins))
-      if (runc !== undefined) await copyFile(runc, join(into.programs, replaceable.program))
     },
   }
+}
+
+/** An image names the stand-ins of its bases, too; a base only lies around the program. */
+function standsIn(release: ReleasePredicate, component: string): boolean {
+  const { standIn, platforms } = imageOf(release, component)
+  const made = release.platforms.filter((platform) => platforms[platform]?.status === 'made')
+  const ofBases = [...new Set(made.flatMap((platform) => release.bases[platform]?.standIn ?? []))].join('; ')
+  return standIn !== undefined && standIn !== ofBases
 }
 
 function imageOf(release: ReleasePredicate, component: string): ReleaseImage {
@@ -104,16 +104,6 @@ async function manifest(layout: LayoutStore, digest: Digest): Promise<Descriptor
   const found = await layout.resolve(digest)
   if (found === undefined) throw incomplete(`no ${digest} in oci/`)
   return found
-}
-
-async function hostProgram(name: string, env: Readonly<Record<string, string>>): Promise<string> {
-  for (const folder of (env.PATH ?? '').split(delimiter)) {
-    if (folder !== '' && (await onPath(name, { PATH: folder }))) return join(folder, name)
-  }
-  throw new RfoError('RFO_TEST_NODE', `the release only stands in for ${name}, and there is none on the PATH`, {
-    exit: 'machine',
-    next: `install ${name}`,
-  })
 }
 
 function incomplete(what: string): RfoError {

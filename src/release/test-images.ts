@@ -3,6 +3,7 @@ import type { NodeImage } from '../cluster/archive.ts'
 import { type ImagePlan, type ReleasePlan, upstreamOf } from '../plan/release-plan.ts'
 import { buildTools } from './compilers.ts'
 import { imageTasks } from './image-tasks.ts'
+import { standInsOf } from './labels.ts'
 import type { ReleasePorts } from './ports.ts'
 import { runTasks } from './run.ts'
 
@@ -13,6 +14,8 @@ export interface TestImages {
   readonly images: readonly NodeImage[]
   /** component → the name that a pod asks for */
   readonly names: ReadonlyMap<string, string>
+  /** what of them is not what their pipelines name, one phrase each */
+  readonly standIns: readonly string[]
 }
 
 export async function testImages(plan: ReleasePlan, ports: ReleasePorts): Promise<TestImages> {
@@ -22,9 +25,11 @@ export async function testImages(plan: ReleasePlan, ports: ReleasePorts): Promis
     ports,
     'finish',
   )
+  const standIns = new Set(plan.platforms.flatMap((platform) => made.flatMap(({ image }) => standInsOf(plan, image, platform))))
   return {
     images: made.map(({ image, index }) => ({ names: namesOf(image), target: done.of(index), from: ports.store })),
     names: new Map(plan.images.map((image) => [image.component, upstreamOf(image)])),
+    standIns: [...standIns].map((each) => `images of the tests: a stand-in for ${each}`),
   }
 }
 

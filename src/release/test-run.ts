@@ -21,7 +21,7 @@ export interface TestRunRequest {
   readonly images: Parameters<Driver['run']>[0]['images']
   /** component → digest of the image that programs of the node came out of; empty = nobody looked */
   readonly programs: Readonly<Record<string, string>>
-  /** what of the cluster is not the release's, one phrase each */
+  /** of the images of the tests: what is not what their pipelines name, one phrase each */
   readonly standIns: readonly string[]
 }
 

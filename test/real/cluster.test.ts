@@ -29,7 +29,7 @@ describe.skipIf(skip)('a cluster of a release', { timeout: 300_000 }, () => {
   beforeAll(async () => {
     scratch = await mkdtemp(join(tmpdir(), 'rfo-cluster-'))
     const { predicate } = JSON.parse(await readFile(join(folder ?? '', 'evidence', 'release.json'), 'utf8')) as { predicate: unknown }
-    node = await releaseNode(folder ?? '', ReleasePredicate.parse(predicate), platform, env)
+    node = await releaseNode(folder ?? '', ReleasePredicate.parse(predicate), platform)
   })
   afterAll(() => rm(scratch, { recursive: true, force: true }))
 
@@ -123,7 +123,7 @@ describe.skipIf(skip)('a cluster of a release', { timeout: 300_000 }, () => {
 import { startCluster } from ${at('cluster/start.ts')}
 import { releaseNode } from ${at('release/node.ts')}
 const { predicate } = JSON.parse(await readFile(${JSON.stringify(join(folder ?? '', 'evidence', 'release.json'))}, 'utf8'))
-const node = await releaseNode(${JSON.stringify(folder)}, predicate, ${JSON.stringify(platform)}, process.env)
+const node = await releaseNode(${JSON.stringify(folder)}, predicate, ${JSON.stringify(platform)})
 await startCluster({ clusters: ${JSON.stringify(join(scratch, 'clusters'))}, putPrograms: node.put, platform: ${JSON.stringify(platform)},
   images: node.images, pause: node.pause, dns: node.dns, env: process.env, signal: new AbortController().signal,
   diagnostics: '/nowhere', say: (what) => console.log(what) })
