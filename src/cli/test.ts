@@ -29,6 +29,7 @@ export const test: Verb = {
     { flags: '--skip <regexp>', help: 'testSkip' },
     { flags: '--procs <n>', help: 'testProcs' },
     { flags: '--timeout <minutes>', help: 'testTimeout' },
+    { flags: '--submission <folder>', help: 'testSubmission', completes: 'directory' },
   ],
   examples: [
     'test v1.25.4+rfor1 --cluster local --suite conformance',
@@ -43,6 +44,8 @@ export const test: Verb = {
     const key = await keyFor(context)
     const { platform, attached } =
       given[0] === 'results' ? await take(context, flags, folder, key) : await runIn(context, flags, folder, key)
+    const submission = flags.text('submission')
+    if (submission !== undefined) await submit(context, resolve(context.cwd, submission), platform, attached)
     return outcome(context, platform, attached)
   },
 }
@@ -77,6 +80,12 @@ async function runIn(context: CliContext, flags: Flags, folder: string, key: Sig
     procs: number(flags, 'procs', 4, 64),
     minutes: number(flags, 'timeout', 120, 24 * 60),
   })
+}
+
+async function submit(context: CliContext, folder: string, platform: PlatformName, attached: AttachedTest): Promise<void> {
+  const { readReleaseFile } = await import('../release/inputs.ts')
+  const { writeSubmission } = await import('../release/submission.ts')
+  await writeSubmission({ folder, platform, ...attached, product: await readReleaseFile(context.cwd), signal: context.signal })
 }
 
 /** What the project excuses today. */

@@ -341,6 +341,16 @@ export const ReleaseFile = z.strictObject({
     })
     .default({ conformance: [], knownFailures: [] })
     .describe('evidence without which what is made is a candidate and no release'),
+  submission: z
+    .strictObject({
+      documentation_url: z.url(),
+      description: z.string().min(1).describe('one sentence'),
+      repo_url: z.url().optional(),
+      product_logo_url: z.url().optional(),
+      contact_email_address: z.email().optional(),
+    })
+    .optional()
+    .describe('what the CNCF’s PRODUCT.yaml says besides name, vendor and url, in its own words'),
   bases: z.record(
     z.enum(platformNames),
     z.strictObject({

@@ -38,6 +38,11 @@ export interface AttachTestRequest {
 
 export interface AttachedTest {
   readonly verdict: Verdict
+  readonly release: ReleasePredicate
+  /** beside the release */
+  readonly results: string
+  /** what the suite was asked for, where the results say so */
+  readonly asked: { readonly focus: string; readonly skip: string } | undefined
   /** of the statement */
   readonly digest: Digest
 }
@@ -73,7 +78,7 @@ export async function attachTest(request: AttachTestRequest): Promise<AttachedTe
   const bundle = await signStatement(bytes, key)
   await put(join(folder, paths.results), (to) => copyFile(request.results, to))
   await put(join(folder, paths.bundle), (to) => writeFlushed(to, bundle))
-  return { verdict, digest: digestOf(bytes) }
+  return { verdict, release, results: join(folder, paths.results), asked: run.plugin ?? undefined, digest: digestOf(bytes) }
 }
 
 /** A run of another Kubernetes says nothing about this one. A run that does not say which it was is taken, and says so. */

@@ -110,6 +110,12 @@ export async function readProject(project: string): Promise<LintInput> {
   }
 }
 
+/** What a project says for all components. Throws RFO_RELEASE_PROJECT without one. */
+export async function readReleaseFile(project: string): Promise<ReleaseFile> {
+  const { file, text } = await required(project, 'pipelines/release.yaml')
+  return parseYaml(ReleaseFile, text, file)
+}
+
 /** Failures of conformance that a project excuses; a folder that is no project excuses none. */
 export async function knownFailures(project: string): Promise<readonly KnownFailure[]> {
   const text = await readText(project, 'pipelines/release.yaml')

@@ -200,3 +200,57 @@ describe.skipIf(tar.skip)('failures that the project answers for', () => {
     expect([late.code, lastLine(late)]).toEqual([7, expect.stringMatching(/RFO_TEST_FAILED: 2 of 3 tests failed/)])
   })
 })
+
+describe.skipIf(tar.skip)('what the CNCF takes', () => {
+  const submit = async (name: string, change: (folder: string) => Promise<void>): Promise<Ran> => {
+    const folder = join(scratch, name)
+    await cp(join(scratch, 'passed'), folder, { recursive: true })
+    await change(folder)
+    execFileSync(tar.path, ['-czf', join(scratch, `${name}.tar.gz`), '-C', folder, '.'])
+    const results = ['--results', join(scratch, `${name}.tar.gz`)]
+    return await run(project.folder, ['test', version, '--platform', 'amd64', ...results, '--submission', join(scratch, 'submission')])
+  }
+  const focusOn = (focus: string) => async (folder: string) => {
+    const file = join(folder, 'plugins/e2e/definition.json')
+    const text = await readFile(file, 'utf8')
+    await writeFile(file, text.replace('Pods should be submitted and removed', focus))
+  }
+
+  test('a run that was asked for less than all is none, and neither is one with a failure', async () => {
+    const quick = await submit('quick', async () => {})
+    expect([quick.code, lastLine(quick)]).toEqual([4, expect.stringMatching(/RFO_TEST_SUBMISSION: .*no run of all \[Conformance\] specs/)])
+    const less = await submit('less', async (folder) => {
+      await focusOn('\\\\[Conformance\\\\]')(folder)
+      const log = join(folder, 'plugins/e2e/results/global/e2e.log')
+      await writeFile(log, (await readFile(log, 'utf8')).replace(/^Will run 1 of/m, 'Will run 2 of'))
+    })
+    expect([less.code, lastLine(less)]).toEqual([4, expect.stringMatching(/RFO_TEST_SUBMISSION: .*1 of 2 specs passed; all have to/)])
+    expect(await readdir(scratch)).not.toContain('submission')
+  })
+
+  test('the four files of a certified run, in the programme’s place and words; never over what is there', async () => {
+    const ran = await submit('certified', focusOn('\\\\[Conformance\\\\]'))
+    expect([ran.code, ran.stderr]).toEqual([0, ''])
+    const folder = join(scratch, 'submission/v1.24/rfo')
+    expect((await readdir(folder)).sort()).toEqual(['PRODUCT.yaml', 'README.md', 'e2e.log', 'junit_01.xml'])
+    expect(await readdir(join(folder, '..'))).toEqual(['rfo'])
+    for (const name of ['e2e.log', 'junit_01.xml'])
+      expect((await readFile(join(folder, name))).equals(await readFile(join(scratch, 'certified/plugins/e2e/results/global', name)))).toBe(
+        true,
+      )
+    expect(parse(await readFile(join(folder, 'PRODUCT.yaml'), 'utf8'))).toMatchObject({
+      vendor: 'openEuler sig-RFO',
+      name: 'RFO',
+      version,
+      website_url: expect.stringMatching(/^https:/),
+      documentation_url: expect.stringMatching(/^https:/),
+      type: 'distribution',
+      description: expect.stringContaining('openEuler'),
+    })
+    const readme = await readFile(join(folder, 'README.md'), 'utf8')
+    expect(readme).toContain('1 of 1 conformance specs passed')
+    expect(readme).toContain(`rfo-build test ${version} --platform amd64`)
+    const again = await submit('again', focusOn('\\\\[Conformance\\\\]'))
+    expect([again.code, lastLine(again)]).toEqual([4, expect.stringMatching(/RFO_TEST_SUBMISSION: .*there already/)])
+  })
+})
