@@ -26,6 +26,7 @@ describe.skipIf(skip)('a cluster of a release', { timeout: 300_000 }, () => {
   let node: ReleaseNode
   /** of this test's clusters: others may run on this machine */
   const ids = new Set<string>()
+  let programs = ''
   beforeAll(async () => {
     scratch = await mkdtemp(join(tmpdir(), 'rfo-cluster-'))
     const { predicate } = JSON.parse(await readFile(join(folder ?? '', 'evidence', 'release.json'), 'utf8')) as { predicate: unknown }
@@ -35,6 +36,7 @@ describe.skipIf(skip)('a cluster of a release', { timeout: 300_000 }, () => {
 
   const put: ClusterRequest['putPrograms'] = async (into) => {
     ids.add(basename(dirname(into.programs)))
+    programs = into.programs
     await node.put(into)
   }
   const request = (change: Partial<ClusterRequest> = {}): ClusterRequest => ({
@@ -70,6 +72,10 @@ describe.skipIf(skip)('a cluster of a release', { timeout: 300_000 }, () => {
       const said = async (...argv: string[]): Promise<string> => (await cluster.exec(['kubectl', ...argv])).stdout.toString('utf8')
       expect(await said('get', 'nodes', '-o=jsonpath={.items[*].status.nodeInfo.kubeletVersion}')).toMatch(/\+rfor/)
       expect(await said('-n', 'kube-system', 'get', 'pods', '-o=jsonpath={.items[*].spec.containers[*].image}')).toBe(node.dns)
+      // the machine may have a runc, too: containers are those of the node's, which the shims look for where this does
+      expect(String((await cluster.exec(['sh', '-c', 'command -v runc'])).stdout).trim()).toBe(join(programs, 'runc'))
+      const running = (await cluster.exec(['runc', '--root', '/run/containerd/runc/k8s.io', 'list', '--quiet'])).stdout
+      expect(String(running).trim().split('\n').length).toBeGreaterThanOrEqual(2)
       await cluster.diagnose()
       expect(await readdir(join(scratch, 'diagnostics'))).toEqual(
         expect.arrayContaining(['kubelet.log', 'kube-apiserver.log', 'events.txt', 'pods.txt']),
