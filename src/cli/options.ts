@@ -31,13 +31,14 @@ export function globalsOf(flags: Flags, ports: Ports): Globals {
     return resolve(cwd, given ?? otherwise)
   }
   const trust = flags.text('trust') ?? nonEmpty(env.RFO_TRUST)
+  const platforms = flags.text('platform')
   return {
     json: flags.on('json'),
     progress: (flags.text('progress') ?? 'auto') as ProgressKind /* the parser lets nothing else through */,
     lang: language(flags.text('lang'), env),
     storeDir: path('store', 'RFO_STORE', '.rfo'),
     outDir: path('out', undefined, 'dist'),
-    platforms: platformsOf(flags.text('platform')),
+    platforms: platforms === undefined ? undefined : readPlatforms('--platform', platforms),
     dryRun: flags.on('dryRun'),
     standIns: flags.on('sandbox') ? 'all' : standInsOf(flags.text('standIn')),
     keys: (flags.list('key') ?? []).map((file) => resolve(cwd, file)),
@@ -48,11 +49,10 @@ export function globalsOf(flags: Flags, ports: Ports): Globals {
 }
 
 /** `amd64` and `linux/amd64` are the same; order and repetition don't matter. */
-function platformsOf(text: string | undefined): readonly PlatformName[] | undefined {
-  if (text === undefined) return undefined
+export function readPlatforms(flag: string, text: string): readonly PlatformName[] {
   const asked = split(text).map((name) => (name.includes('/') ? name : `linux/${name}`))
   const unknown = asked.find((name) => !isPlatformName(name))
-  if (unknown !== undefined || asked.length === 0) throw unknownValue('--platform', unknown ?? text, platformNames)
+  if (unknown !== undefined || asked.length === 0) throw unknownValue(flag, unknown ?? text, platformNames)
   return platformNames.filter((name) => asked.includes(name))
 }
 

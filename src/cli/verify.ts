@@ -1,7 +1,11 @@
 /** `verify`: proves a release folder without a network. The last line of stdout says what was verified, and for whom. */
+import { RfoError } from '../error.ts'
+import type { TestResult } from '../release/test-results.ts'
 import { claims, claimText } from '../release/verify/claims.ts'
+import type { Requirement } from '../release/verify/required.ts'
 import type { VerifyReport } from '../release/verify/verify.ts'
 import type { CliContext } from './context.ts'
+import { readPlatforms } from './options.ts'
 import { isVersion, releaseFolder } from './target.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { type VerifyTold, verifyText } from './verify-text.ts'
@@ -10,23 +14,51 @@ export const verify: Verb = {
   name: 'verify',
   summary: 'verify',
   arguments: [{ syntax: '<release>', help: 'releaseArgument' }],
-  options: [{ flags: '--expect <version>', help: 'verifyExpect' }],
-  examples: ['verify v1.24.8+rfor1 --key rfo.pub', 'verify /media/rfo --key rfo.pub --expect v1.24.8+rfor1'],
+  options: [
+    { flags: '--expect <version>', help: 'verifyExpect' },
+    { flags: '--require <evidence>', help: 'verifyRequire', repeatable: true },
+  ],
+  examples: [
+    'verify v1.24.8+rfor1 --key rfo.pub',
+    'verify /media/rfo --key rfo.pub --expect v1.24.8+rfor1',
+    'verify v1.24.8+rfor1 --key rfo.pub --require conformance=amd64',
+  ],
   async run(context, { args: [target = ''], flags }) {
     const { trustedKeys } = await import('./key-files.ts')
     const { verifyRelease } = await import('../release/verify/verify.ts')
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
+    const require = (flags.list('require') ?? []).map(requirement)
     const report = await verifyRelease({
       folder: releaseFolder(context, target),
       ...(await trustedKeys(context)),
       ...(expect === undefined ? {} : { expect }),
+      require,
     })
     return outcome(context, report)
   },
 }
 
+/** `conformance`, or `conformance=amd64,arm64`. */
+function requirement(text: string): Requirement {
+  const [kind, list, ...more] = text.split('=')
+  if (kind !== 'conformance' || more.length > 0)
+    throw new RfoError('RFO_CLI_VALUE', `no evidence is called ${text.slice(0, 100)}`, {
+      exit: 'usage',
+      next: '--require conformance, or --require conformance=amd64,arm64',
+    })
+  return list === undefined ? { kind } : { kind, platforms: readPlatforms('--require', list) }
+}
+
+/** What was counted, or that nobody did. */
+function conformanceText(result: TestResult | undefined): string {
+  if (result === undefined) return 'conformance not run'
+  const { passed, failed, warned } = result
+  return `conformance: ${passed} passed, ${failed + warned.length} failed${warned.length === 0 ? '' : `, ${warned.length} of them known`}`
+}
+
 function outcome(context: CliContext, report: VerifyReport): Outcome {
   const { predicate, findings } = report
+  const tested = new Map(report.tests.map((one) => [one.platform as string, one]))
   const told: VerifyTold = {
     version: predicate.version,
     root: report.root,
@@ -46,10 +78,11 @@ function outcome(context: CliContext, report: VerifyReport): Outcome {
     })),
     platforms: Object.entries(predicate.support).map(([platform, state]) => ({
       platform,
-      text:
+      text: `${
         state.status === 'bootable'
           ? 'bootable'
-          : `partial, missing ${state.missing.map((one) => `${one.reference} (${one.neededBy}: ${one.reason})`).join('; ')}`,
+          : `partial, missing ${state.missing.map((one) => `${one.reference} (${one.neededBy}: ${one.reason})`).join('; ')}`
+      }; ${conformanceText(tested.get(platform))}`,
     })),
     images: predicate.images.map((image) => ({
       reference: image.reference,

@@ -102,6 +102,22 @@ describe.skipIf(tar.skip)('with it', () => {
     expect(verified.stdout).toContain('linux/amd64: the images that ship passed 1 tests')
   })
 
+  test('whoever verifies can ask for it: of the platforms that the plan demands, or of those that are named', async () => {
+    const asking = async (...what: string[]): Promise<Ran> =>
+      await run(project.folder, ['verify', version, ...key, ...what.flatMap((each) => ['--require', each])])
+    const there = await asking('conformance')
+    expect([there.code, there.stdout]).toEqual([0, expect.stringMatching(/linux\/amd64: .*; conformance: 1 passed, 0 failed\n/)])
+    expect((await asking('conformance=amd64', 'conformance')).code).toBe(0)
+    const other = await asking('conformance=arm64')
+    expect([other.code, lastLine(other)]).toEqual([
+      5,
+      expect.stringMatching(
+        /RFO_VERIFY_UNTESTED: no conformance result of linux\/arm64 .*next: rfo-build test v1\.24\.8\+rfor1 --platform arm64/,
+      ),
+    ])
+    expect([(await asking('reviews')).code, (await asking('conformance=s390x')).code]).toEqual([2, 2])
+  })
+
   test('a rerun has nothing to do, and one that lays out again keeps the evidence', async () => {
     expect(JSON.parse((await run(project.folder, [...argv, '--json'])).stdout)).toMatchObject({ ok: true, unchanged: true })
     await rm(join(project.folder, '.rfo/releases'), { recursive: true })

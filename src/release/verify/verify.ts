@@ -18,6 +18,7 @@ import { besidePaths, bundlePath, checksumPaths, maxStatementBytes, statementPat
 import { condition, untrusted } from './finding.ts'
 import { verifyImages } from './images.ts'
 import { verifyPrograms } from './programs.ts'
+import { lackingEvidence, type Requirement } from './required.ts'
 import { type OtherKeys, verifySignatures } from './signatures.ts'
 import { readSmall, readTree } from './tree.ts'
 
@@ -27,6 +28,8 @@ export interface VerifyRequest {
   readonly otherKeys?: OtherKeys
   /** The version that the folder must hold. */
   readonly expect?: string
+  /** Evidence that must be there. */
+  readonly require?: readonly Requirement[]
 }
 
 export interface VerifyReport {
@@ -76,6 +79,8 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     claims.push({ name: 'signatures', values: { count: images.signed } }, { name: 'attestations', values: { count: images.attestations } })
     if (extras.length === 0 && tree.findings.length === 0) claims.push({ name: 'extras', values: {} })
   }
+  const required = request.require ?? []
+  if (required.length > 0) findings.push(...lackingEvidence(required, predicate, await demandsIn(folder), accepted))
   findings.push(...refuseStandIns(predicate, verified.key))
   return {
     predicate,
