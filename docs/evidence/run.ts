@@ -104,9 +104,10 @@ async function conformance(): Promise<string> {
     '--progress',
     'lines',
   ]
-  // a spec that fails is evidence, too
+  // a spec that fails is evidence, too: verify says that the release is genuine, and not good
   await said([...cli, ...argv], {}, [0, 7])
-  await said([...cli, 'verify', folder, '--expect', version, '--key', join(root, '.rfo', 'sandbox', 'cosign.pub'), '--progress', 'none'])
+  const key = join(root, '.rfo', 'sandbox', 'cosign.pub')
+  await said([...cli, 'verify', folder, '--expect', version, '--key', key, '--progress', 'none'], {}, [0, 4])
   await copyFile(join(folder, 'evidence', 'test-result.linux-amd64.tar.gz'), join(root, 'docs', 'evidence', 'conformance.tar.gz'))
   return await conformancePage(folder, version)
 }
