@@ -13,6 +13,17 @@ interface TestFacts {
   }
 }
 
+/** Why a spec fails on this cluster, as its log says: the words that its name holds → the reason. */
+const reasons: Readonly<Record<string, string>> = {
+  'Sample API Server': 'the image of that server is not among those of the tests',
+  'rollback without unnecessary restarts': 'the spec asks for two nodes',
+  'at least two untainted nodes': 'there is one node',
+  'Kubectl version': 'Kubernetes was made from its module, and printed no commit',
+  'read only busybox': 'the stand-in’s shell says it in other words than busybox',
+  AllowPrivilegeEscalation: 'the image nonewprivs is not among those of the tests',
+}
+const whyOf = (name: string): string => Object.entries(reasons).find(([words]) => name.includes(words))?.[1] ?? 'unexplained'
+
 /** `folder` is a release whose amd64 was tested. `{machine}` is left for whoever knows it. */
 export async function conformancePage(folder: string, version: string): Promise<string> {
   const bundle = JSON.parse(await readFile(join(folder, 'evidence', 'test-result.linux-amd64.sigstore.json'), 'utf8')) as {
@@ -41,7 +52,7 @@ All programs of the node are the release's, runc too. What stood in for somethin
 
 ## Failed
 
-${list(predicate.failedTests)}
+${list(predicate.failedTests.map((name) => `${name}: ${whyOf(name)}`))}
 
 ## What ran
 
