@@ -18,29 +18,16 @@ import { makePki } from './pki.ts'
 import { clusterError } from './refusal.ts'
 import { until } from './wait.ts'
 
-/** Programs of a node, and /pause to be process 1; a folder that holds them all under these names. */
-export const nodePrograms = [
-  'containerd',
-  'containerd-shim-runc-v2',
-  'ctr',
-  'etcd',
-  'kube-apiserver',
-  'kube-controller-manager',
-  'kube-proxy',
-  'kube-scheduler',
-  'kubectl',
-  'kubelet',
-  'pause',
-  'runc',
-] as const
-
 /** What of this machine takes part besides. */
 export const hostTools = ['hostname', 'ip', 'iptables', 'mkdir', 'mount', 'nsenter', 'openssl', 'setpriv', 'unshare'] as const
 
 export interface ClusterRequest {
   /** a folder for each cluster is made in it */
   readonly clusters: string
-  /** Puts `nodePrograms` and the CNI plugins into folders that are there, and go with the cluster. */
+  /**
+   * Puts what config.ts calls, and pause to be process 1, under those names, and the CNI plugins into folders that are there,
+   * and go with the cluster.
+   */
   readonly putPrograms: (into: Pick<Paths, 'programs' | 'cniPlugins'>) => Promise<void>
   readonly platform: PlatformName
   readonly images: readonly NodeImage[]
