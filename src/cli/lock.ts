@@ -27,22 +27,12 @@ export const lock: Verb = {
   ],
   examples: ['lock v1.24.8+rfor1', 'lock v1.24.8+rfor1 --update hardened-coredns', 'lock v1.24.8+rfor1 --check'],
   async run(context, { args, flags }) {
-    const { planOf, readInputs } = await import('../release/inputs.ts')
+    const { planInput, planOf, readInputs } = await import('../release/inputs.ts')
     const { lockRelease } = await import('../release/lock.ts')
     const upstream = flags.text('upstream')
     const inputs = await readInputs(context.cwd, args[0] ?? '', upstream === undefined ? {} : { upstream })
-    const { release, components, libraries, upstream: list } = inputs.pipelines
     const update = updateOf(flags.list('update'))
-    const request = {
-      version: inputs.version,
-      release,
-      components: [...components.values()],
-      libraries,
-      bundle: inputs.bundle,
-      upstream: list,
-      lock: inputs.lock,
-      concurrency,
-    }
+    const request = { ...planInput(inputs), concurrency }
     const rebuild = flags.list('rebuild')
     const result = await lockRelease({
       ...request,

@@ -12,7 +12,7 @@ export interface StaticLibrary {
   /** of the source archive */
   readonly url: string
   readonly digest: Digest
-  /** absolute paths in the image */
+  /** absolute paths in the image, sorted */
   readonly programs: readonly string[]
 }
 

@@ -14,7 +14,7 @@ import type { LintInput } from '../plan/lint.ts'
 import type { Lock } from '../plan/lock.ts'
 import { emptyLock, parseLock } from '../plan/lock-text.ts'
 import { assemblePipelines, type FileText, type Pipelines } from '../plan/pipelines.ts'
-import { planRelease } from '../plan/plan-release.ts'
+import { type PlanInput, planRelease } from '../plan/plan-release.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { type BesideTexts, besideFolders } from '../plan/source-changes.ts'
 import { defaultUpstream, parseUpstreamVersion, parseVersion, spell } from '../plan/version.ts'
@@ -164,18 +164,15 @@ async function libraryTexts(project: string): Promise<FileText[]> {
   return await Promise.all(files.map((name) => required(project, `pipelines/libraries/${name}`)))
 }
 
+/** What a plan is made of: these inputs, and a lock. */
+export function planInput({ version, pipelines, bundle, lock: own }: ReleaseInputs, lock: Lock = own): PlanInput {
+  const { release, components, libraries, upstream } = pipelines
+  return { version, release, components: [...components.values()], libraries, bundle, upstream, lock }
+}
+
 /** The plan that a lock gives for these inputs. */
 export function planOf(inputs: ReleaseInputs, lock: Lock = inputs.lock): ReleasePlan {
-  const { release, components, libraries, upstream } = inputs.pipelines
-  return planRelease({
-    version: inputs.version,
-    release,
-    components: [...components.values()],
-    libraries,
-    bundle: inputs.bundle,
-    upstream,
-    lock,
-  })
+  return planRelease(planInput(inputs, lock))
 }
 
 function only<T extends PlatformName>(all: readonly T[], wanted: readonly PlatformName[]): T[] {

@@ -1,5 +1,5 @@
 /** Which C libraries are in an image's programs: for its SBOM, whoever compiled the program, and for its provenance. */
-import type { Digest } from '../oci/digest.ts'
+import type { StaticLibrary } from '../inspect/cyclonedx-library.ts'
 import { hex } from '../oci/digest.ts'
 import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
@@ -9,21 +9,8 @@ import type { Material } from '../source/material.ts'
 import { type BuildTools, librariesIn } from './compilers.ts'
 import { pinnedArchive, plannedLibrary } from './library-tasks.ts'
 
-/** A library that is linked statically into programs of an image. */
-export interface LinkedLibrary {
-  readonly name: string
-  readonly version: string
-  /** SPDX expression */
-  readonly license: string
-  /** of the source archive */
-  readonly url: string
-  readonly digest: Digest
-  /** absolute paths in the image, sorted */
-  readonly programs: readonly string[]
-}
-
 /** Sorted by name. What an image collects brings its libraries along. */
-export function linkedInto(plan: ReleasePlan, image: ImagePlan, platform: PlatformName): LinkedLibrary[] {
+export function linkedInto(plan: ReleasePlan, image: ImagePlan, platform: PlatformName): StaticLibrary[] {
   const programs = new Map<string, string[]>()
   const add = (maker: ImagePlan | undefined, paths: readonly string[]): void => {
     for (const name of maker === undefined ? [] : librariesIn(maker, platform))

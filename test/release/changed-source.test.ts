@@ -8,7 +8,7 @@ import type { Source } from '../../src/plan/component.ts'
 import { dateComponents } from '../../src/plan/dated.ts'
 import { listDigest, pinFingerprint } from '../../src/plan/fingerprint.ts'
 import { renderLock } from '../../src/plan/lock-text.ts'
-import { planOf, readInputs } from '../../src/release/inputs.ts'
+import { planInput, planOf, readInputs } from '../../src/release/inputs.ts'
 import { resolveSource } from '../../src/source/resolve.ts'
 import { putModule, putToolchain } from '../source/go-proxy.ts'
 import { tool } from '../tools.ts'
@@ -88,9 +88,7 @@ describe.skipIf(go.skip)('a component that is patched and whose go.mod is overri
       components: { [name]: { fingerprint: pinFingerprint(image), pin } },
       charts: {},
     }
-    const { release, components, libraries, upstream } = inputs.pipelines
-    const input = { version, release, components: [...components.values()], libraries, bundle: inputs.bundle, upstream, lock: inputs.lock }
-    const dated = dateComponents(input, locked, { today: '20261123', rebuild: new Set() })
+    const dated = dateComponents(planInput(inputs), locked, { today: '20261123', rebuild: new Set() })
     await writeFile(join(at, 'images.lock'), renderLock({ schema: 'rfo-build.lock/1', releases: { [plan.version]: dated } }))
     const made = await run(at, ['release', version, ...flags, '--progress', 'none'], env())
     expect([made.stderr, made.code]).toEqual(['', 0])

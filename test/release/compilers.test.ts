@@ -6,43 +6,22 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Task } from '../../src/graph/task.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { canonicalJson } from '../../src/oci/json.ts'
-import type { ImagePlan, ReleasePlan } from '../../src/plan/release-plan.ts'
+import type { ReleasePlan } from '../../src/plan/release-plan.ts'
 import { type CCompilers, cCompilers } from '../../src/release/compilers.ts'
 import { imageTasks } from '../../src/release/image-tasks.ts'
 import type { ReleasePorts } from '../../src/release/ports.ts'
 import { neededFor, preflight } from '../../src/release/preflight.ts'
-import { smallPlan } from './small-plan.ts'
+import { compiledImage, smallPlan } from './small-plan.ts'
 
-const sum = `h1:${'A'.repeat(43)}=`
-const files = { kind: 'go-module', module: 'example.test/x', version: 'v1.0.0', h1: sum, goModH1: sum } as const
 const go = { kind: 'go', toolchain: 'go1.21.13', commands: [{ package: '.', output: '/x' }], tags: [], ldflags: [], cgo: [] } as const
-
-function compiled(component: string, build: unknown): ImagePlan {
-  return {
-    component,
-    action: 'rebuild',
-    groups: ['core'],
-    upstream: `docker.io/rancher/${component}:v1`,
-    reference: `docker.io/rfolabs/${component}:v1`,
-    version: 'v1',
-    platforms: { 'linux/amd64': { status: 'made' }, 'linux/riscv64': { status: 'made' } },
-    source: { kind: 'go-module', module: files.module, version: files.version },
-    build: build as NonNullable<ImagePlan['build']>,
-    config: {},
-    packages: [],
-    base: 'scratch',
-    layers: 'zstd',
-    locked: { fingerprint: digestOf(component), pin: files },
-  }
-}
 
 const plan: ReleasePlan = {
   ...smallPlan(),
   unresolved: [],
   images: [
-    compiled('c', { kind: 'c', commands: [{ sources: ['x.c'], output: '/x' }], cflags: [] }),
-    compiled('with-cgo', { ...go, cgo: ['amd64'] }),
-    compiled('without', go),
+    compiledImage('c', { kind: 'c', commands: [{ sources: ['x.c'], output: '/x' }], cflags: [] }),
+    compiledImage('with-cgo', { ...go, cgo: ['amd64'] }),
+    compiledImage('without', go),
   ],
 }
 

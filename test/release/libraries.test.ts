@@ -12,7 +12,7 @@ import type { Task } from '../../src/graph/task.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { canonicalJson } from '../../src/oci/json.ts'
 import type { LibraryPlan } from '../../src/plan/library.ts'
-import type { ImagePlan, ReleasePlan } from '../../src/plan/release-plan.ts'
+import type { ReleasePlan } from '../../src/plan/release-plan.ts'
 import { buildScope } from '../../src/release/build.ts'
 import { type BuildTools, buildTools } from '../../src/release/compilers.ts'
 import { imageTasks } from '../../src/release/image-tasks.ts'
@@ -23,30 +23,9 @@ import { preflight } from '../../src/release/preflight.ts'
 import { build, files } from '../build/autotools.ts'
 import { tarOf } from '../inspect/images.ts'
 import { tool } from '../tools.ts'
-import { smallPlan } from './small-plan.ts'
+import { compiledImage, smallPlan } from './small-plan.ts'
 
-const sum = `h1:${'A'.repeat(43)}=`
-const module = { kind: 'go-module', module: 'example.test/x', version: 'v1.0.0', h1: sum, goModH1: sum } as const
 const go = { kind: 'go', toolchain: 'go1.21.13', commands: [{ package: '.', output: '/usr/bin/x' }], tags: [], ldflags: [] } as const
-
-function image(component: string, made: object, pin: object = module): ImagePlan {
-  return {
-    component,
-    action: 'rebuild',
-    groups: ['core'],
-    upstream: `docker.io/rancher/${component}:v1`,
-    reference: `docker.io/rfolabs/${component}:v1`,
-    version: 'v1',
-    platforms: { 'linux/amd64': { status: 'made' }, 'linux/riscv64': { status: 'made' } },
-    source: { kind: 'go-module', module: module.module, version: module.version },
-    build: made as NonNullable<ImagePlan['build']>,
-    config: {},
-    packages: [],
-    base: 'scratch',
-    layers: 'zstd',
-    locked: { fingerprint: digestOf(component), pin: pin as NonNullable<ImagePlan['locked']>['pin'] },
-  }
-}
 
 const prebuilt = { kind: 'archive', url: 'https://example.test/x.tar', digest: digestOf('x'), size: 1, prebuilt: 'bin/{architecture}' }
 const url = 'https://example.test/say.tar.gz'
@@ -71,17 +50,17 @@ beforeAll(async () => {
     unresolved: [],
     libraries: [say],
     images: [
-      image('collector', {
+      compiledImage('collector', {
         kind: 'collect',
         from: [
           { component: 'links', program: '/usr/bin/x', output: '/bin/x' },
           { component: 'without', program: '/usr/bin/x', output: '/bin/y' },
         ],
       }),
-      image('links', { ...go, cgo: 'all', libraries: ['say'] }),
-      image('links-on-amd64', { ...go, cgo: ['amd64'], libraries: ['say'] }),
-      image('prebuilt', { ...go, cgo: 'all', libraries: ['say'] }, prebuilt),
-      image('without', { ...go, cgo: 'all' }),
+      compiledImage('links', { ...go, cgo: 'all', libraries: ['say'] }),
+      compiledImage('links-on-amd64', { ...go, cgo: ['amd64'], libraries: ['say'] }),
+      compiledImage('prebuilt', { ...go, cgo: 'all', libraries: ['say'] }, prebuilt),
+      compiledImage('without', { ...go, cgo: 'all' }),
     ],
   }
 })

@@ -18,7 +18,7 @@ import { renderLock } from '../../src/plan/lock-text.ts'
 import type { ProgramPlan, ReleasePlan } from '../../src/plan/release-plan.ts'
 import { buildImages, buildScope } from '../../src/release/build.ts'
 import { cCompilers } from '../../src/release/compilers.ts'
-import { planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
+import { planInput, planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
 import { lockRelease } from '../../src/release/lock.ts'
 import { makeRelease } from '../../src/release/make.ts'
 import { ownProgram } from '../../src/release/own-program.ts'
@@ -90,14 +90,12 @@ describe.skipIf(go.skip || git.skip || platforms.length === 0)('compiled', { tim
     const { 'rke2-runtime': _, ...components } = release.components
     const asked: string[] = []
     const resolve = resolvers({ env, addresses, workDir: ports.workDir, signal, line: () => {}, credentials: async () => undefined })
-    const { release: file, components: written, libraries, upstream } = inputs.pipelines
     const before: Lock = { ...sandbox.lock, releases: { [version]: { ...release, components } } }
     const answered = (what: string): void => {
       asked.push(what)
     }
-    const request = { version, release: file, components: [...written.values()], libraries, bundle: inputs.bundle, upstream, lock: before }
-    const locked = (await lockRelease({ ...request, resolve, concurrency: 2, today: '20261123', answered })).lock.releases[version]
-      ?.components['rke2-runtime']
+    const locked = (await lockRelease({ ...planInput(inputs, before), resolve, concurrency: 2, today: '20261123', answered })).lock
+      .releases[version]?.components['rke2-runtime']
     if (locked === undefined) throw new Error('nothing locked')
     lock = { ...sandbox.lock, releases: { [version]: { ...release, components: { ...release.components, 'rke2-runtime': locked } } } }
     expect(asked).toEqual(['rke2-runtime'])

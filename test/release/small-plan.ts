@@ -44,6 +44,21 @@ export function smallPlan(): ReleasePlan {
   }
 }
 
+const sum = `h1:${'A'.repeat(43)}=`
+/** Of the source of `compiledImage`. */
+const modulePin = { kind: 'go-module', module: 'example.test/x', version: 'v1.0.0', h1: sum, goModH1: sum } as const
+
+/** On two platforms, out of a Go module, on no base. */
+export function compiledImage(component: string, build: unknown, pin: object = modulePin): ImagePlan {
+  return {
+    ...rebuilt(component, ['core']),
+    source: { kind: 'go-module', module: modulePin.module, version: modulePin.version },
+    build: build as NonNullable<ImagePlan['build']>,
+    base: 'scratch',
+    locked: { fingerprint: digestOf(component), pin: pin as NonNullable<ImagePlan['locked']>['pin'] },
+  }
+}
+
 function rebuilt(component: string, groups: readonly string[]): ImagePlan {
   return {
     component,

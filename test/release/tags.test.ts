@@ -10,7 +10,7 @@ import { listDigest } from '../../src/plan/fingerprint.ts'
 import type { Lock, LockedComponent } from '../../src/plan/lock.ts'
 import { renderLock } from '../../src/plan/lock-text.ts'
 import type { ReleasePlan } from '../../src/plan/release-plan.ts'
-import { planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
+import { planInput, planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
 import { lockRelease, type Resolvers } from '../../src/release/lock.ts'
 import { type MadeRelease, makeRelease } from '../../src/release/make.ts'
 import { refuseOtherDigests } from '../../src/release/tags.ts'
@@ -186,19 +186,8 @@ describe('a release', () => {
       (thrown: { readonly next: string }) => thrown,
     )
     expect(next).toBe(`rfo-build lock ${version} --rebuild hardened-coredns`)
-    const { release, components, libraries, upstream } = inputs.pipelines
     const asked = (): Promise<never> => Promise.reject(new Error('asked'))
-    const request = {
-      version,
-      release,
-      components: [...components.values()],
-      libraries,
-      bundle: inputs.bundle,
-      upstream,
-      lock,
-      concurrency: 1,
-      today: '20221114',
-    }
+    const request = { ...planInput(inputs, lock), concurrency: 1, today: '20221114' }
     const { lock: moved } = await lockRelease({
       ...request,
       rebuild: ['hardened-coredns'],
