@@ -1,10 +1,11 @@
 /** Files out of an image, without unpacking the rest of it. */
 import { createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
 import { extract } from 'tar-stream'
 import { readBytes } from '../content/read.ts'
 import type { ContentReader } from '../content/store.ts'
+import { unzstd } from '../content/zstd.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
@@ -25,15 +26,12 @@ export async function takeOut(
   for (const layer of layers.toReversed()) {
     if (left.size === 0) break
     const parser = extract({})
-    const unpack =
-      layer.mediaType === mediaTypes.layerZstd
-        ? createZstdDecompress()
-        : layer.mediaType === mediaTypes.layerGzip
-          ? createGunzip()
-          : undefined
     const onward = (source: AsyncIterable<Uint8Array>): Promise<void> => feedTar(source, parser)
     const bytes = store.fetch(layer, signal)
-    const fed = unpack === undefined ? pipeline(bytes, onward) : pipeline(bytes, unpack, onward)
+    const fed =
+      layer.mediaType === mediaTypes.layerGzip
+        ? pipeline(bytes, createGunzip(), onward)
+        : onward(layer.mediaType === mediaTypes.layerZstd ? unzstd(bytes) : bytes)
     fed.catch((cause: Error) => parser.destroy(cause))
     for await (const entry of parser) {
       const path = `/${entry.header.name.replace(/^(\.?\/)+/, '')}`

@@ -33,7 +33,9 @@ const en = {
 
   plan: 'show what a release consists of: image by platform, and what is missing for it',
   planDot: 'the graph for Graphviz instead of the table',
-  lint: 'check pipelines/ and images.lock: a finding a line, as file:line:column; exit 4 when there is one',
+  lint: 'check pipelines/ and images.lock, or a folder of images: a finding a line, as file:line:column; exit 4 when there is one',
+  lintFolder: 'a folder of images, or of a release, of RFO or of RKE2',
+  lintFor: 'whose rules hold for the folder: rke2@v1.24.8, rke2@newest',
   lock: 'pin all inputs of a release by digest in images.lock',
   lockUpstream: 'the RKE2 release that it rebuilds, such as v1.24.8+rke2r1',
   lockUpdate: 'move the pins of these components, or of all: a valid pin stays otherwise',
@@ -128,7 +130,9 @@ const zh = {
 
   plan: '显示一次发布由什么组成：各平台的镜像，以及还缺什么',
   planDot: '输出供 Graphviz 使用的图，而不是表格',
-  lint: '检查 pipelines/ 与 images.lock：每行一个问题，形如 file:line:column；有问题则以 4 退出',
+  lint: '检查 pipelines/ 与 images.lock，或镜像文件夹：每行一个问题，形如 file:line:column；有问题则以 4 退出',
+  lintFolder: '镜像文件夹，或 RFO、RKE2 的发布文件夹',
+  lintFor: '按谁的规则检查文件夹：rke2@v1.24.8、rke2@newest',
   lock: '在 images.lock 中用摘要固定一次发布的全部输入',
   lockUpstream: '所重建的 RKE2 版本，例如 v1.24.8+rke2r1',
   lockUpdate: '移动这些组件（或全部）的固定值；否则有效的固定值保持不变',

@@ -1,9 +1,10 @@
 /** Walks an image's layers in one pass each: digests and diff_ids checked, the merged view made, files shown to a visitor. */
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
 import { readBytes } from '../content/read.ts'
 import type { ContentReader } from '../content/store.ts'
+import { unzstd } from '../content/zstd.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
@@ -73,15 +74,17 @@ async function walkLayer<T>(
     for await (const entry of readTar(digested(source as AsyncIterable<Uint8Array>, plain)))
       await apply(entry, number, tree, visitor, options.tempDir)
   }
-  const unpack = decompressor(layer)
+  const unpack = packingOf(layer)
   const signal = options.signal === undefined ? {} : { signal: options.signal }
   try {
-    if (unpack === undefined) await read(bytes)
-    else await pipeline(Readable.from(bytes, { objectMode: false }), unpack, read, signal)
+    if (unpack === 'zstd') await read(unzstd(bytes))
+    else if (unpack === 'none') await read(bytes)
+    else await pipeline(Readable.from(bytes, { objectMode: false }), createGunzip({ chunkSize: 64 * 1024 }), read, signal)
   } catch (thrown) {
     options.signal?.throwIfAborted()
     const { code } = thrown as { readonly code?: unknown }
-    if (thrown instanceof RfoError || typeof code !== 'string' || !/^(Z_|ZSTD_|ERR_ZLIB|ERR__ZSTD)/.test(code)) throw thrown
+    const packed = thrown instanceof RfoError ? code === 'RFO_CONTENT_ZSTD' : typeof code === 'string' && /^(Z_|ERR_ZLIB)/.test(code)
+    if (!packed) throw thrown
     throw new RfoError('RFO_INSPECT_LAYER', `can't unpack a layer: ${(thrown as Error).message}`, { exit: 'untrusted', cause: thrown })
   }
   const found = plain.finish()
@@ -137,15 +140,11 @@ async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
 }
 
 /** By media type, as the specification says, never by sniffing. */
-function decompressor(layer: Descriptor): NodeJS.ReadWriteStream | undefined {
+function packingOf(layer: Descriptor): 'gzip' | 'zstd' | 'none' {
   const { mediaType } = layer
-  const chunkSize = 64 * 1024
-  if (/^application\/vnd\.(oci|docker)\.image\..*\btar[+.]gzip$/.test(mediaType)) return createGunzip({ chunkSize })
-  // zstd's own default limit for a window, 128 MiB, written down
-  if (/^application\/vnd\.(oci|docker)\.image\..*\btar[+.]zstd$/.test(mediaType)) {
-    return createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 27 } })
-  }
-  if (/^application\/vnd\.(oci|docker)\.image\..*\btar$/.test(mediaType)) return undefined
+  if (/^application\/vnd\.(oci|docker)\.image\..*\btar[+.]gzip$/.test(mediaType)) return 'gzip'
+  if (/^application\/vnd\.(oci|docker)\.image\..*\btar[+.]zstd$/.test(mediaType)) return 'zstd'
+  if (/^application\/vnd\.(oci|docker)\.image\..*\btar$/.test(mediaType)) return 'none'
   throw new RfoError('RFO_INSPECT_LAYER', `no way to read a layer of type ${JSON.stringify(mediaType.slice(0, 100))}`, {
     exit: 'untrusted',
   })

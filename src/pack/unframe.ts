@@ -1,9 +1,9 @@
 /** Reads what zstdFrames writes: stored frames pass, others are bounded before they are decoded, nothing may be cut short. */
 import { promisify } from 'node:util'
 import { zstdDecompress } from 'node:zlib'
+import { type Pull, pull } from '../content/pull.ts'
 import { RfoError } from '../error.ts'
 import { frameBytes } from './frames.ts'
-import { type Pull, pull } from './pull.ts'
 
 const decompress = promisify(zstdDecompress)
 

@@ -1,7 +1,8 @@
 /** Tars of our own, read strictly: files alone, headers exactly as oci/tar-header.ts writes them, so that no two readers see two things. */
+
+import { pull } from '../content/pull.ts'
 import { RfoError } from '../error.ts'
 import { blockSize, headerBlocks, padding } from '../oci/tar-header.ts'
-import { pull } from './pull.ts'
 
 export interface TarFile {
   readonly name: string

@@ -1,6 +1,7 @@
 /** Payloads and metadata as they are packed. Node reads gzip and zstd; xz, which openEuler's packages are, a program reads. */
 import { Readable } from 'node:stream'
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
+import { unzstd } from '../content/zstd.ts'
 import { RfoError } from '../error.ts'
 import { filter } from '../exec.ts'
 
@@ -39,10 +40,11 @@ export async function* unpacked(
       yield* filter(['xz', '--decompress', '--stdout', `--memlimit-decompress=${xzMemory}`], bytes, { env: options.env, ...own })
       return
     }
-    const through =
-      packing === 'gzip'
-        ? createGunzip({ chunkSize: 1 << 17 })
-        : createZstdDecompress({ chunkSize: 1 << 17, params: { [constants.ZSTD_d_windowLogMax]: 27 } })
+    if (packing === 'zstd') {
+      yield* unzstd(bytes)
+      return
+    }
+    const through = createGunzip({ chunkSize: 1 << 17 })
     const source = Readable.from(bytes, { objectMode: false })
     source.on('error', (error) => through.destroy(error))
     try {
@@ -70,6 +72,7 @@ function withoutXz(thrown: unknown): unknown {
 
 function damaged(thrown: unknown): unknown {
   const { code } = thrown as { readonly code?: unknown }
-  if (thrown instanceof RfoError || typeof code !== 'string' || !/^(Z_|ZSTD_|ERR_ZLIB|ERR__ZSTD)/.test(code)) return thrown
+  const packed = thrown instanceof RfoError ? code === 'RFO_CONTENT_ZSTD' : typeof code === 'string' && /^(Z_|ERR_ZLIB)/.test(code)
+  if (!packed) return thrown
   return new RfoError('RFO_RPM_PACKING', `it can't be unpacked: ${(thrown as Error).message}`, { exit: 'untrusted', cause: thrown })
 }

@@ -2,10 +2,10 @@
 import { createReadStream, createWriteStream } from 'node:fs'
 import { copyFile, mkdir, open, readdir, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
 import { type Extract, type Header, extract as tarExtract } from 'tar-stream'
+import { unzstd } from '../content/zstd.ts'
 import { RfoError } from '../error.ts'
 import { feedTar, plainly } from '../oci/tar-feed.ts'
 import { linkTarget, pathIn } from './path.ts'
@@ -25,7 +25,12 @@ export async function extractTar(file: string, into: string, limits: ExtractLimi
   const options = signal === undefined ? {} : { signal }
   const onward = (source: AsyncIterable<Uint8Array>): Promise<void> => feedTar(source, parser)
   const expand = await expander(file)
-  const fed = expand === undefined ? pipeline(input, onward, options) : pipeline(input, expand, onward, options)
+  const fed =
+    expand === undefined
+      ? pipeline(input, onward, options)
+      : expand === 'gzip'
+        ? pipeline(input, createGunzip({ chunkSize: 1 << 18 }), onward, options)
+        : pipeline(input, (packed: AsyncIterable<Uint8Array>) => unzstd(packed), onward, options)
   let failed: { readonly cause: unknown } | undefined
   fed.catch((cause: unknown) => {
     failed = { cause }
@@ -39,7 +44,7 @@ export async function extractTar(file: string, into: string, limits: ExtractLimi
     parser.destroy()
     await fed.catch(() => {})
     signal?.throwIfAborted()
-    if (thrown instanceof RfoError) throw thrown
+    if (thrown instanceof RfoError && thrown.code !== 'RFO_CONTENT_ZSTD') throw thrown
     const system = (thrown as NodeJS.ErrnoException).syscall !== undefined
     throw new RfoError(system ? 'RFO_SOURCE_WRITE' : 'RFO_SOURCE_ARCHIVE', `can't unpack ${file}: ${(thrown as Error).message}`, {
       exit: system ? 'machine' : 'untrusted',
@@ -113,15 +118,12 @@ function refused(name: string, why: string): RfoError {
   return new RfoError('RFO_SOURCE_PATH', `the archive's entry ${JSON.stringify(name.slice(0, 200))} ${why}`, { exit: 'untrusted' })
 }
 
+type Expansion = 'gzip' | 'zstd'
+
 /** By its first bytes, whatever its name says; what is none of these is a tar, or the parser says why it is not. */
-const compressed: readonly { readonly magic: string; readonly name: string; readonly expand?: () => Transform }[] = [
-  { magic: '1f8b', name: 'gzip', expand: () => createGunzip({ chunkSize: 1 << 18 }) },
-  // 2^27 bytes of window: what a decoder has to give https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1.2 and no more
-  {
-    magic: '28b52ffd',
-    name: 'zstd',
-    expand: () => createZstdDecompress({ chunkSize: 1 << 18, params: { [constants.ZSTD_d_windowLogMax]: 27 } }),
-  },
+const compressed: readonly { readonly magic: string; readonly name: string; readonly expand?: Expansion }[] = [
+  { magic: '1f8b', name: 'gzip', expand: 'gzip' },
+  { magic: '28b52ffd', name: 'zstd', expand: 'zstd' },
   { magic: 'fd377a585a00', name: 'xz' },
   { magic: '425a68', name: 'bzip2' },
   { magic: '504b0304', name: 'zip' },
@@ -129,13 +131,13 @@ const compressed: readonly { readonly magic: string; readonly name: string; read
   { magic: '4c5a4950', name: 'lzip' },
 ]
 
-async function expander(file: string): Promise<Transform | undefined> {
+async function expander(file: string): Promise<Expansion | undefined> {
   const handle = await open(file)
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(6), 0, 6, 0)
     const start = buffer.subarray(0, bytesRead).toString('hex')
     const found = compressed.find(({ magic }) => start.startsWith(magic))
-    if (found === undefined || found.expand !== undefined) return found?.expand?.()
+    if (found === undefined || found.expand !== undefined) return found?.expand
     throw new RfoError('RFO_SOURCE_ARCHIVE', `can't unpack ${file}: it is ${found.name}; .tar, .tar.gz and .tar.zst are read`, {
       exit: 'usage',
       next: 'name the same source in one of these forms',

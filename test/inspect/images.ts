@@ -20,11 +20,19 @@ export async function tarOf(entries: readonly Entry[]): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-export type Packing = 'plain' | 'gzip' | 'zstd'
+export type Packing = 'plain' | 'gzip' | 'zstd' | 'frames'
 const packings = {
   plain: { mediaType: mediaTypes.layerTar, squeeze: (bytes: Buffer) => bytes },
   gzip: { mediaType: mediaTypes.layerGzip, squeeze: (bytes: Buffer) => gzipSync(bytes) },
   zstd: { mediaType: mediaTypes.layerZstd, squeeze: (bytes: Buffer) => zstdCompressSync(bytes) },
+  /** as zstd:chunked and pzstd write it */
+  frames: {
+    mediaType: mediaTypes.layerZstd,
+    squeeze: (bytes: Buffer) =>
+      Buffer.concat(
+        Array.from({ length: Math.ceil(bytes.length / 700) }, (_, i) => zstdCompressSync(bytes.subarray(700 * i, 700 * i + 700))),
+      ),
+  },
 } as const
 
 export interface Image {

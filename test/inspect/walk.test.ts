@@ -33,7 +33,7 @@ const file = (name: string, body = name): Entry => ({ name, body })
 const link = (name: string, linkname: string): Entry => ({ name, type: 'symlink', linkname })
 
 describe('the merged view', () => {
-  test.each<Packing>(['plain', 'gzip', 'zstd'])('later layers replace, whiteouts hide (%s)', async (packing) => {
+  test.each<Packing>(['plain', 'gzip', 'zstd', 'frames'])('later layers replace, whiteouts hide (%s)', async (packing) => {
     const made = await image(
       [
         [dir('etc/'), file('etc/a', 'old'), file('etc/b'), file('opt/x/y'), file('opt/x/z'), file('srv/one')],
