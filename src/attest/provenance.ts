@@ -24,6 +24,7 @@ export interface Material {
   readonly uri: string
   readonly digest: DigestSet
   readonly name?: string
+  readonly annotations?: Readonly<Record<string, string>>
 }
 
 export interface ProvenanceInput {
@@ -117,7 +118,8 @@ function dependencies(input: ProvenanceInput): Json[] {
   const seen = new Set<string>()
   const result: Json[] = []
   for (const material of [input.source, ...(input.base === undefined ? [] : [input.base]), ...others]) {
-    const descriptor = { ...(material.name === undefined ? {} : { name: material.name }), uri: material.uri, digest: material.digest }
+    const { name, uri, digest, annotations } = material
+    const descriptor = { ...(name === undefined ? {} : { name }), uri, digest, ...(annotations === undefined ? {} : { annotations }) }
     const text = canonicalJson(descriptor)
     if (seen.has(text)) continue
     seen.add(text)

@@ -68,7 +68,7 @@ export async function compileGo(request: CompileRequest): Promise<MadePrograms> 
       await run(request, [go.program, ...verb, '-o', file, ...flags, command.package], env)
       await checkElf(file, architecture, wants.pie ? 'pie' : 'any')
       await checkBoring(file, command.package, request.platform, wants.boring)
-      programs.push({ path: command.output, file })
+      programs.push({ path: command.output, file, ...(command.setuid === true ? { setuid: true as const } : {}) })
     }
     await checkLinked(request, programs, env)
     return { programs, ...(compiler === undefined ? {} : { compiler: compiler.facts }) }

@@ -11,7 +11,7 @@ interface At {
   /** absolute, in the image */
   readonly path: string
 }
-/** Modes become 0755 when anybody may execute, else 0644; folders above an entry need not be listed. */
+/** Modes become 0755 when anybody may execute, with the set-user-ID bit if it has it, else 0644; folders above an entry need not be listed. */
 export type LayerEntry =
   | (At & { readonly file: string; readonly mode: number })
   | (At & { readonly bytes: Uint8Array; readonly mode: number })
@@ -95,7 +95,7 @@ function headerOf(entry: Sized, epoch: number): Buffer {
   const base = { size: entry.size, mtime: epoch, link: '' }
   if ('directory' in entry) return headerBlocks({ ...base, name: `${entry.path}/`, type: 'directory', mode: entry.mode ?? 0o755 })
   if ('link' in entry) return headerBlocks({ ...base, name: entry.path, type: 'symlink', mode: 0o777, link: entry.link })
-  return headerBlocks({ ...base, name: entry.path, type: 'file', mode: (entry.mode & 0o111) === 0 ? 0o644 : 0o755 })
+  return headerBlocks({ ...base, name: entry.path, type: 'file', mode: (entry.mode & 0o111) === 0 ? 0o644 : 0o755 | (entry.mode & 0o4000) })
 }
 
 async function* fileBytes(file: string, size: number): AsyncGenerator<Uint8Array, void, undefined> {

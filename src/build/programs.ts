@@ -18,6 +18,8 @@ export interface Program {
   readonly path: string
   /** on disk */
   readonly file: string
+  /** whoever runs it runs it as root; absent = no */
+  readonly setuid?: true
 }
 
 export interface MadePrograms {

@@ -35,7 +35,8 @@ export const build: Verb = {
       const scope = buildScope(plan, names)
       await preflight({ plan: scope.needed, env: context.env, writes: [context.storeDir], workDir: workDirOf(context), host })
       const mark = world.standIn === undefined ? {} : { mark: world.standIn.mark }
-      const request = { plan, bundle: inputs.bundle, installer: inputs.installer, ...mark, scope, host }
+      const bundle = inputs.bundle === undefined ? {} : { bundle: inputs.bundle }
+      const request = { plan, ...bundle, installer: inputs.installer, ...mark, scope, host }
       return outcome(scope, await withPorts(context, world, (ports) => buildImages(request, ports)))
     } finally {
       await world.close()

@@ -4,6 +4,7 @@ import { RfoError } from '../error.ts'
 import type { FailureMode } from '../graph/execute.ts'
 import { digestOf } from '../oci/digest.ts'
 import { canonicalJson } from '../oci/json.ts'
+import type { Bundle } from '../plan/bundle.ts'
 import { listDigest } from '../plan/fingerprint.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { ReleaseInputs } from '../release/inputs.ts'
@@ -24,9 +25,10 @@ export const release: Verb = {
   options: [{ flags: '--fail <mode>', help: 'releaseFail', choices: ['finish', 'stop', 'kill'] }],
   examples: ['release v1.24.8+rfor1 --sandbox', 'release v1.25.4+rfor1 --sign-key rfo.key'],
   async run(context, { args: [version = ''], flags }) {
-    const { readInputs, planOf } = await import('../release/inputs.ts')
+    const { bundleOf, readInputs, planOf } = await import('../release/inputs.ts')
     const { unchanged, touched, writeStamp } = await import('../release/unchanged.ts')
     const inputs = await readInputs(context.cwd, version, context.platforms === undefined ? {} : { platforms: context.platforms })
+    const bundle = bundleOf(context.cwd, inputs)
     const keyFiles = await signKeyFiles(context)
     const planned = planOf(inputs)
     if (context.dryRun) return { text: canonicalJson(planned as never), json: { plan: planned as never } }
@@ -52,7 +54,7 @@ export const release: Verb = {
       const made = await make(
         context,
         plan,
-        inputs,
+        { ...inputs, bundle },
         world,
         keys,
         (flags.text('fail') ?? 'finish') as FailureMode,
@@ -91,7 +93,7 @@ function candidate(context: CliContext, made: MadeRelease): Outcome {
 async function make(
   context: CliContext,
   plan: ReleasePlan,
-  inputs: ReleaseInputs,
+  inputs: ReleaseInputs & { readonly bundle: Bundle },
   world: World,
   keys: ReleaseKeys,
   failureMode: FailureMode,

@@ -45,10 +45,19 @@ const GoEdit = z.strictObject({
   ),
 })
 
+/** https://git-scm.com/docs/git-rev-parse: SHA-1, in full */
+const Commit = z.string().regex(/^[0-9a-f]{40}$/, 'a commit: 40 hexadecimal digits')
+
 export const GoModuleSource = z.strictObject({
   kind: z.literal('go-module'),
   module: z.string().min(1).describe('module path, as the module proxy knows it'),
   version: Template.default('{version}'),
+  commits: z
+    .record(z.string().regex(/^v\d[\w.+-]*$/, 'a version of the module'), Commit)
+    .optional()
+    .describe(
+      'version of the module → the commit of its repository that has the version’s tag: what {commit} stands for, nothing where a version is not here. A module names none, so this is said and not proven; where the module proxy names one it must be the same',
+    ),
   edit: GoEdit.extend({
     packages: z
       .array(z.string())
@@ -86,6 +95,7 @@ export const GoBuild = z.strictObject({
         package: z.string().describe('import path below the module, `.` or `./cmd/x`, or a full path of a required module'),
         output: Absolute,
         test: z.literal(true).optional().describe('the package’s tests as a program: `go test -c`'),
+        setuid: z.literal(true).optional().describe('whoever runs it runs it as root: for what tests that this can be forbidden'),
       }),
     )
     .min(1),

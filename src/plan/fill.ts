@@ -1,5 +1,6 @@
 /** A pipeline file's placeholders, filled for one image of one release. */
 import type { Build, Component, ReleaseFile, Source } from './component.ts'
+import type { Pin } from './lock.ts'
 import { parseImageName, spellImageName } from './reference.ts'
 import { fill, type Placeholders } from './template.ts'
 
@@ -18,22 +19,40 @@ export function fillComponent(
   upstream: string | undefined,
   release: ReleaseFile,
   values: Placeholders,
+  pin?: Pin,
 ): FilledComponent {
-  const put = (template: string): string => fill(template, values, `pipelines/${component.name}.yaml`)
+  const where = `pipelines/${component.name}.yaml`
+  const put = (template: string): string => fill(template, values, where)
   const each = (record: Readonly<Record<string, string>>): Record<string, string> =>
     Object.fromEntries(Object.entries(record).map(([key, text]) => [key, put(text)]))
-  const { source, build, config, deviates, smoke } = component
+  const { build, config, deviates, smoke } = component
+  const source = component.source === undefined ? undefined : fillSource(component.source, put, each)
+  const made = { ...values, commit: commitOf(source, pin) ?? values.commit }
+  const putMade = (template: string): string => fill(template, made, where)
   return {
     reference: referenceOf(component, upstream, release, put(component.tag ?? defaultTag(component))),
-    ...(source === undefined ? {} : { source: fillSource(source, put, each) }),
-    ...(build === undefined ? {} : { build: fillBuild(build, put) }),
+    ...(source === undefined ? {} : { source }),
+    ...(build === undefined ? {} : { build: fillBuild(build, putMade) }),
     config: {
       ...config,
       ...(config.env === undefined ? {} : { env: each(config.env) }),
       ...(config.labels === undefined ? {} : { labels: each(config.labels) }),
     },
     ...(deviates === undefined ? {} : { deviates: { from: put(deviates.from), reason: put(deviates.reason) } }),
-    ...(smoke === undefined ? {} : { smoke: { argv: smoke.argv, expect: put(smoke.expect) } }),
+    ...(smoke === undefined ? {} : { smoke: { argv: smoke.argv, expect: putMade(smoke.expect) } }),
+  }
+}
+
+/** A git source is a commit once it is pinned; a module's is what the pipeline says, or empty. */
+function commitOf(source: Source | undefined, pin: Pin | undefined): string | undefined {
+  switch (source?.kind) {
+    case 'git':
+      return pin?.kind === 'git' ? pin.commit : undefined
+    case 'go-module':
+      return source.commits?.[source.version] ?? ''
+    case 'archive':
+    case undefined:
+      return undefined
   }
 }
 
@@ -70,8 +89,18 @@ function fillSource(
   each: (record: Readonly<Record<string, string>>) => Record<string, string>,
 ): Source {
   switch (source.kind) {
-    case 'go-module':
-      return { ...source, version: put(source.version), ...(source.edit === undefined ? {} : { edit: fillEdit(source.edit, put, each) }) }
+    case 'go-module': {
+      const { commits, ...own } = source
+      const version = put(source.version)
+      // other versions' commits decide nothing here, and move no pin
+      const commit = commits?.[version]
+      return {
+        ...own,
+        version,
+        ...(commit === undefined ? {} : { commits: { [version]: commit } }),
+        ...(source.edit === undefined ? {} : { edit: fillEdit(source.edit, put, each) }),
+      }
+    }
     case 'git':
       return { ...source, tag: put(source.tag), ...(source.edit === undefined ? {} : { edit: fillEdit(source.edit, put, each) }) }
     case 'archive':

@@ -28,7 +28,8 @@ import { type Place, readYaml } from './yaml.ts'
 
 export interface LintInput {
   readonly release: FileText
-  readonly bundle: FileText
+  /** absent in a project of images that nothing installs */
+  readonly bundle?: FileText
   readonly components: readonly FileText[]
   readonly libraries: readonly FileText[]
   /** every recorded pipelines/upstream/*.yaml */
@@ -72,14 +73,17 @@ export function lintPipelines(input: LintInput): Finding[] {
   }
   lintBeside(input, components, found)
   const libraries = lintLibraries(input, components, found)
-  const bundle = lintBundle(input, found)
+  const bundle = input.bundle === undefined ? undefined : lintBundle(input.bundle, input, found)
   const lock = input.lock === undefined ? undefined : read(Lock, input.lock, found)
   if (lock !== undefined) add(found, lock, clashProblems(lock.value, lock.file))
   const unread = new Map(input.components.map(({ file, text }) => [baseName(file), text]))
   for (const each of components) unread.delete(baseName(each.file))
   for (const text of input.upstreams) {
     const upstream = read(UpstreamRelease, text, found)
-    const planned = release === undefined || bundle === undefined || libraries === undefined ? undefined : { release, bundle, libraries }
+    const planned =
+      release === undefined || (bundle === undefined && input.bundle !== undefined) || libraries === undefined
+        ? undefined
+        : { release, bundle, libraries }
     if (upstream !== undefined) lintUpstream(upstream, components, unread, planned, found)
   }
   const unique = new Map(found.map((finding) => [findingText(finding), finding]))
@@ -177,8 +181,8 @@ function lintLibraries(input: LintInput, components: readonly Read<ComponentText
   return found.length > before ? undefined : libraries.map(({ value }) => value)
 }
 
-function lintBundle(input: LintInput, found: Found): Read<BundleText> | undefined {
-  const bundle = read(BundleText, input.bundle, found)
+function lintBundle(text: FileText, input: LintInput, found: Found): Read<BundleText> | undefined {
+  const bundle = read(BundleText, text, found)
   if (bundle === undefined) return undefined
   const { file, value } = bundle
   const complaint = (message: string): RfoError => new RfoError('RFO_PLAN_BUNDLE', message, { exit: 'usage', where: file })
@@ -207,7 +211,9 @@ function lintUpstream(
   upstream: Read<UpstreamRelease>,
   written: readonly Read<ComponentText>[],
   unread: ReadonlyMap<string, string>,
-  planned: { readonly release: Read<ReleaseFile>; readonly bundle: Read<BundleText>; readonly libraries: readonly Library[] } | undefined,
+  planned:
+    | { readonly release: Read<ReleaseFile>; readonly bundle: Read<BundleText> | undefined; readonly libraries: readonly Library[] }
+    | undefined,
   found: Found,
 ): void {
   const version = upstreamVersion(upstream, found)
@@ -252,13 +258,13 @@ function lintUpstream(
         version: `v${major}.${minor}.${patch}+rfor1`,
         release: release.value,
         components: [...components.values()],
-        bundle: bundleOf(bundle.value, version, bundle.file),
+        ...(bundle === undefined ? {} : { bundle: bundleOf(bundle.value, version, bundle.file) }),
         upstream: upstream.value,
         libraries,
         lock: emptyLock,
       }),
     (error) => {
-      const file = [...written, bundle].find((each) => each.file === error.where)?.file ?? upstream.file
+      const file = [...written, ...(bundle === undefined ? [] : [bundle])].find((each) => each.file === error.where)?.file ?? upstream.file
       if (error.where !== release.file) found.push({ file, code: error.code, message: error.message })
     },
   )

@@ -25,6 +25,13 @@ export const PinnedChanges = z.strictObject({
   overrides: PinnedFile.optional().describe('of go.mod'),
 })
 export type PinnedChanges = z.infer<typeof PinnedChanges>
+const SaidCommit = z.strictObject({
+  hash: z.string().regex(/^[0-9a-f]{40}$/),
+  saidBy: z
+    .enum(['pipeline', 'proxy'])
+    .describe('`proxy`: what the module proxy named when it was locked was the same; `pipeline`: it named none, and nothing proves it'),
+})
+export type SaidCommit = z.infer<typeof SaidCommit>
 export const GoModulePin = z.strictObject({
   kind: z.literal('go-module'),
   module: z.string(),
@@ -35,6 +42,7 @@ export const GoModulePin = z.strictObject({
     'of the go.mod and go.sum that the build uses, after edits: sha256(go.mod + "\\n" + go.sum); absent when Go does not compile it',
   ),
   toolchain: ToolchainPin.optional().describe('absent when Go does not compile it'),
+  commit: SaidCommit.optional().describe('which its repository tagged with the version; absent when the pipeline says none'),
   changes: PinnedChanges.optional(),
 })
 export type GoModulePin = z.infer<typeof GoModulePin>

@@ -7,6 +7,8 @@ interface Rpms {
   readonly rpms: readonly unknown[]
 }
 
+const saidBy = { pipeline: 'the pipeline alone', proxy: 'the pipeline and the module proxy' } as const
+
 export function pinText(pin: Pin | LockedBase | LockedChart | { readonly kind: string }): string {
   const known = pin as Pin | LockedBase | LockedChart | Rpms
   const { patches = [], overrides } = 'changes' in known ? (known.changes ?? {}) : {}
@@ -21,7 +23,7 @@ function fixedText(known: Pin | LockedBase | LockedChart | Rpms): string {
     case 'go-module':
       return `${known.module}@${known.version} ${known.h1}${
         known.toolchain === undefined ? '' : ` (sums ${known.sums}, ${known.toolchain.version})`
-      }`
+      }${known.commit === undefined ? '' : `, commit ${known.commit.hash} as said by ${saidBy[known.commit.saidBy]}`}`
     case 'git':
       return `${known.url} ${known.tag} ${known.commit}`
     case 'archive':

@@ -158,8 +158,18 @@ function takesSource({ build, files }: Component): boolean {
 function* templateProblems(component: Component, file: string): Generator<Problem> {
   const values = placeholders('v1.0.0-build20200101', parseVersion('v1.0.0+rfor1'), parseUpstreamVersion('v1.0.0+rke2r1'), { epoch: 0 })
   for (const { text, at } of textsIn({ ...component, files: [], unsupported: {} }, [])) {
-    for (const [placeholder] of text.matchAll(/\{[A-Za-z]+\}/g)) yield* caught(at, () => fill(placeholder, values, file))
+    for (const [placeholder] of text.matchAll(/\{[A-Za-z]+\}/g)) {
+      yield* caught(at, () => fill(placeholder, values, file))
+      if (placeholder === '{commit}') yield* commitProblems(component, at, file)
+    }
   }
+}
+
+/** It is known of what is compiled, once the source is. */
+function* commitProblems({ source }: Component, at: readonly PropertyKey[], file: string): Generator<Problem> {
+  if (at[0] !== 'build' && at[0] !== 'smoke') yield problem(at, '{commit} is known to build and smoke alone', file, 'leave it out here')
+  else if (source?.kind !== 'git' && (source?.kind !== 'go-module' || source.commits === undefined))
+    yield problem(at, 'nothing says which {commit} this is', file, 'say it under source.commits, or leave it out')
 }
 
 /** Every text below a value, with its path. */

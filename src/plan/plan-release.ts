@@ -21,8 +21,8 @@ export interface PlanInput {
   readonly version: string
   readonly release: ReleaseFile
   readonly components: readonly Component[]
-  /** pipelines/rfo.yaml, as it is for this version */
-  readonly bundle: Bundle
+  /** pipelines/rfo.yaml, as it is for this version; absent in a project of images that nothing installs */
+  readonly bundle?: Bundle
   readonly upstream: UpstreamRelease
   readonly libraries: readonly Library[]
   readonly lock: Lock
@@ -174,8 +174,8 @@ function imagePlan(
     readonly locked: LockedRelease | undefined
   },
 ): Omit<ImagePlan, 'recipe'> {
-  const filled = fillComponent(component, at.reference, at.release, at.values)
   const locked = at.locked?.components[component.name]
+  const filled = fillComponent(component, at.reference, at.release, at.values, locked?.pin)
   return {
     component: component.name,
     action: component.action,

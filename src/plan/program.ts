@@ -4,7 +4,7 @@
  */
 import { RfoError } from '../error.ts'
 import type { Bundle } from './bundle.ts'
-import type { GoBuild, ReleaseFile } from './component.ts'
+import { carriedRelease, type GoBuild, type ReleaseFile } from './component.ts'
 import { parseImageName } from './reference.ts'
 import type { ImagePlan, ProgramPlan } from './release-plan.ts'
 import { spell, spellTag, type Version } from './version.ts'
@@ -22,7 +22,12 @@ export interface ProgramContext {
 const names = ['rfo', 'rfoTag', 'upstream', 'registry', 'commit', 'image'] as const
 
 /** The images with the program beside the one whose source it is made of. Throws RFO_PLAN_BUNDLE and RFO_PLAN_TEMPLATE. */
-export function withProgram(bundle: Bundle, context: ProgramContext): ImagePlan[] {
+export function withProgram(bundle: Bundle | undefined, context: ProgramContext): ImagePlan[] {
+  if (bundle === undefined) {
+    const carrier = context.images.find(({ build }) => carriedRelease(build) !== undefined)
+    if (carrier === undefined) return [...context.images]
+    throw complaint('RFO_PLAN_BUNDLE', `nothing says how the program is made that ${carrier.component} carries`, 'write that file')
+  }
   const image = context.images.find((each) => each.component === bundle.sourceOf)
   // releases of a few images have none to install; whoever makes the tarball says so
   if (image === undefined) return [...context.images]

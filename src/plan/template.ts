@@ -26,6 +26,8 @@ export interface Placeholders {
   readonly upstream: string
   /** the day of the lock entry, `20261123`; `YYYYMMDD` as long as there is none */
   readonly date: string
+  /** of the source, where it is compiled in or looked for; stays as long as nobody knows it: plan/fill.ts */
+  readonly commit: string
 }
 const names = [
   'tag',
@@ -40,6 +42,7 @@ const names = [
   'rfoTag',
   'upstream',
   'date',
+  'commit',
 ] as const satisfies readonly (keyof Placeholders)[]
 
 /** Days and times of a release: `epoch` in seconds; `date` of the lock entry, absent as long as there is none. */
@@ -67,6 +70,7 @@ export function placeholders(tag: string, rfo: Version, upstream: Version, { epo
     rfoTag: spellTag(rfo),
     upstream: spell(upstream),
     date,
+    commit: '{commit}',
   }
 }
 

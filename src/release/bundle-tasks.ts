@@ -15,7 +15,7 @@ import { payloadEncoder } from '../rpm/payload.ts'
 import { rfoPackages } from '../rpm/rfo.ts'
 import type { OwnFiles } from './carried-task.ts'
 import { given } from './given.ts'
-import type { CarriedRequest, ReleasePorts, ReleaseRequest } from './ports.ts'
+import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { pinnedSource, withSource } from './source-task.ts'
 
 /** Where packages of a finished release go; a candidate's go to `testing`, as RKE2's do. */
@@ -41,8 +41,13 @@ export function bundleTasks(request: ReleaseRequest, own: OwnFiles, ports: Relea
 }
 
 /** Gives the program and the tarball; the tarball's own files come behind them, titled `bundle:<path>`. */
-export function tarballTask(request: CarriedRequest, image: ImagePlan, platform: PlatformName, program: Task, ports: ReleasePorts): Task {
-  const { bundle, plan } = request
+export function tarballTask(
+  { bundle, plan }: Pick<ReleaseRequest, 'bundle' | 'plan'>,
+  image: ImagePlan,
+  platform: PlatformName,
+  program: Task,
+  ports: ReleasePorts,
+): Task {
   const { files, rename } = bundle
   const pin = pinnedSource(image)
   const names = tarballName(platform)

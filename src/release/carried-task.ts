@@ -31,7 +31,9 @@ export interface OwnFiles {
 export function ownFiles(request: CarriedRequest, program: OwnProgram | undefined, support: Task, ports: ReleasePorts): OwnFiles {
   const tarballs = new Map<PlatformName, Task>()
   const tarball: OwnFiles['tarball'] = ({ image }, { platform, task: binary }) => {
-    const task = tarballs.get(platform) ?? tarballTask(request, image, platform, binary, ports)
+    const { plan, bundle } = request
+    if (bundle === undefined) throw new Error('a plan without a bundle has no program')
+    const task = tarballs.get(platform) ?? tarballTask({ plan, bundle }, image, platform, binary, ports)
     tarballs.set(platform, task)
     return task
   }
@@ -48,15 +50,11 @@ export function ownFiles(request: CarriedRequest, program: OwnProgram | undefine
 }
 
 function noProgram({ bundle }: CarriedRequest, image: ImagePlan, platform: PlatformName): RfoError {
-  return new RfoError(
-    'RFO_RELEASE_BUNDLE',
-    `nothing is made of ${bundle.sourceOf} for ${platform}, and ${image.component} carries its program`,
-    {
-      exit: 'usage',
-      where: `pipelines/${image.component}.yaml`,
-      next: `say why under unsupported, or give the release ${bundle.sourceOf}`,
-    },
-  )
+  return new RfoError('RFO_RELEASE_BUNDLE', `no program is made for ${platform}, and ${image.component} carries it`, {
+    exit: 'usage',
+    where: `pipelines/${image.component}.yaml`,
+    next: `say why under unsupported, or give the release ${bundle?.sourceOf ?? 'a program'}`,
+  })
 }
 
 function carriedTask(

@@ -1,5 +1,5 @@
 /** Plan → tasks that say something about images: inventory → sbom, provenance, and the signatures over all of it. */
-import { indexProvenance, provenance } from '../attest/provenance.ts'
+import { indexProvenance, type Material, provenance } from '../attest/provenance.ts'
 import { predicateTypes, type Statement, statement, subjectOf } from '../attest/statement.ts'
 import { pushBytes, readBytes, readJson } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
@@ -152,9 +152,7 @@ function provenanceTask(
       const [first, ...others] = [...(record?.materials ?? []), ...inside]
       const predicate = provenance({
         ...facts,
-        source:
-          upstream ??
-          (first === undefined ? { uri: record?.revision ?? releasePurl(plan), digest: {} } : { uri: first.uri, digest: first.digest }),
+        source: upstream ?? (first === undefined ? { uri: record?.revision ?? releasePurl(plan), digest: {} } : unnamed(first)),
         ...(installed === undefined ? {} : { notDone: installed.notDone }),
         materials: [
           ...others,
@@ -169,6 +167,11 @@ function provenanceTask(
       return await pushBytes(ports.store, mediaTypes.json, canonicalJson(predicate))
     },
   }
+}
+
+/** The source is named by its URI alone. */
+function unnamed({ name: _, ...material }: Material): Material {
+  return material
 }
 
 function imageMaterial(name: string, image: ImagePlan, manifest: Descriptor): { name: string; uri: string; digest: { sha256: string } } {

@@ -15,6 +15,7 @@ import type { Lock } from '../plan/lock.ts'
 import { emptyLock, parseLock } from '../plan/lock-text.ts'
 import { assemblePipelines, type FileText, type Pipelines } from '../plan/pipelines.ts'
 import { type PlanInput, planRelease } from '../plan/plan-release.ts'
+import { bundleFile } from '../plan/program.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { type BesideTexts, besideFolders } from '../plan/source-changes.ts'
 import { defaultUpstream, parseUpstreamVersion, parseVersion, spell } from '../plan/version.ts'
@@ -25,7 +26,8 @@ export interface ReleaseInputs {
   readonly version: string
   readonly pipelines: Pipelines
   readonly lock: Lock
-  readonly bundle: Bundle
+  /** absent in a project of images that nothing installs */
+  readonly bundle?: Bundle
   /** install/install-rfo.sh of this rfo-build */
   readonly installer: string
   /** install/verify.sh, likewise */
@@ -52,7 +54,7 @@ export async function readInputs(
   const upstream = options.upstream ?? lock.releases[spell(parsed)]?.upstream.version ?? spell(defaultUpstream(parsed))
   const names = await componentFiles(project)
   const release = await required(project, 'pipelines/release.yaml')
-  const bundle = await required(project, 'pipelines/rfo.yaml')
+  const bundle = await readText(project, bundleFile)
   const own = join(import.meta.dirname, '..', '..')
   const installer = await required(own, 'install/install-rfo.sh')
   const verifier = await required(own, 'install/verify.sh')
@@ -76,12 +78,12 @@ export async function readInputs(
         ? pipelines
         : { ...pipelines, release: { ...pipelines.release, platforms: only(pipelines.release.platforms, platforms) } },
     lock,
-    bundle: parseBundle(bundle, parseUpstreamVersion(pipelines.upstream.version)),
+    ...(bundle === undefined ? {} : { bundle: parseBundle(bundle, parseUpstreamVersion(pipelines.upstream.version)) }),
     installer: installer.text,
     verifier: verifier.text,
     digest: digestOfTexts([
       release,
-      bundle,
+      ...(bundle === undefined ? [] : [bundle]),
       installer,
       verifier,
       ...components,
@@ -99,9 +101,10 @@ export async function readProject(project: string): Promise<LintInput> {
   const components = await componentFiles(project)
   const lists = (await recorded(project)).sort().map((version) => `pipelines/upstream/${version}.yaml`)
   const lock = await readText(project, 'images.lock')
+  const bundle = await readText(project, bundleFile)
   return {
     release: await required(project, 'pipelines/release.yaml'),
-    bundle: await required(project, 'pipelines/rfo.yaml'),
+    ...(bundle === undefined ? {} : { bundle }),
     components: await Promise.all(components.map((file) => required(project, file))),
     libraries: await libraryTexts(project),
     upstreams: await Promise.all(lists.map((file) => required(project, file))),
@@ -167,7 +170,8 @@ async function libraryTexts(project: string): Promise<FileText[]> {
 /** What a plan is made of: these inputs, and a lock. */
 export function planInput({ version, pipelines, bundle, lock: own }: ReleaseInputs, lock: Lock = own): PlanInput {
   const { release, components, libraries, upstream } = pipelines
-  return { version, release, components: [...components.values()], libraries, bundle, upstream, lock }
+  const said = bundle === undefined ? {} : { bundle }
+  return { version, release, components: [...components.values()], libraries, ...said, upstream, lock }
 }
 
 /** The plan that a lock gives for these inputs. */
@@ -189,6 +193,12 @@ function only<T extends PlatformName>(all: readonly T[], wanted: readonly Platfo
     )
   }
   return kept
+}
+
+/** What a release is installed with. Throws RFO_RELEASE_PROJECT in a project of images alone. */
+export function bundleOf(project: string, { bundle }: ReleaseInputs): Bundle {
+  if (bundle === undefined) throw notHere(project, bundleFile)
+  return bundle
 }
 
 async function recorded(project: string): Promise<string[]> {

@@ -47,7 +47,7 @@ export interface StandInMark {
 }
 
 /** What decides the files of a release that images of it may carry. */
-export type CarriedRequest = Pick<ReleaseRequest, 'plan' | 'bundle' | 'installer' | 'mark'>
+export type CarriedRequest = Pick<ReleaseRequest, 'plan' | 'installer' | 'mark'> & Partial<Pick<ReleaseRequest, 'bundle'>>
 
 export interface ReleaseRequest extends ReleaseKeys {
   readonly plan: ReleasePlan

@@ -16,6 +16,7 @@ import type { PlatformName } from '../oci/platform.ts'
 import { type ImageFile, programPaths } from '../plan/component.ts'
 import { imageEpoch } from '../plan/day.ts'
 import { prebuiltOf } from '../plan/lock.ts'
+import { awaitsCommit } from '../plan/program.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { OpenSource } from '../source/open.ts'
 import { type ChartTask, chartFile, chartKey } from './chart-tasks.ts'
@@ -56,6 +57,7 @@ export function programsTask(
       },
     )
   }
+  if (prebuilt === undefined && build.kind === 'go' && awaitsCommit(build)) throw unpinned(`the commit of ${image.component}`)
   return {
     id: `programs/${image.component}/${platform}`,
     needs: {
@@ -133,7 +135,7 @@ export async function layerOf(
   others: () => Promise<LayerEntry[]>,
 ): Promise<Descriptor> {
   try {
-    const entries = made.programs.map(({ path, file }): LayerEntry => ({ path, file, mode: 0o755 }))
+    const entries = made.programs.map(({ path, file, setuid }): LayerEntry => ({ path, file, mode: setuid === true ? 0o4755 : 0o755 }))
     return await writeLayerTar([...entries, ...(await others())], ports.store, epoch)
   } finally {
     if (made.dir !== undefined) await rm(made.dir, { recursive: true, force: true })

@@ -12,13 +12,14 @@ import type { ArchivePin, GitPin, GoModulePin } from '../plan/lock.ts'
 import type { ImagePlan, ProgramPlan } from '../plan/release-plan.ts'
 import type { GoEdit } from '../source/go-mod.ts'
 import type { GoUse } from '../source/go-tree.ts'
+import type { Material } from '../source/material.ts'
 import { type OpenSource, openSource } from '../source/open.ts'
 import type { ReleasePorts } from './ports.ts'
 
 /** What a source task leaves: where the source came from, as provenance will say it. */
 export interface SourceRecord {
   readonly revision: string
-  readonly materials: readonly { readonly uri: string; readonly digest: Readonly<Record<string, string>>; readonly name?: string }[]
+  readonly materials: readonly Material[]
 }
 
 type SourcePin = GoModulePin | GitPin | ArchivePin

@@ -13,8 +13,18 @@ export interface GoContext {
   readonly line?: (text: string) => void
 }
 
-/** A module's folder in the cache, and its checksums: https://go.dev/ref/mod#go-mod-download */
-const Downloaded = z.object({ Path: z.string(), Version: z.string(), Dir: z.string(), Sum: z.string(), GoModSum: z.string() })
+/**
+ * A module's folder in the cache, its checksums, and where the proxy says it has it from: https://go.dev/ref/mod#go-mod-download.
+ * No checksum database vouches for the origin, and many proxies say none.
+ */
+const Downloaded = z.object({
+  Path: z.string(),
+  Version: z.string(),
+  Dir: z.string(),
+  Sum: z.string(),
+  GoModSum: z.string(),
+  Origin: z.object({ VCS: z.string(), Hash: z.string() }).partial().nullish(),
+})
 export type DownloadedModule = z.infer<typeof Downloaded>
 
 /** What a compile needs to find again: the pinned toolchain's own `go`, and where the modules lie. */

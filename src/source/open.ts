@@ -16,6 +16,7 @@ import { type DownloadedModule, downloadModule, downloadToolchain, type GoTools,
 import type { GoEdit } from './go-mod.ts'
 import { type GoUse, prepareCheckout, prepareTree } from './go-tree.ts'
 import { besideMaterial, golangPurl, type Material, moduleMaterial, usedModule } from './material.ts'
+import { saidCommit } from './origin.ts'
 import { linkTree } from './tree.ts'
 
 export interface OpenOptions {
@@ -116,7 +117,7 @@ async function openFiles(pin: GoModulePin, options: OpenOptions): Promise<OpenSo
     await linkTree(module.Dir, dir)
     await patch(dir, pin, options)
   })
-  return { dir, revision: golangPurl(pin.module, pin.version), materials: [moduleMaterial(module)] }
+  return { dir, revision: golangPurl(pin.module, pin.version), materials: [moduleMaterial(module, pin.commit)] }
 }
 
 async function pinnedModule(pin: GoModulePin, options: OpenOptions): Promise<DownloadedModule> {
@@ -124,6 +125,7 @@ async function pinnedModule(pin: GoModulePin, options: OpenOptions): Promise<Dow
   const name = `${pin.module} ${pin.version}`
   expectSum(name, pin.h1, module.Sum)
   expectSum(`${name}/go.mod`, pin.goModH1, module.GoModSum)
+  if (pin.commit !== undefined) saidCommit(module, pin.commit.hash)
   return module
 }
 
@@ -153,7 +155,7 @@ async function openGo(pin: CompiledPin, options: OpenOptions): Promise<OpenSourc
     expectSum(`go.mod and go.sum of ${pin.module} ${pin.version}`, pin.sums, prepared.sums)
     return prepared
   })
-  const materials = [moduleMaterial(module), moduleMaterial(toolchain), ...tree.modules.map(usedModule)]
+  const materials = [moduleMaterial(module, pin.commit), moduleMaterial(toolchain), ...tree.modules.map(usedModule)]
   return { dir, revision: golangPurl(pin.module, pin.version), materials, go: tools }
 }
 

@@ -14,6 +14,7 @@ import { checkout, resolveTag } from './git.ts'
 import { downloadModule, downloadToolchain, type GoHost, type GoTools, goHosts, toolsOf } from './go-command.ts'
 import { type GoUse, prepareCheckout, prepareTree } from './go-tree.ts'
 import { openSource } from './open.ts'
+import { saidCommit } from './origin.ts'
 import { linkTree } from './tree.ts'
 
 export interface ResolveOptions {
@@ -62,7 +63,15 @@ async function resolvePin(source: Source, options: ResolveOptions): Promise<GoMo
 async function resolveModule(source: Extract<Source, { kind: 'go-module' }>, options: ResolveOptions): Promise<GoModulePin> {
   const { toolchain } = options
   const module = await downloadModule(options, source.module, source.version)
-  const files = { kind: 'go-module' as const, module: source.module, version: source.version, h1: module.Sum, goModH1: module.GoModSum }
+  const commit = source.commits?.[source.version]
+  const files = {
+    kind: 'go-module' as const,
+    module: source.module,
+    version: source.version,
+    h1: module.Sum,
+    goModH1: module.GoModSum,
+    ...(commit === undefined ? {} : { commit: saidCommit(module, commit) }),
+  }
   if (toolchain === undefined) return files
   const { pin, tools } = await resolveToolchain(toolchain, options)
   const dir = join(options.workDir, 'sources', randomUUID())

@@ -53,6 +53,11 @@ describe('provenance', () => {
     expect(Object.keys(runDetails.metadata)).toEqual(['invocationId'])
   })
 
+  test('what is said of a source and not proven stands beside its digest, not in it', () => {
+    const source = { ...input.source, annotations: { commit: 'a'.repeat(40), commitSaidBy: 'pipeline' } }
+    expect(made({ source }).buildDefinition.resolvedDependencies[0]).toEqual(source)
+  })
+
   test('is the same bytes whatever the order of materials, and names the run by what it was asked', () => {
     const first = canonicalJson(provenance(input))
     expect(canonicalJson(provenance({ ...input, materials: [...input.materials].reverse() }))).toBe(first)

@@ -66,6 +66,13 @@ test('order of entries, modes and times of the files on disk change nothing', as
   expect(found[4]?.bytes.equals(noise(3_000_000))).toBe(true)
 })
 
+test('the set-user-ID bit of a program stays, and no other one', async () => {
+  const store = memoryStore()
+  const modes = [0o4755, 0o7777, 0o4644].map((mode, at) => ({ path: `/${at}`, bytes: Buffer.from(''), mode }))
+  const layer = await writeLayerTar(modes, store, epoch)
+  expect((await entriesOf(await bytesOf(store, layer))).map(({ mode }) => mode.toString(8))).toEqual(['4755', '4755', '644'])
+})
+
 test('golden: the bytes of a layer never change by accident', async () => {
   const long = `/usr/share/${'long-'.repeat(30)}name/文件`
   const layer = await writeLayerTar(

@@ -31,6 +31,31 @@ test('the project’s own pipelines: nothing, exit 0', async () => {
   expect(JSON.parse((await lint('--json')).stdout)).toEqual({ schema: 'rfo-build.lint/1', ok: true, exit: 0, findings: [] })
 })
 
+test('a project of images that nothing installs has no rfo.yaml: the images of tests; but what carries the program needs one', async () => {
+  expect(await run(['lint'], { cwd: join(root, 'conformance') })).toMatchObject({ exit: 0, stdout: '', stderr: '' })
+  rmSync(join(cwd, 'pipelines/rfo.yaml'))
+  const { exit, stdout } = await lint()
+  expect(exit).toBe(4)
+  for (const line of stdout.trimEnd().split('\n'))
+    expect(line).toMatch(/: RFO_PLAN_BUNDLE nothing says how the program is made that rfo-upgrade carries$/)
+  expect(await run(['release', 'v1.25.4+rfor1', '--sandbox'], { cwd: join(root, 'conformance') })).toMatchObject({
+    exit: 2,
+    lastLine: expect.stringContaining('no pipelines/rfo.yaml here'),
+  })
+})
+
+test('{commit} where nobody knows it', async () => {
+  const file = 'pipelines/hardened-coredns.yaml'
+  change(file, (text) =>
+    text.replace('CoreDNS-{number}', 'CoreDNS-{commit}').replace(/\nupstream:.*/, (line) => `${line}\ntag: '{commit}'`),
+  )
+  expect((await lint()).stdout.trimEnd().split('\n')).toEqual([
+    expect.stringMatching(`^${file}: RFO_PLAN_REFERENCE not an image with registry and tag: `),
+    expect.stringMatching(`^${file}:${lineOf(file, 'tag:')}:6: RFO_PLAN_PIPELINE {commit} is known to build and smoke alone`),
+    expect.stringMatching(`^${file}:${lineOf(file, 'CoreDNS-{commit}')}:11: RFO_PLAN_PIPELINE nothing says which {commit} this is`),
+  ])
+})
+
 test('all findings of all files at once, each once, at its place; exit 4', async () => {
   change('pipelines/pause.yaml', (text) => `${text}colour: red\n`)
   change('pipelines/hardened-coredns.yaml', (text) => text.replace('CoreDNS-{number}', 'CoreDNS-{nubmer}'))

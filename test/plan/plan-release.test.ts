@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { canonicalJson, type Json } from '../../src/oci/json.ts'
+import { pinFingerprint } from '../../src/plan/fingerprint.ts'
 import { emptyLock } from '../../src/plan/lock-text.ts'
-import { planRelease } from '../../src/plan/plan-release.ts'
+import { type PlanInput, planRelease } from '../../src/plan/plan-release.ts'
 import { ReleasePlanSchema } from '../../src/plan/plan-schema.ts'
 import { type ReleasePlan, upstreamOf } from '../../src/plan/release-plan.ts'
 import { planDot, planText } from '../../src/report/plan.ts'
@@ -205,5 +206,45 @@ describe('what the lock lacks', () => {
       what: 'upstream',
       reason: expect.stringContaining('image list'),
     })
+  })
+})
+
+describe('the commit of a source', () => {
+  const kubernetes = (version: string, changed: PlanInput = inputFor(version, emptyLock)): ReleasePlan['images'][number] =>
+    planRelease(changed).images.find((image) => image.component === 'hardened-kubernetes')!
+  const stamps = ({ build }: ReleasePlan['images'][number]): readonly string[] =>
+    build?.kind === 'go' ? build.ldflags.flatMap((flag) => /gitCommit=(.*)/.exec(flag)?.[1] ?? []) : []
+
+  test('is compiled in as the pipeline says it of that version, and empty where it says nothing', () => {
+    const commit = '872a965c6c6526caa949f0c6ac028ef7aff3fb78'
+    const image = kubernetes('v1.25.4+rfor1')
+    expect(stamps(image)).toEqual([commit, commit])
+    expect(image.source).toMatchObject({ commits: { 'v1.25.4': commit } })
+    const input = inputFor('v1.25.4+rfor1', emptyLock)
+    const saying = (commits: Record<string, string> | undefined): ReleasePlan['images'][number] =>
+      kubernetes('v1.25.4+rfor1', {
+        ...input,
+        components: input.components.map((each) =>
+          each.source?.kind === 'go-module' && each.name === 'hardened-kubernetes'
+            ? { ...each, source: { ...each.source, commits } }
+            : each,
+        ),
+      })
+    expect(stamps(saying({ 'v1.25.5': commit }))).toEqual(['', ''])
+    // what is said of other versions makes no pin stale
+    expect(pinFingerprint(saying({ 'v1.25.5': 'c'.repeat(40), 'v1.25.4': commit }))).toBe(pinFingerprint(image))
+    expect(pinFingerprint(saying({ 'v1.25.4': 'c'.repeat(40) }))).not.toBe(pinFingerprint(image))
+  })
+
+  test('of git is the one that is pinned, and stays open until then', () => {
+    const input = inputFor('v1.24.8+rfor1', emptyLock)
+    const image = kubernetes('v1.24.8+rfor1', input)
+    expect(stamps(image)).toEqual(['{commit}', '{commit}'])
+    const commit = 'fdc77503e954d1ee641c0e350481f7528e8d068b'
+    const pin = { kind: 'git' as const, url: 'https://github.com/kubernetes/kubernetes', tag: 'v1.24.8', commit }
+    const release = ownLock().releases['v1.24.8+rfor1']!
+    const components = { ...release.components, 'hardened-kubernetes': { fingerprint: pinFingerprint(image), pin } }
+    const locked = { ...emptyLock, releases: { 'v1.24.8+rfor1': { ...release, components } } }
+    expect(stamps(kubernetes('v1.24.8+rfor1', { ...input, lock: locked }))).toEqual([commit, commit])
   })
 })

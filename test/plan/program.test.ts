@@ -1,6 +1,6 @@
 /** The release's own program in the plan: what its constants become, and what can't be planned. */
 import { describe, expect, test } from 'vitest'
-import { BundleText, bundleOf, parseBundle } from '../../src/plan/bundle.ts'
+import { type Bundle, BundleText, bundleOf, parseBundle } from '../../src/plan/bundle.ts'
 import { pinFingerprint } from '../../src/plan/fingerprint.ts'
 import { lintPipelines } from '../../src/plan/lint.ts'
 import type { Lock } from '../../src/plan/lock.ts'
@@ -47,7 +47,7 @@ describe.each(releases)('$version', ({ version, upstream }) => {
 
 test('another toolchain of the program makes the pin of its source stale; another constant does not', () => {
   const input = inputFor('v1.25.4+rfor1', emptyLock)
-  const change = (build: Partial<PlanInput['bundle']['build']>) =>
+  const change = (build: Partial<Bundle['build']>) =>
     pinFingerprint(runtime({ ...input, bundle: { ...input.bundle, build: { ...input.bundle.build, ...build } } }))
   const own = pinFingerprint(runtime(input))
   expect(change({ toolchain: 'go1.22.12' })).not.toBe(own)

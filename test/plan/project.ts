@@ -1,7 +1,7 @@
 /** The repository's own pipelines and lock, as tests plan with them. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { parseBundle } from '../../src/plan/bundle.ts'
+import { type Bundle, parseBundle } from '../../src/plan/bundle.ts'
 import type { Lock } from '../../src/plan/lock.ts'
 import { parseLock } from '../../src/plan/lock-text.ts'
 import { assemblePipelines, type FileText } from '../../src/plan/pipelines.ts'
@@ -153,7 +153,7 @@ export function inputFor(
   lock: Lock,
   components: readonly FileText[] = componentFiles,
   files: BesideTexts = beside,
-): PlanInput {
+): PlanInput & { readonly bundle: Bundle } {
   const upstream = version.replace('rfor', 'rke2r')
   const pipelines = assemblePipelines({
     release: fileText('pipelines/release.yaml'),

@@ -11,7 +11,7 @@ import { createRegistrySession } from '../../src/content/registry.ts'
 import { RfoError } from '../../src/error.ts'
 import { listDigest } from '../../src/plan/fingerprint.ts'
 import { renderLock } from '../../src/plan/lock-text.ts'
-import { planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
+import { bundleOf, planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
 import { type MadeRelease, makeRelease } from '../../src/release/make.ts'
 import { type Sandbox, startSandbox } from '../../src/sandbox/start.ts'
 import { readSigningKey } from '../../src/sign/key.ts'
@@ -45,7 +45,7 @@ async function make(name: string, addresses: Sandbox['addresses']): Promise<Made
       plan,
       lockText: renderLock(sandbox.lock),
       key: readSigningKey(sandbox.key.privatePem),
-      bundle: inputs.bundle,
+      bundle: bundleOf(project.folder, inputs),
       installer: inputs.installer,
       verifier: inputs.verifier,
       failureMode: 'finish',

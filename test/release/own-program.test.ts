@@ -18,7 +18,7 @@ import { renderLock } from '../../src/plan/lock-text.ts'
 import type { ProgramPlan, ReleasePlan } from '../../src/plan/release-plan.ts'
 import { buildImages, buildScope } from '../../src/release/build.ts'
 import { cCompilers } from '../../src/release/compilers.ts'
-import { planInput, planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
+import { bundleOf, planInput, planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
 import { lockRelease } from '../../src/release/lock.ts'
 import { makeRelease } from '../../src/release/make.ts'
 import { ownProgram } from '../../src/release/own-program.ts'
@@ -113,7 +113,7 @@ describe.skipIf(go.skip || git.skip || platforms.length === 0)('compiled', { tim
         plan: planOf(inputs, lock),
         lockText: renderLock(lock),
         key: readSigningKey(sandbox.key.privatePem),
-        bundle: inputs.bundle,
+        bundle: bundleOf(project.folder, inputs),
         installer: inputs.installer,
         verifier: inputs.verifier,
         failureMode: 'finish',
@@ -173,7 +173,10 @@ describe.skipIf(go.skip || git.skip || platforms.length === 0)('compiled', { tim
     const plan = planOf(inputs, lock)
     const scope = buildScope(plan, ['rfo'])
     expect([scope.images, scope.needed.images.map((image) => image.component)]).toEqual([[], ['rke2-runtime']])
-    const built = await buildImages({ plan, bundle: inputs.bundle, installer: inputs.installer, scope, host: native }, ports)
+    const built = await buildImages(
+      { plan, bundle: bundleOf(project.folder, inputs), installer: inputs.installer, scope, host: native },
+      ports,
+    )
     const predicate = await readPredicate(made)
     for (const [at, platform] of [...platforms].sort().entries()) {
       const { architecture } = platformOf(platform)

@@ -10,7 +10,7 @@ import { listDigest } from '../../src/plan/fingerprint.ts'
 import type { Lock, LockedComponent } from '../../src/plan/lock.ts'
 import { renderLock } from '../../src/plan/lock-text.ts'
 import type { ReleasePlan } from '../../src/plan/release-plan.ts'
-import { planInput, planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
+import { bundleOf, planInput, planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
 import { lockRelease, type Resolvers } from '../../src/release/lock.ts'
 import { type MadeRelease, makeRelease } from '../../src/release/make.ts'
 import { refuseOtherDigests } from '../../src/release/tags.ts'
@@ -127,7 +127,7 @@ describe('a release', () => {
         plan,
         lockText: renderLock(lock),
         key: readSigningKey(sandbox.key.privatePem),
-        bundle: inputs.bundle,
+        bundle: bundleOf(project.folder, inputs),
         installer: inputs.installer,
         verifier: inputs.verifier,
         failureMode: 'finish',

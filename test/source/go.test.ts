@@ -175,6 +175,35 @@ describe.skipIf(go.skip)('a Go module', { timeout: 240_000 }, () => {
     })
   })
 
+  test('a commit is what the pipeline says; a proxy that names one must name the same, when it is locked and when it is opened', async () => {
+    const [commit, other] = ['a'.repeat(40), 'b'.repeat(40)]
+    const files = GoModuleSource.parse({ kind: 'go-module', module: 'example.org/Tool', version: 'v1.0.0', commits: { 'v1.0.0': commit } })
+    const { toolchain: _, ...without } = at('one')
+    const resolveAt = async (name: string, from = files): Promise<GoModulePin> =>
+      (await resolveSource(from, { ...without, workDir: join(dir, name) })) as GoModulePin
+    const named = async (origin: object): Promise<void> => {
+      const { writeFile } = await import('node:fs/promises')
+      const info = { Version: 'v1.0.0', Time: '2022-11-15T00:00:00Z', Origin: { VCS: 'git', URL: 'https://example.org/Tool', ...origin } }
+      await writeFile(join(proxy, 'example.org/!tool/@v/v1.0.0.info'), JSON.stringify(info))
+    }
+    const said = await resolveAt('one')
+    expect(Pin.parse(said)).toEqual(said)
+    expect(said.commit).toEqual({ hash: commit, saidBy: 'pipeline' })
+    expect((await resolveAt('one', { ...files, commits: { 'v0.9.0': commit } })).commit).toBeUndefined()
+    const { materials } = await openSource(said, at('two'))
+    expect(materials[0]).toMatchObject({ name: 'example.org/Tool@v1.0.0', annotations: { commit, commitSaidBy: 'pipeline' } })
+    expect(Object.keys(materials[0]?.digest ?? {})).toEqual(['dirHash'])
+    await named({ Ref: 'refs/tags/v1.0.0', Hash: commit })
+    expect((await resolveAt('three')).commit).toEqual({ hash: commit, saidBy: 'proxy' })
+    await named({ Ref: 'refs/tags/v1.0.0', Hash: other })
+    const refusal = { code: 'RFO_SOURCE_COMMIT', exit: 'untrusted', message: expect.stringMatching(`${commit}.*${other}`) }
+    await expect(resolveAt('four')).rejects.toMatchObject(refusal)
+    await expect(openSource(said, at('five'))).rejects.toMatchObject(refusal)
+    // a pin without one is about the files alone
+    const { commit: __, ...plain } = said
+    expect((await openSource(plain, at('five'))).materials[0]).not.toHaveProperty('annotations')
+  })
+
   test('another edit, or a changed dependency, is refused by the sums', async () => {
     const pin = await resolve('one')
     const lib = { 'go.mod': 'module example.org/lib\n\ngo 1.20\n', 'lib.go': 'package lib\n\nconst Name = "evil"\n' }
