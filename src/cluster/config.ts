@@ -124,7 +124,10 @@ export function groundArgv({ paths }: ConfigInput): Readonly<Record<'etcd' | 'co
   }
 }
 
-export function apiserverArgv({ paths, pki }: ConfigInput): Argv {
+/** In `paths.config`: what of etcd is encrypted, and with which keys. */
+export const encryptionFile = 'encryption.json'
+
+export function apiserverArgv({ paths, pki }: ConfigInput, encrypted: boolean): Argv {
   return [
     `${paths.programs}/kube-apiserver`,
     `--etcd-servers=${etcdUrl}`,
@@ -152,6 +155,7 @@ export function apiserverArgv({ paths, pki }: ConfigInput): Argv {
     '--requestheader-extra-headers-prefix=X-Remote-Extra-',
     `--proxy-client-cert-file=${pki.file('front-client.crt')}`,
     `--proxy-client-key-file=${pki.file('front-client.key')}`,
+    ...(encrypted ? [`--encryption-provider-config=${paths.config}/${encryptionFile}`] : []),
   ]
 }
 

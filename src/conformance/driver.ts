@@ -8,7 +8,7 @@ export interface DriverPorts {
   /** Runs a program where the cluster's API can be reached. */
   exec(
     argv: readonly [string, ...string[]],
-    options: Pick<ExecOptions, 'line' | 'maxBytes'> & { readonly signal: AbortSignal },
+    options: Pick<ExecOptions, 'line' | 'maxBytes' | 'stdin'> & { readonly signal: AbortSignal },
   ): Promise<ExecResult>
   /** a file */
   readonly kubeconfig: string

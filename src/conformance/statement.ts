@@ -60,15 +60,18 @@ export function testPredicate({ kind, result, passed, warned, failed, notProven,
   }
 }
 
-/** A run of the e2e suite. Throws RFO_CONFORMANCE_PLATFORM (exit condition) for results of another platform. */
+/** Throws RFO_CONFORMANCE_PLATFORM (exit condition). What a run does not say is not held against it. */
+export function refuseOtherPlatform(measured: string | undefined, platform: PlatformName): void {
+  if (measured === undefined || measured === platform) return
+  throw new RfoError('RFO_CONFORMANCE_PLATFORM', `the results are of ${printableName(measured)}, not of ${platform}`, {
+    exit: 'condition',
+    next: 'name the platform of the cluster that the results came from',
+  })
+}
+
+/** A run of the e2e suite; of another platform it is refused. */
 export function testResult(verdict: Verdict, run: SonobuoyRun, input: TestResultInput): Json {
-  const measured = run.kubernetes?.platform
-  if (measured !== undefined && measured !== input.platform) {
-    throw new RfoError('RFO_CONFORMANCE_PLATFORM', `the results are of ${printableName(measured)}, not of ${input.platform}`, {
-      exit: 'condition',
-      next: 'name the platform of the cluster that the results came from',
-    })
-  }
+  refuseOtherPlatform(run.kubernetes?.platform, input.platform)
   const { asked, ran, passed, failed, skipped, suiteNodes } = verdict
   const told: Readonly<Record<string, string | null | undefined>> = {
     kubernetes: run.kubernetes?.version,

@@ -5,9 +5,10 @@ import { copyFile, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ReleasePredicate } from '../attest/release.ts'
 import { parseStatement, predicateTypes, statement, statementBytes } from '../attest/statement.ts'
+import { countChecks, type Outcomes, readCheckResults } from '../conformance/checks/outcome.ts'
 import type { TestKind } from '../conformance/kind.ts'
 import { readSonobuoy } from '../conformance/sonobuoy.ts'
-import { testResult } from '../conformance/statement.ts'
+import { type Counted, refuseOtherPlatform, testPredicate, testResult } from '../conformance/statement.ts'
 import { type Verdict, verdictOf } from '../conformance/verdict.ts'
 import { RfoError } from '../error.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
@@ -58,12 +59,7 @@ export async function attachTest(request: AttachTestRequest): Promise<AttachedTe
   const run = await readSonobuoy(createReadStream(request.results, { highWaterMark: 1 << 20 }), request.signal)
   const excused = (request.excused?.knownFailures ?? []).filter(({ platforms }) => platforms?.includes(platform) !== false)
   const verdict = verdictOf(run, excused, request.excused?.today)
-  if (verdict.ran === 0) {
-    throw new RfoError('RFO_TEST_NONE', 'no test ran: that proves nothing, whatever the runner calls it', {
-      exit: 'undecided',
-      where: request.results,
-    })
-  }
+  if (verdict.ran === 0) throw noneRan(request.results)
   refuseOtherVersion(run.kubernetes?.version, release.version, request.results)
   const attached = await attachEvidence({
     ...request,
@@ -101,6 +97,30 @@ export async function attachEvidence(request: EvidenceRequest): Promise<Pick<Att
   await put(join(folder, paths.results), (to) => copyFile(request.results, to))
   await put(join(folder, paths.bundle), (to) => writeFlushed(to, bundle))
   return { results: join(folder, paths.results), digest: digestOf(bytes) }
+}
+
+/** The same of checks: what `test --suite checks` packed, here or elsewhere. */
+export async function attachChecks(request: Omit<AttachTestRequest, 'excused'>): Promise<AttachedChecks> {
+  const { folder, platform, key } = request
+  const release = await checkedRelease(folder, key)
+  const run = await readCheckResults(createReadStream(request.results, { highWaterMark: 1 << 20 }), request.signal)
+  const counted = countChecks(run)
+  if (counted.passed.length + counted.failed.length === 0) throw noneRan(request.results)
+  refuseOtherVersion(run.kubernetes.version, release.version, request.results)
+  refuseOtherPlatform(run.kubernetes.platform, platform)
+  const about = { platform, version: release.version, ...(request.cluster === undefined ? {} : { cluster: request.cluster }) }
+  const predicate: EvidenceRequest['predicate'] = (results) => testPredicate(counted, { ...about, results })
+  const { digest } = await attachEvidence({ ...request, kind: 'checks', release, predicate })
+  return { counted, outcomes: run.outcomes, digest }
+}
+
+export interface AttachedChecks extends Pick<AttachedTest, 'digest'> {
+  readonly counted: Counted
+  readonly outcomes: Outcomes
+}
+
+function noneRan(where: string): RfoError {
+  return new RfoError('RFO_TEST_NONE', 'no test ran: that proves nothing, whatever the runner calls it', { exit: 'undecided', where })
 }
 
 /** A run of another Kubernetes says nothing about this one. A run that does not say which it was is taken, and says so. */

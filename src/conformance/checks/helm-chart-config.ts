@@ -1,0 +1,30 @@
+import { chartContent } from './chart.ts'
+import { type Check, checkFailed } from './check.ts'
+import { helmChart, installedWith, startHelmController } from './helm-controller.ts'
+import { apply, inNamespace, kubectl } from './kubectl.ts'
+
+export const helmChartConfigCheck: Check = {
+  needs: 'api',
+  title: {
+    en: 'a HelmChartConfig changes values of an installed chart, and leaves the HelmChart’s others',
+    zh: 'HelmChartConfig 修改已安装 chart 的取值，HelmChart 的其他取值不变',
+  },
+  async run(ports) {
+    await startHelmController(ports)
+    return await inNamespace(ports, 'helm-chart-config', async (namespace) => {
+      await helmChart(namespace, 'word: of the HelmChart\nother: of the HelmChart', ports, await chartContent())
+      const before = await installedWith(ports, namespace, 'of the HelmChart')
+      await apply(ports, {
+        apiVersion: 'helm.cattle.io/v1',
+        kind: 'HelmChartConfig',
+        metadata: { name: 'rfo-check', namespace },
+        spec: { valuesContent: 'word: of the HelmChartConfig' },
+      })
+      const after = await installedWith(ports, namespace, 'of the HelmChartConfig')
+      if (after !== 'of the HelmChartConfig/of the HelmChart') throw checkFailed(`the values are ${after}`)
+      // its finalizer needs a job, which needs the namespace
+      await kubectl(ports, '-n', namespace, 'delete', 'helmchart', 'rfo-check', `--timeout=${ports.seconds}s`)
+      return { before, after }
+    })
+  },
+}
