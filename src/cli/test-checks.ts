@@ -3,7 +3,7 @@ import type { Outcomes } from '../conformance/checks/outcome.ts'
 import { RfoError } from '../error.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { type AttachedChecks, attachChecks } from '../release/attach-test.ts'
-import { runAllChecks } from '../release/test-run.ts'
+import { type CheckRunRequest, runAllChecks } from '../release/test-run.ts'
 import type { CliContext } from './context.ts'
 import { type ClusterRequest, type LocalCluster, told, withCluster } from './test-cluster.ts'
 import type { Outcome } from './verb.ts'
@@ -17,10 +17,10 @@ interface Checked {
 /** for each step of a check */
 const seconds = 120
 const helmJob = 'klipper-helm'
-const needs = { tests: ['busybox', helmJob], release: ['helm-controller', helmJob] } as const
+export const checkNeeds = { tests: ['busybox', helmJob], release: ['helm-controller', helmJob] } as const
 
 export async function checksInCluster(context: CliContext, request: ClusterRequest): Promise<Checked> {
-  return await withCluster(context, request, needs, async ({ release, platform, folder, target, local, ports }) => {
+  return await withCluster(context, request, checkNeeds, async ({ release, platform, folder, target, local, ports }) => {
     const { programs, standIns } = told(local)
     const { results, facts } = await runAllChecks(
       {
@@ -39,7 +39,7 @@ export async function checksInCluster(context: CliContext, request: ClusterReque
   })
 }
 
-function imagesOf({ node, tests }: LocalCluster): Pick<Parameters<typeof runAllChecks>[0], 'images' | 'nodeImages'> {
+export function imagesOf({ node, tests }: LocalCluster): Required<Pick<CheckRunRequest, 'images' | 'nodeImages'>> {
   const named = (component: string): string | undefined => node.image(component)?.names[0]
   const controller = named('helm-controller')
   const job = named(helmJob) ?? tests.names.get(helmJob)

@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { readReleaseKeys } from '../../src/cli/key-files.ts'
+import { type Outcomes, outcomesFile } from '../../src/conformance/checks/outcome.ts'
+import { packJson } from '../../src/conformance/pack.ts'
 import { readSonobuoy } from '../../src/conformance/sonobuoy.ts'
 import { type Counted, testPredicate } from '../../src/conformance/statement.ts'
 import { verdictOf } from '../../src/conformance/verdict.ts'
@@ -195,7 +197,7 @@ describe.skipIf(tar.skip)('with it', () => {
 describe.skipIf(tar.skip)('tests of another kind', () => {
   const base = (): string => join(project.folder, 'dist', version)
   const asking = async (what: string): Promise<Ran> => await run(project.folder, ['verify', version, ...key, '--require', what])
-  const attached = async (kind: 'checks' | 'cis', counted: Pick<Counted, 'result' | 'passed' | 'failed' | 'notProven'>): Promise<void> => {
+  const attached = async (kind: 'cis', counted: Pick<Counted, 'result' | 'passed' | 'failed' | 'notProven'>): Promise<void> => {
     const { key: signer } = await readReleaseKeys(
       [{ file: 'sandbox', text: await readFile(join(project.folder, '.rfo/sandbox/cosign.key'), 'utf8') }],
       undefined,
@@ -211,9 +213,33 @@ describe.skipIf(tar.skip)('tests of another kind', () => {
     })
   }
 
+  const checked = async (outcomes: Outcomes, gitVersion = version): Promise<Ran> => {
+    const file = join(scratch, 'checks.tar.gz')
+    await packJson(file, outcomesFile, outcomes, { serverVersion: { gitVersion, platform: 'linux/amd64' }, facts: {} })
+    return await run(project.folder, ['test', version, '--platform', 'amd64', '--suite', 'checks', '--results', file])
+  }
+
+  test('of another Kubernetes, or none at all: no evidence', async () => {
+    const other = await checked({ 'air-gap': { result: 'passed', seen: {} } }, 'v1.25.4+rfor1')
+    expect([other.code, lastLine(other)]).toEqual([4, expect.stringMatching(/RFO_TEST_VERSION/)])
+    const none = await checked({ 'rfo-install': { result: 'not proven', why: 'needs an rfo' } })
+    expect([none.code, lastLine(none)]).toEqual([5, expect.stringMatching(/RFO_TEST_NONE/)])
+    const asked = await run(project.folder, ['test', version, '--cluster', 'local', '--suite', 'checks', '--focus', 'x'])
+    expect([asked.code, lastLine(asked)]).toEqual([2, expect.stringMatching(/--focus is of conformance suites/)])
+  })
+
   test('are demanded and told by themselves, with what is not proven', async () => {
     expect([(await asking('checks')).code, (await asking('cis')).code]).toEqual([5, 5])
-    await attached('checks', { result: 'PASSED', passed: ['air-gap'], failed: [], notProven: { install: 'needs an rfo server' } })
+    const passed = await checked({
+      'air-gap': { result: 'passed', seen: {} },
+      'rfo-install': { result: 'not proven', why: 'needs an rfo' },
+    })
+    expect([passed.code, passed.stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /^passed {5}air-gap\nnot proven rfo-install: needs an rfo\nlinux\/amd64: 1 checks passed, 0 failed, 1 not proven\nsha256:/,
+      ),
+    ])
     const there = await asking('checks=amd64')
     expect([there.code, there.stdout]).toEqual([
       0,
@@ -227,7 +253,12 @@ describe.skipIf(tar.skip)('tests of another kind', () => {
   })
 
   test('a failure in them is a failure of the release', async () => {
-    await attached('checks', { result: 'FAILED', passed: [], failed: ['air-gap'], notProven: {} })
+    const one = await checked({ 'air-gap': { result: 'failed', why: '1 pulls of images were tried', excerpt: ['Pulling image "x"'] } })
+    expect([one.code, lastLine(one)]).toEqual([
+      7,
+      expect.stringMatching(/RFO_TEST_FAILED: the check air-gap failed: 1 pulls of images were tried/),
+    ])
+    expect(one.stderr).toContain('Pulling image "x"')
     const failed = await run(project.folder, ['verify', version, ...key])
     expect([failed.code, lastLine(failed)]).toEqual([4, expect.stringMatching(/RFO_VERIFY_FAILED: checks: 1 tests failed/)])
   })

@@ -1,7 +1,6 @@
-import { chartContent } from './chart.ts'
 import { type Check, checkFailed } from './check.ts'
-import { helmChart, installedWith, startHelmController } from './helm-controller.ts'
-import { apply, inNamespace, kubectl } from './kubectl.ts'
+import { installedWith, withHelmChart } from './helm-controller.ts'
+import { apply } from './kubectl.ts'
 
 export const helmChartConfigCheck: Check = {
   needs: 'api',
@@ -10,9 +9,8 @@ export const helmChartConfigCheck: Check = {
     zh: 'HelmChartConfig 修改已安装 chart 的取值，HelmChart 的其他取值不变',
   },
   async run(ports) {
-    await startHelmController(ports)
-    return await inNamespace(ports, 'helm-chart-config', async (namespace) => {
-      await helmChart(namespace, 'word: of the HelmChart\nother: of the HelmChart', ports, await chartContent())
+    const values = 'word: of the HelmChart\nother: of the HelmChart'
+    return await withHelmChart(ports, 'helm-chart-config', values, async (namespace) => {
       const before = await installedWith(ports, namespace, 'of the HelmChart')
       await apply(ports, {
         apiVersion: 'helm.cattle.io/v1',
@@ -22,8 +20,6 @@ export const helmChartConfigCheck: Check = {
       })
       const after = await installedWith(ports, namespace, 'of the HelmChartConfig')
       if (after !== 'of the HelmChartConfig/of the HelmChart') throw checkFailed(`the values are ${after}`)
-      // its finalizer needs a job, which needs the namespace
-      await kubectl(ports, '-n', namespace, 'delete', 'helmchart', 'rfo-check', `--timeout=${ports.seconds}s`)
       return { before, after }
     })
   },

@@ -1,7 +1,6 @@
-import { chartContent } from './chart.ts'
 import type { Check } from './check.ts'
-import { helmChart, installedWith, startHelmController } from './helm-controller.ts'
-import { eventually, inNamespace, kubectl } from './kubectl.ts'
+import { installedWith, withHelmChart } from './helm-controller.ts'
+import { eventually, kubectl } from './kubectl.ts'
 
 export const helmChartCheck: Check = {
   needs: 'api',
@@ -10,9 +9,7 @@ export const helmChartCheck: Check = {
     zh: 'HelmChart 按其取值安装 chart，删除后一并卸载',
   },
   async run(ports) {
-    await startHelmController(ports)
-    return await inNamespace(ports, 'helm-chart', async (namespace) => {
-      await helmChart(namespace, 'word: of the HelmChart', ports, await chartContent())
+    return await withHelmChart(ports, 'helm-chart', 'word: of the HelmChart', async (namespace) => {
       const values = await installedWith(ports, namespace, 'of the HelmChart')
       const job = await eventually(ports, 'the job that installed it has succeeded', async () => {
         const [name, image, succeeded] = (

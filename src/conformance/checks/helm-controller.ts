@@ -1,12 +1,13 @@
 /** helm-controller in the cluster: inside rfo, where rfo is; else the release's image of it. */
 import type { Json } from '../../oci/json.ts'
+import { chartContent } from './chart.ts'
 import { type ApiPorts, NotProven } from './check.ts'
-import { apply, eventually, kubectl } from './kubectl.ts'
+import { apply, eventually, inNamespace, kubectl } from './kubectl.ts'
 
 const crds = ['helmcharts.helm.cattle.io', 'helmchartconfigs.helm.cattle.io'] as const
 
 /** Throws NotProven where there is none. */
-export async function startHelmController(ports: ApiPorts): Promise<void> {
+async function startHelmController(ports: ApiPorts): Promise<void> {
   const { helmController } = ports.images
   if (helmController === undefined) {
     const there = await kubectl(ports, 'get', 'crd', '--ignore-not-found', '-o=name', crds[0])
@@ -49,13 +50,28 @@ function objects(image: string): Json[] {
   ]
 }
 
-export async function helmChart(namespace: string, values: string, ports: ApiPorts, content: string): Promise<void> {
+/** A chart of the check's own, in a namespace of its own; removed before that, which its finalizer would keep from ending. */
+export async function withHelmChart<T>(ports: ApiPorts, name: string, values: string, use: (namespace: string) => Promise<T>): Promise<T> {
+  await startHelmController(ports)
+  return await inNamespace(ports, name, async (namespace) => {
+    try {
+      await applyChart(ports, namespace, values)
+      return await use(namespace)
+    } finally {
+      await kubectl(ports, '-n', namespace, 'delete', 'helmchart', 'rfo-check', '--ignore-not-found', `--timeout=${ports.seconds}s`).catch(
+        () => {},
+      )
+    }
+  })
+}
+
+async function applyChart(ports: ApiPorts, namespace: string, values: string): Promise<void> {
   const { helmJob } = ports.images
   await apply(ports, {
     apiVersion: 'helm.cattle.io/v1',
     kind: 'HelmChart',
     metadata: { name: 'rfo-check', namespace },
-    spec: { chartContent: content, valuesContent: values, ...(helmJob === undefined ? {} : { jobImage: helmJob }) },
+    spec: { chartContent: await chartContent(), valuesContent: values, ...(helmJob === undefined ? {} : { jobImage: helmJob }) },
   })
 }
 
