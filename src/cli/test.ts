@@ -25,8 +25,9 @@ export const test: Verb = {
     { flags: '--cluster <kind>', help: 'testCluster', choices: ['local'] },
     { flags: '--kubeconfig <file>', help: 'testKubeconfig', completes: 'file' },
     { flags: '--results <tarball>', help: 'testResults', completes: 'file' },
-    { flags: '--suite <name>', help: 'testSuite', choices: [...suiteNames, checksSuite] },
+    { flags: '--suite <name>', help: 'testSuite', choices: [...suiteNames, checksSuite, 'cis'] },
     { flags: '--driver <name>', help: 'testDriver', choices: driverNames },
+    { flags: '--benchmarks <folder>', help: 'testBenchmarks', completes: 'directory' },
     { flags: '--load <layout>', help: 'testLoad', repeatable: true, completes: 'directory' },
     { flags: '--focus <regexp>', help: 'testFocus' },
     { flags: '--skip <regexp>', help: 'testSkip' },
@@ -37,6 +38,7 @@ export const test: Verb = {
   examples: [
     'test v1.25.4+rfor1 --cluster local --suite conformance',
     'test v1.25.4+rfor1 --cluster local --suite checks',
+    'test v1.25.4+rfor1 --cluster local --suite cis',
     'test v1.24.8+rfor1 --platform amd64 --kubeconfig admin.kubeconfig --suite certified-conformance',
     'test v1.24.8+rfor1 --platform amd64 --results 202211151200_sonobuoy.tar.gz',
   ],
@@ -47,6 +49,7 @@ export const test: Verb = {
     const folder = await folderOf(context, target)
     const key = await keyFor(context)
     if (flags.text('suite') === checksSuite) return await runChecks(context, flags, folder, key)
+    if (flags.text('suite') === 'cis') return await lookAt(context, flags, folder, key)
     const { platform, attached } =
       given[0] === 'results' ? await take(context, flags, folder, key) : await runIn(context, flags, folder, key)
     const submission = flags.text('submission')
@@ -105,6 +108,35 @@ async function runIn(context: CliContext, flags: Flags, folder: string, key: Sig
     procs: number(flags, 'procs', 4, 64),
     minutes: number(flags, 'timeout', 120, 24 * 60),
   })
+}
+
+/** What says nothing to kube-bench is refused rather than left out. */
+const notForCis = ['kubeconfig', 'results', 'driver', 'load', 'focus', 'skip', 'procs', 'submission'] as const
+
+async function lookAt(context: CliContext, flags: Flags, folder: string, key: SigningKey): Promise<Outcome> {
+  const given = notForCis.find((name) => (name === 'load' ? flags.list(name) : flags.text(name)) !== undefined)
+  if (given !== undefined) throw usage(`--suite cis takes no --${given}: it looks at the node of --cluster local`)
+  const { testCis } = await import('./test-cis.ts')
+  const benchmarks = flags.text('benchmarks')
+  const { platform, verdict, digest } = await testCis(context, {
+    folder,
+    key,
+    excused: await excusedBy(context),
+    minutes: number(flags, 'timeout', 120, 24 * 60),
+    ...(benchmarks === undefined ? {} : { benchmarks: resolve(context.cwd, benchmarks) }),
+  })
+  const { benchmark, counts, checks, failures, result } = verdict
+  const failure = new RfoError('RFO_TEST_FAILED', `${failures.length} of ${counts.passed + counts.failed} checks failed`, {
+    exit: 'build',
+    where: platform,
+    next: 'read report.txt in the results, mend it, and test again',
+    details: failures.slice(0, 20).map((each) => `${each.number} ${each.text}`),
+  })
+  return {
+    text: word(context.lang, 'testCisTold', { platform, benchmark, ...counts, digest }),
+    json: { platform, benchmark, ...counts, result, statement: digest, checks: checks.map((each) => ({ ...each })) },
+    ...(result === 'FAILED' ? { failures: [failure] } : {}),
+  }
 }
 
 async function submit(context: CliContext, folder: string, platform: PlatformName, attached: AttachedTest): Promise<void> {

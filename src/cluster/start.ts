@@ -7,7 +7,17 @@ import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { type NodeImage, writeImageArchive } from './archive.ts'
 import { makeCgroups } from './cgroups.ts'
-import { type Argv, apiserverArgv, type ConfigInput, configFiles, containerdSocket, groundArgv, nodeArgv, type Paths } from './config.ts'
+import {
+  type Argv,
+  apiserverArgv,
+  type ConfigInput,
+  configFiles,
+  containerdSocket,
+  etcdctlEnv,
+  groundArgv,
+  nodeArgv,
+  type Paths,
+} from './config.ts'
 import { createDaemons, type Daemons } from './daemons.ts'
 import { collectDiagnostics } from './diagnostics.ts'
 import { dnsManifest } from './dns.ts'
@@ -49,7 +59,9 @@ export interface ClusterRequest {
 export interface Cluster {
   /** a file; whoever has it and is inside is an administrator */
   readonly kubeconfig: string
-  /** Runs a program of the machine or the node inside, with KUBECONFIG set; ends with the cluster. */
+  /** folders: configuration of its programs, and their certificates, keys and kubeconfigs */
+  readonly files: { readonly config: string; readonly pki: string }
+  /** Runs a program of the machine or the node inside, with KUBECONFIG and etcdctl's variables set; ends with the cluster. */
   exec(argv: Argv, options?: Partial<ExecOptions>): Promise<ExecResult>
   /** Adds images to the node. */
   load(images: readonly NodeImage[]): Promise<void>
@@ -159,15 +171,17 @@ function clusterIn(
   stop: () => Promise<void>,
 ): Omit<Cluster, 'restart' | 'encrypt'> {
   const kubeconfig = join(folder, 'pki', 'admin.kubeconfig')
+  const clients = { ...env, ...etcdctlEnv({ file: (name) => join(folder, 'pki', name) }), KUBECONFIG: kubeconfig }
   const ending = AbortSignal.any([request.signal, daemons.died])
   const inside: Cluster['exec'] = (argv, options = {}) =>
     namespaces.exec(argv, {
       ...options,
-      env: { ...env, KUBECONFIG: kubeconfig, ...options.env },
+      env: { ...clients, ...options.env },
       signal: options.signal === undefined ? ending : AbortSignal.any([options.signal, ending]),
     })
   return {
     kubeconfig,
+    files: { config: join(folder, 'config'), pki: join(folder, 'pki') },
     died: daemons.died,
     exec: inside,
     async load(images) {
@@ -203,7 +217,7 @@ async function bringUp(
   const input: ConfigInput = { paths, pki, pause: request.pause, cgroup: cgroupOf(id) }
   for (const [name, text] of Object.entries(configFiles(input))) {
     await mkdir(dirname(join(paths.config, name)), { recursive: true })
-    await writeFile(join(paths.config, name), text)
+    await writeFile(join(paths.config, name), text, { mode: 0o600 })
   }
   say('etcd, containerd, API server')
   daemons.start({ ...groundArgv(input), 'kube-apiserver': apiserverArgv(input, false) })

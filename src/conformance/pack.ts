@@ -32,6 +32,19 @@ export async function packJson(file: string, name: string, content: Json, beside
   await packFiles(file, beside, text(name, canonicalJson(content)))
 }
 
+/** The same of several texts, by name. */
+export async function packTexts(
+  file: string,
+  texts: Readonly<Record<string, string | Uint8Array>>,
+  beside: Omit<PackRequest, 'runs'>,
+): Promise<void> {
+  await packFiles(
+    file,
+    beside,
+    Object.entries(texts).flatMap(([name, content]) => [...text(name, content)]),
+  )
+}
+
 async function packFiles(
   file: string,
   beside: Omit<PackRequest, 'runs'>,
@@ -59,8 +72,8 @@ async function* runFiles(runs: readonly RunResult[]): AsyncGenerator<Uint8Array,
   }
 }
 
-function* text(name: string, content: string): Generator<Uint8Array, void, undefined> {
-  const bytes = Buffer.from(content, 'utf8')
+function* text(name: string, content: string | Uint8Array): Generator<Uint8Array, void, undefined> {
+  const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content
   yield header(name, bytes.length)
   yield bytes
   yield Buffer.alloc(padding(bytes.length))

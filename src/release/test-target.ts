@@ -11,6 +11,8 @@ import type { ReleasePorts } from './ports.ts'
 export interface TestTarget {
   readonly kubeconfig: string
   readonly exec: DriverPorts['exec']
+  /** where a node that is ours has its files; absent: it is somebody's */
+  readonly folders?: Cluster['files']
   /** Image name → digest, as the nodes have them. */
   images(): Promise<ReadonlyMap<string, string>>
   /** what can be done to a node that is ours; absent: it is somebody's */
@@ -24,6 +26,7 @@ export async function localTarget(request: Parameters<typeof startCluster>[0]): 
   const cluster: Cluster = await startCluster(request)
   return {
     kubeconfig: cluster.kubeconfig,
+    folders: cluster.files,
     exec: (argv, options) => cluster.exec(argv, options),
     async images() {
       const { stdout } = await cluster.exec(['ctr', '--address', containerdSocket, '--namespace', 'k8s.io', 'images', 'ls'])
