@@ -15,6 +15,8 @@ import { localTarget } from '../release/test-target.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
+import type { Outcome } from './verb.ts'
+import { word } from './words.ts'
 import { localWorld, withPorts, workDirOf } from './world.ts'
 
 export interface CisTestRequest {
@@ -80,6 +82,21 @@ export async function testCis(context: CliContext, request: CisTestRequest): Pro
     })
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+export function cisOutcome(context: CliContext, { platform, verdict, digest }: AttachedCis): Outcome {
+  const { benchmark, counts, checks, failures, result } = verdict
+  const failure = new RfoError('RFO_TEST_FAILED', `${failures.length} of ${counts.passed + counts.failed} checks failed`, {
+    exit: 'build',
+    where: platform,
+    next: 'read report.txt in the results, mend it, and test again',
+    details: failures.slice(0, 20).map((each) => `${each.number} ${each.text}`),
+  })
+  return {
+    text: word(context.lang, 'testCisTold', { platform, benchmark, ...counts, digest }),
+    json: { platform, benchmark, ...counts, result, statement: digest, checks: checks.map((each) => ({ ...each })) },
+    ...(result === 'FAILED' ? { failures: [failure] } : {}),
   }
 }
 

@@ -46,6 +46,7 @@ export const test: Verb = {
     const given = (['cluster', 'kubeconfig', 'results'] as const).filter((name) => flags.text(name) !== undefined)
     if (given.length !== 1)
       throw usage(given.length === 0 ? 'no --cluster, --kubeconfig or --results' : `--${given.join(' and --')} at once`)
+    refuseOthers(flags)
     const folder = await folderOf(context, target)
     const key = await keyFor(context)
     if (flags.text('suite') === checksSuite) return await runChecks(context, flags, folder, key)
@@ -110,33 +111,27 @@ async function runIn(context: CliContext, flags: Flags, folder: string, key: Sig
   })
 }
 
-/** What says nothing to kube-bench is refused rather than left out. */
-const notForCis = ['kubeconfig', 'results', 'driver', 'load', 'focus', 'skip', 'procs', 'submission'] as const
+/** What says nothing to kube-bench, and what says nothing to anybody else. */
+const notForCis = ['kubeconfig', 'results', 'driver', 'load', 'focus', 'skip', 'procs', 'submission']
+
+function refuseOthers(flags: Flags): void {
+  const cis = flags.text('suite') === 'cis'
+  const given = (cis ? notForCis : ['benchmarks']).find((name) => (name === 'load' ? flags.list(name) : flags.text(name)) !== undefined)
+  if (given === undefined) return
+  throw usage(cis ? `--suite cis takes no --${given}: it looks at the node of --cluster local` : `--${given} is for --suite cis`)
+}
 
 async function lookAt(context: CliContext, flags: Flags, folder: string, key: SigningKey): Promise<Outcome> {
-  const given = notForCis.find((name) => (name === 'load' ? flags.list(name) : flags.text(name)) !== undefined)
-  if (given !== undefined) throw usage(`--suite cis takes no --${given}: it looks at the node of --cluster local`)
-  const { testCis } = await import('./test-cis.ts')
+  const { testCis, cisOutcome } = await import('./test-cis.ts')
   const benchmarks = flags.text('benchmarks')
-  const { platform, verdict, digest } = await testCis(context, {
+  const request = {
     folder,
     key,
     excused: await excusedBy(context),
     minutes: number(flags, 'timeout', 120, 24 * 60),
     ...(benchmarks === undefined ? {} : { benchmarks: resolve(context.cwd, benchmarks) }),
-  })
-  const { benchmark, counts, checks, failures, result } = verdict
-  const failure = new RfoError('RFO_TEST_FAILED', `${failures.length} of ${counts.passed + counts.failed} checks failed`, {
-    exit: 'build',
-    where: platform,
-    next: 'read report.txt in the results, mend it, and test again',
-    details: failures.slice(0, 20).map((each) => `${each.number} ${each.text}`),
-  })
-  return {
-    text: word(context.lang, 'testCisTold', { platform, benchmark, ...counts, digest }),
-    json: { platform, benchmark, ...counts, result, statement: digest, checks: checks.map((each) => ({ ...each })) },
-    ...(result === 'FAILED' ? { failures: [failure] } : {}),
   }
+  return cisOutcome(context, await testCis(context, request))
 }
 
 async function submit(context: CliContext, folder: string, platform: PlatformName, attached: AttachedTest): Promise<void> {
