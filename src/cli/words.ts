@@ -165,7 +165,8 @@ const zh = {
   testResults: '接收这些结果：sonobuoy retrieve 得到的归档',
   testCluster: 'local：位于独立命名空间中、由该发布组成的单节点集群；需要 root',
   testKubeconfig: '在此集群（已安装该发布）中运行',
-  testSuite: 'quick：一项；conformance：先并行，再串行；certified-conformance：逐项；checks：发布的其他检查；cis：kube-bench（默认：quick）',
+  testSuite:
+    'quick：一项；conformance：先并行，再串行；certified-conformance：逐项；checks：发布的其他检查；cis：kube-bench（默认：quick）',
   testDriver: '由什么来运行（默认：hydrophone）',
   testBenchmarks: 'kube-bench 的 cfg 目录（默认：程序旁的 cfg，或 /etc/kube-bench/cfg）',
   testLoad: '本地集群另需的镜像（如 sonobuoy 的），以 OCI 布局给出（可重复）',
