@@ -7,7 +7,7 @@ tools="${RFO_TOOLS:-$HOME/.cache/rfo-build/tools}"
 mkdir -p "$tools"
 
 apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm dnf createrepo-c python3-rpm gnupg xz-utils zstd pigz openssl shellcheck umoci busybox chromium
-  conntrack hostname iproute2 iptables mount util-linux
+  conntrack hostname iproute2 iptables mount procps util-linux
   make pkg-config gperf gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross)
 missing=()
 for package in "${apt_packages[@]}"; do
@@ -42,4 +42,19 @@ while read -r name path version; do
     touch "$stamp"
   fi
 done <<<"$go_tools"
+
+# kube-bench reads its benchmarks from the folder cfg beside it. It is built in its module's folder: `go install` asks the proxy
+# for the list of its versions, which not every proxy has.
+kube_bench=v0.12.0
+stamp="$tools/.kube-bench-$kube_bench"
+if [ ! -e "$stamp" ] || [ ! -x "$tools/kube-bench" ]; then
+  echo "tools: github.com/aquasecurity/kube-bench@$kube_bench" >&2
+  rm -rf "$tools/.kube-bench-"* "$tools/kube-bench" "$tools/kube-bench.d"
+  module="$(cd / && go mod download -json "github.com/aquasecurity/kube-bench@$kube_bench" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')"
+  mkdir "$tools/kube-bench.d"
+  (cd "$module" && GOFLAGS=-trimpath CGO_ENABLED=0 go build -ldflags='-s -w' -o "$tools/kube-bench.d/kube-bench" .) >&2
+  cp -r --no-preserve=mode "$module/cfg" "$tools/kube-bench.d/cfg"
+  ln -s kube-bench.d/kube-bench "$tools/kube-bench"
+  touch "$stamp"
+fi
 echo "$tools"

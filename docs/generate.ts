@@ -1,5 +1,5 @@
 /**
- * Writes the pages that are made from the code: docs/cli.md from the commands. `--check` changes nothing and fails when a
+ * Writes what is made from the code: docs/cli.md from the commands, the tables of docs/conformance.md from the checks. `--check` changes nothing and fails when a
  * page is not what the code says.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Ports } from '../src/cli/context.ts'
 import { commandTree } from '../src/cli/program.ts'
 import { allEntries } from '../src/cli/verbs.ts'
+import { checkNames, checks, commandsText } from '../src/conformance/checks/checks.ts'
 
 export async function cliPage(): Promise<string> {
   const entries = await allEntries()
@@ -36,7 +37,31 @@ export async function cliPage(): Promise<string> {
   ].join('\n')
 }
 
-export const pages: Readonly<Record<string, () => Promise<string>>> = { 'cli.md': cliPage }
+/** The page with its tables of checks between their marks made anew. */
+async function conformancePage(): Promise<string> {
+  const page = readFileSync(join(import.meta.dirname, 'conformance.md'), 'utf8')
+  const all = checkNames.map((name) => ({ name, check: checks[name] }))
+  const here = all.flatMap(({ name, check }) =>
+    check.needs === 'rfo' ? [] : [`| \`${name}\` | ${check.title.en} | ${check.needs === 'api' ? 'any cluster' : 'a node of ours'} |`],
+  )
+  const rfo = all.flatMap(({ name, check }) =>
+    check.needs === 'rfo' ? [`| \`${name}\` | ${check.title.en} | \`${commandsText(check.commands)}\` |`] : [],
+  )
+  return withTable(withTable(page, 'checks', ['| check | passes when | needs |', '|---|---|---|', ...here]), 'checks of rfo', [
+    '| check | passes when | commands |',
+    '|---|---|---|',
+    ...rfo,
+  ])
+}
+
+function withTable(page: string, mark: string, rows: readonly string[]): string {
+  const [before, rest] = page.split(`<!-- ${mark} -->\n`)
+  const after = rest?.split('<!-- end -->\n').slice(1).join('<!-- end -->\n')
+  if (before === undefined || after === undefined) throw new Error(`docs/conformance.md has no mark ${mark}`)
+  return `${before}<!-- ${mark} -->\n${rows.join('\n')}\n\n<!-- end -->\n${after}`
+}
+
+export const pages: Readonly<Record<string, () => Promise<string>>> = { 'cli.md': cliPage, 'conformance.md': conformancePage }
 
 if (process.argv[1] === import.meta.filename) {
   const check = process.argv.includes('--check')

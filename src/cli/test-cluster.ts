@@ -14,10 +14,10 @@ import type { PlatformName } from '../oci/platform.ts'
 import { listDigest } from '../plan/fingerprint.ts'
 import { type AttachedTest, type AttachTestRequest, attachTest, checkedRelease } from '../release/attach-test.ts'
 import { planOf, readInputs } from '../release/inputs.ts'
-import { releaseNode } from '../release/node.ts'
+import { type ReleaseNode, releaseNode } from '../release/node.ts'
 import type { ReleasePorts } from '../release/ports.ts'
 import { onPath, preflight } from '../release/preflight.ts'
-import { testImages } from '../release/test-images.ts'
+import { type TestImages, testImages } from '../release/test-images.ts'
 import { runSuite } from '../release/test-run.ts'
 import { givenTarget, localTarget, type TestTarget } from '../release/test-target.ts'
 import type { SigningKey } from '../sign/key.ts'
@@ -25,17 +25,21 @@ import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
 import { openWorld, withPorts, workDirOf } from './world.ts'
 
-export interface ClusterTestRequest {
+/** Where to run, whatever is run. */
+export interface ClusterRequest {
   readonly folder: string
   readonly key: SigningKey
   /** absent: a cluster is made here */
   readonly kubeconfig?: string
   /** absent: this machine's */
   readonly platform?: PlatformName
+  /** OCI layouts: images that are needed besides, under the names that the layouts give them */
+  readonly load: readonly string[]
+}
+
+export interface ClusterTestRequest extends ClusterRequest {
   readonly suite: SuiteName
   readonly driver: DriverName
-  /** OCI layouts: images that the driver needs, under the names that the layouts give them */
-  readonly load: readonly string[]
   readonly focus: string | undefined
   readonly skip: string | undefined
   readonly procs: number
@@ -56,13 +60,68 @@ export async function testInCluster(
   context: CliContext,
   request: ClusterTestRequest,
 ): Promise<{ readonly platform: PlatformName; readonly attached: AttachedTest }> {
+  const driver = drivers[request.driver]
+  if (!(await onPath(driver.name, context.env)))
+    throw new RfoError('RFO_TEST_DRIVER', `no program ${driver.name} on the PATH`, { exit: 'machine', next: installed[driver.name] })
+  return await withCluster(context, request, {}, async ({ release, platform, folder, target, local, ports }) => {
+    const images = local === undefined ? upstreamImages(release) : testedImages(local.tests)
+    const { programs, standIns } = told(local)
+    const { results, facts } = await runSuite(
+      { release, platform, driver, runs: runsOf(request), seconds: request.minutes * 60, images, programs, standIns },
+      target,
+      folder,
+      ports,
+    )
+    const attached = await attachTest({
+      folder: request.folder,
+      platform,
+      results,
+      cluster: facts,
+      excused: request.excused,
+      key: request.key,
+      signal: context.signal,
+    })
+    const [only, ...others] = runsOf(request)
+    // sonobuoy's results say it themselves
+    return { platform, attached: { ...attached, asked: attached.asked ?? (others.length === 0 ? only : undefined) } }
+  })
+}
+
+export interface TestCluster {
+  readonly release: ReleasePredicate
+  readonly platform: PlatformName
+  /** of this run alone, and empty */
+  readonly folder: string
+  readonly target: TestTarget
+  /** absent: the cluster is somebody's */
+  readonly local?: LocalCluster
+  readonly ports: ReleasePorts
+}
+
+export interface LocalCluster {
+  readonly node: ReleaseNode
+  readonly tests: TestImages
+}
+
+/** What a cluster that is made here needs. */
+export interface LocalNeeds {
+  /** components of the test images; all of them unless told */
+  readonly tests?: readonly string[]
+  /** components of the release besides the node's; those that it has */
+  readonly release?: readonly string[]
+}
+
+/** `use` ends the target. */
+export async function withCluster<T>(
+  context: CliContext,
+  request: ClusterRequest,
+  needs: LocalNeeds,
+  use: (cluster: TestCluster) => Promise<T>,
+): Promise<T> {
   const architecture = hostArchitecture(context.host)
   const platform: PlatformName = request.platform ?? `linux/${architecture}`
   // nothing of a release runs before its signatures have been looked at
   const release = await checkedRelease(request.folder, request.key)
-  const driver = drivers[request.driver]
-  if (!(await onPath(driver.name, context.env)))
-    throw new RfoError('RFO_TEST_DRIVER', `no program ${driver.name} on the PATH`, { exit: 'machine', next: installed[driver.name] })
   const inputs = await readInputs(join(context.cwd, testProject), release.version, { platforms: [platform] })
   const world = await openWorld(
     context,
@@ -75,60 +134,38 @@ export async function testInCluster(
   await mkdir(scratch, { recursive: true })
   const folder = await mkdtemp(join(scratch, 'test-'))
   try {
-    const attached = await withPorts(context, world, async (ports) => {
+    return await withPorts(context, world, async (ports) => {
+      const { kubeconfig } = request
+      if (kubeconfig !== undefined) return await use({ release, platform, folder, target: givenTarget(kubeconfig, ports), ports })
       const plan = planOf(inputs, world.lock)
-      if (request.kubeconfig === undefined)
-        await preflight({ plan, env: context.env, writes: [context.storeDir], workDir: scratch, host: architecture })
-      const { target, images, programs, standIns } =
-        request.kubeconfig === undefined
-          ? await local(context, release, request, platform, plan, ports)
-          : { target: givenTarget(request.kubeconfig, ports), images: upstreamImages(release), programs: {}, standIns: [] }
-      const { results, facts } = await runSuite(
-        { release, platform, driver, runs: runsOf(request), seconds: request.minutes * 60, images, programs, standIns },
-        target,
-        folder,
-        ports,
-      )
-      const attached = await attachTest({
-        folder: request.folder,
-        platform,
-        results,
-        cluster: facts,
-        excused: request.excused,
-        key: request.key,
-        signal: context.signal,
-      })
-      const [only, ...others] = runsOf(request)
-      // sonobuoy's results say it themselves
-      return { ...attached, asked: attached.asked ?? (others.length === 0 ? only : undefined) }
+      await preflight({ plan, env: context.env, writes: [context.storeDir], workDir: scratch, host: architecture })
+      const local = {
+        node: await releaseNode(request.folder, release, platform),
+        tests: await testImages(plan, ports, needs.tests),
+      }
+      const besides = (needs.release ?? []).flatMap((component) => local.node.image(component) ?? [])
+      const target = await startHere(context, request, platform, local, besides, ports)
+      return await use({ release, platform, folder, target, local, ports })
     })
-    return { platform, attached }
   } finally {
     await world.close()
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function local(
+async function startHere(
   context: CliContext,
-  release: ReleasePredicate,
-  request: ClusterTestRequest,
+  request: ClusterRequest,
   platform: PlatformName,
-  plan: Parameters<typeof testImages>[0],
+  { node, tests }: LocalCluster,
+  besides: readonly NodeImage[],
   ports: ReleasePorts,
-): Promise<{
-  target: TestTarget
-  images: DriverRequest['images']
-  programs: Readonly<Record<string, string>>
-  standIns: readonly string[]
-}> {
-  const node = await releaseNode(request.folder, release, platform)
-  const tests = await testImages(plan, ports)
-  const target = await localTarget({
+): Promise<TestTarget> {
+  return await localTarget({
     clusters: join(workDirOf(context), 'clusters'),
     putPrograms: (into) => node.put(into),
     platform,
-    images: [...node.images, ...tests.images, ...(await Promise.all(request.load.map(namedImages))).flat()],
+    images: [...node.images, ...besides, ...tests.images, ...(await Promise.all(request.load.map(namedImages))).flat()],
     pause: node.pause,
     dns: node.dns,
     env: ports.env,
@@ -136,13 +173,16 @@ async function local(
     diagnostics: join(context.storeDir, 'logs', 'cluster'),
     say: (what) => ports.listener({ kind: 'note', message: `cluster: ${what}`, at: 0 }),
   })
-  const busybox = tests.names.get('busybox')
-  return {
-    target,
-    programs: node.programs,
-    standIns: tests.standIns,
-    images: { conformance: tests.names.get('conformance') ?? '', ...(busybox === undefined ? {} : { busybox }) },
-  }
+}
+
+/** What of this machine and of the tests took part. */
+export function told(local: LocalCluster | undefined): { programs: Readonly<Record<string, string>>; standIns: readonly string[] } {
+  return local === undefined ? { programs: {}, standIns: [] } : { programs: local.node.programs, standIns: local.tests.standIns }
+}
+
+function testedImages({ names }: TestImages): DriverRequest['images'] {
+  const busybox = names.get('busybox')
+  return { conformance: names.get('conformance') ?? '', ...(busybox === undefined ? {} : { busybox }) }
 }
 
 async function namedImages(folder: string): Promise<NodeImage[]> {

@@ -1,4 +1,4 @@
-/** `test`: runs conformance tests or takes their results, and binds them, counted and signed, to the digests of a release. */
+/** `test`: runs conformance tests or checks, or takes their results, and binds them, counted and signed, to the digests of a release. */
 import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { driverNames } from '../conformance/driver.ts'
@@ -9,10 +9,13 @@ import type { AttachedTest } from '../release/attach-test.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
 import { isVersion, releaseFolder } from './target.ts'
-import type { ClusterTestRequest } from './test-cluster.ts'
+import type { ClusterRequest, ClusterTestRequest } from './test-cluster.ts'
 import { today } from './today.ts'
 import type { Flags, Outcome, Verb } from './verb.ts'
 import { word } from './words.ts'
+
+/** Not of the e2e suite: a kind of its own. */
+const checksSuite = 'checks'
 
 export const test: Verb = {
   name: 'test',
@@ -22,8 +25,9 @@ export const test: Verb = {
     { flags: '--cluster <kind>', help: 'testCluster', choices: ['local'] },
     { flags: '--kubeconfig <file>', help: 'testKubeconfig', completes: 'file' },
     { flags: '--results <tarball>', help: 'testResults', completes: 'file' },
-    { flags: '--suite <name>', help: 'testSuite', choices: suiteNames },
+    { flags: '--suite <name>', help: 'testSuite', choices: [...suiteNames, checksSuite, 'cis'] },
     { flags: '--driver <name>', help: 'testDriver', choices: driverNames },
+    { flags: '--benchmarks <folder>', help: 'testBenchmarks', completes: 'directory' },
     { flags: '--load <layout>', help: 'testLoad', repeatable: true, completes: 'directory' },
     { flags: '--focus <regexp>', help: 'testFocus' },
     { flags: '--skip <regexp>', help: 'testSkip' },
@@ -33,6 +37,8 @@ export const test: Verb = {
   ],
   examples: [
     'test v1.25.4+rfor1 --cluster local --suite conformance',
+    'test v1.25.4+rfor1 --cluster local --suite checks',
+    'test v1.25.4+rfor1 --cluster local --suite cis',
     'test v1.24.8+rfor1 --platform amd64 --kubeconfig admin.kubeconfig --suite certified-conformance',
     'test v1.24.8+rfor1 --platform amd64 --results 202211151200_sonobuoy.tar.gz',
   ],
@@ -40,14 +46,42 @@ export const test: Verb = {
     const given = (['cluster', 'kubeconfig', 'results'] as const).filter((name) => flags.text(name) !== undefined)
     if (given.length !== 1)
       throw usage(given.length === 0 ? 'no --cluster, --kubeconfig or --results' : `--${given.join(' and --')} at once`)
+    refuseOthers(flags)
     const folder = await folderOf(context, target)
     const key = await keyFor(context)
+    if (flags.text('suite') === checksSuite) return await runChecks(context, flags, folder, key)
+    if (flags.text('suite') === 'cis') return await lookAt(context, flags, folder, key)
     const { platform, attached } =
       given[0] === 'results' ? await take(context, flags, folder, key) : await runIn(context, flags, folder, key)
     const submission = flags.text('submission')
     if (submission !== undefined) await submit(context, resolve(context.cwd, submission), platform, attached)
     return outcome(context, platform, attached)
   },
+}
+
+const ofTheSuite = ['driver', 'focus', 'skip', 'procs', 'timeout', 'submission'] as const
+
+async function runChecks(context: CliContext, flags: Flags, folder: string, key: SigningKey): Promise<Outcome> {
+  const foreign = ofTheSuite.find((name) => flags.text(name) !== undefined)
+  if (foreign !== undefined) throw usage(`--${foreign} is of conformance suites, not of checks`)
+  const { checksInCluster, checksOutcome } = await import('./test-checks.ts')
+  const results = flags.text('results')
+  if (results === undefined) return checksOutcome(context, await checksInCluster(context, where(context, flags, folder, key)))
+  const { attachChecks } = await import('../release/attach-test.ts')
+  const platform = onePlatform(context)
+  const attached = await attachChecks({ folder, platform, results: resolve(context.cwd, results), key, signal: context.signal })
+  return checksOutcome(context, { platform, attached })
+}
+
+/** A local cluster is of this machine's architecture, somebody else's is not ours to guess. */
+function where(context: CliContext, flags: Flags, folder: string, key: SigningKey): ClusterRequest {
+  const kubeconfig = flags.text('kubeconfig')
+  return {
+    folder,
+    key,
+    ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(context.cwd, kubeconfig), platform: onePlatform(context) }),
+    load: (flags.list('load') ?? []).map((each) => resolve(context.cwd, each)),
+  }
 }
 
 interface Tested {
@@ -65,21 +99,39 @@ async function take(context: CliContext, flags: Flags, folder: string, key: Sign
 
 async function runIn(context: CliContext, flags: Flags, folder: string, key: SigningKey): Promise<Tested> {
   const { testInCluster } = await import('./test-cluster.ts')
-  const kubeconfig = flags.text('kubeconfig')
   return await testInCluster(context, {
-    folder,
-    key,
+    ...where(context, flags, folder, key),
     excused: await excusedBy(context),
-    // a local cluster is of this machine's architecture, somebody else's is not ours to guess
-    ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(context.cwd, kubeconfig), platform: onePlatform(context) }),
     suite: suiteNames.find((name) => name === flags.text('suite')) ?? 'quick',
     driver: driverNames.find((name) => name === flags.text('driver')) ?? 'hydrophone',
-    load: (flags.list('load') ?? []).map((each) => resolve(context.cwd, each)),
     focus: flags.text('focus'),
     skip: flags.text('skip'),
     procs: number(flags, 'procs', 4, 64),
     minutes: number(flags, 'timeout', 120, 24 * 60),
   })
+}
+
+/** What says nothing to kube-bench, and what says nothing to anybody else. */
+const notForCis = ['kubeconfig', 'results', 'driver', 'load', 'focus', 'skip', 'procs', 'submission']
+
+function refuseOthers(flags: Flags): void {
+  const cis = flags.text('suite') === 'cis'
+  const given = (cis ? notForCis : ['benchmarks']).find((name) => (name === 'load' ? flags.list(name) : flags.text(name)) !== undefined)
+  if (given === undefined) return
+  throw usage(cis ? `--suite cis takes no --${given}: it looks at the node of --cluster local` : `--${given} is for --suite cis`)
+}
+
+async function lookAt(context: CliContext, flags: Flags, folder: string, key: SigningKey): Promise<Outcome> {
+  const { testCis, cisOutcome } = await import('./test-cis.ts')
+  const benchmarks = flags.text('benchmarks')
+  const request = {
+    folder,
+    key,
+    excused: await excusedBy(context),
+    minutes: number(flags, 'timeout', 120, 24 * 60),
+    ...(benchmarks === undefined ? {} : { benchmarks: resolve(context.cwd, benchmarks) }),
+  }
+  return cisOutcome(context, await testCis(context, request))
 }
 
 async function submit(context: CliContext, folder: string, platform: PlatformName, attached: AttachedTest): Promise<void> {

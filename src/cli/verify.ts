@@ -1,4 +1,5 @@
 /** `verify`: proves a release folder without a network. The last line of stdout says what was verified, and for whom. */
+import { testKinds } from '../conformance/kind.ts'
 import { RfoError } from '../error.ts'
 import type { TestResult } from '../release/test-results.ts'
 import { claims, claimText } from '../release/verify/claims.ts'
@@ -38,27 +39,31 @@ export const verify: Verb = {
   },
 }
 
-/** `conformance`, or `conformance=amd64,arm64`. */
+/** `conformance`, or `checks=amd64,arm64`. */
 function requirement(text: string): Requirement {
-  const [kind, list, ...more] = text.split('=')
-  if (kind !== 'conformance' || more.length > 0)
+  const [name, list, ...more] = text.split('=')
+  const kind = testKinds.find((each) => each === name)
+  if (kind === undefined || more.length > 0)
     throw new RfoError('RFO_CLI_VALUE', `no evidence is called ${text.slice(0, 100)}`, {
       exit: 'usage',
-      next: '--require conformance, or --require conformance=amd64,arm64',
+      next: `--require ${testKinds.join('|')}, or --require conformance=amd64,arm64`,
     })
   return list === undefined ? { kind } : { kind, platforms: readPlatforms('--require', list) }
 }
 
-/** What was counted, or that nobody did. */
-function conformanceText(result: TestResult | undefined): string {
-  if (result === undefined) return 'conformance not run'
-  const { passed, failed, warned } = result
-  return `conformance: ${passed} passed, ${failed + warned.length} failed${warned.length === 0 ? '' : `, ${warned.length} of them known`}`
+/** What was counted, and what nobody did: `checks: 4 passed, 0 failed, 7 not proven; cis not run`. */
+function testsText(results: readonly TestResult[]): string {
+  const told = results.map(({ kind, passed, failed, warned, notProven }) => {
+    const known = warned.length === 0 ? '' : `, ${warned.length} of them known`
+    const unproven = Object.keys(notProven).length
+    return `${kind}: ${passed} passed, ${failed + warned.length} failed${known}${unproven === 0 ? '' : `, ${unproven} not proven`}`
+  })
+  const missing = testKinds.filter((kind) => !results.some((one) => one.kind === kind))
+  return [...told, ...(missing.length === 0 ? [] : [`${missing.join(', ')} not run`])].join('; ')
 }
 
 function outcome(context: CliContext, report: VerifyReport): Outcome {
   const { predicate, findings } = report
-  const tested = new Map(report.tests.map((one) => [one.platform as string, one]))
   const told: VerifyTold = {
     version: predicate.version,
     root: report.root,
@@ -82,7 +87,7 @@ function outcome(context: CliContext, report: VerifyReport): Outcome {
         state.status === 'bootable'
           ? 'bootable'
           : `partial, missing ${state.missing.map((one) => `${one.reference} (${one.neededBy}: ${one.reason})`).join('; ')}`
-      }; ${conformanceText(tested.get(platform))}`,
+      }; ${testsText(report.tests.filter((one) => one.platform === platform))}`,
     })),
     images: predicate.images.map((image) => ({
       reference: image.reference,

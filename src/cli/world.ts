@@ -6,6 +6,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Architecture } from '../oci/platform.ts'
 import type { Addresses } from '../plan/addresses.ts'
 import type { Lock } from '../plan/lock.ts'
+import { emptyLock } from '../plan/lock-text.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { ReleasePorts, StandInMark } from '../release/ports.ts'
 import type { ReleaseKeys } from '../release/signatures.ts'
@@ -70,6 +71,11 @@ export async function openWorld(
     },
     close: () => sandbox.close(),
   }
+}
+
+/** For work that takes nothing from outside this machine. */
+export function localWorld(context: Pick<CliContext, 'env'>): World {
+  return { lock: emptyLock, addresses: {}, env: forChildren(context.env), close: async () => {} }
 }
 
 export function isReal(context: Pick<CliContext, 'standIns'>): boolean {

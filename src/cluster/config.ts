@@ -14,8 +14,17 @@ export interface Paths {
 /** Inside the namespaces these are the cluster's own: see mounts.ts. */
 const socket = '/run/containerd/containerd.sock'
 export const containerdSocket = socket
-const etcdUrl = 'http://127.0.0.1:2379'
-const etcdPeer = 'http://127.0.0.1:2380'
+const etcdUrl = 'https://127.0.0.1:2379'
+const etcdPeer = 'https://127.0.0.1:2380'
+/** Of those that k3s and RKE2 serve with, what the CIS benchmark calls strong: https://github.com/k3s-io/k3s/blob/v1.25.4%2Bk3s1/pkg/daemons/control/server.go */
+const ciphers = [
+  'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
+  'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384',
+  'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
+  'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
+  'TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305',
+  'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305',
+]
 
 export interface ConfigInput {
   readonly paths: Paths
@@ -31,6 +40,7 @@ export function configFiles(input: ConfigInput): Readonly<Record<string, string>
   return {
     'containerd.toml': containerdToml(input),
     'kubelet.json': JSON.stringify(kubelet(input)),
+    'audit.json': JSON.stringify(audit),
     'proxy.json': JSON.stringify(proxy(input)),
     'resolv.conf': `nameserver ${network.dns}\n`,
     'cni/10-rfo.conflist': JSON.stringify(cni),
@@ -67,6 +77,26 @@ const cni = {
   ],
 }
 
+/** Who reads secrets and goes into pods; all of it would fill a disk. https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/ */
+const audit = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived'],
+  rules: [
+    {
+      level: 'Metadata',
+      resources: [
+        {
+          group: '',
+          resources: ['secrets', 'serviceaccounts/token', 'pods/exec', 'pods/attach', 'pods/portforward', 'pods/proxy', 'services/proxy'],
+        },
+        { group: 'rbac.authorization.k8s.io' },
+      ],
+    },
+    { level: 'None' },
+  ],
+}
+
 function kubelet({ paths, pki, cgroup }: ConfigInput): unknown {
   return {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
@@ -75,6 +105,8 @@ function kubelet({ paths, pki, cgroup }: ConfigInput): unknown {
     authorization: { mode: 'Webhook' },
     tlsCertFile: pki.file('kubelet.crt'),
     tlsPrivateKeyFile: pki.file('kubelet.key'),
+    tlsCipherSuites: ciphers,
+    readOnlyPort: 0,
     cgroupDriver: 'cgroupfs',
     cgroupRoot: `/${cgroup}`,
     failSwapOn: false,
@@ -106,7 +138,7 @@ function proxy({ pki }: ConfigInput): unknown {
 export type Argv = readonly [string, ...string[]]
 
 /** What keeps the cluster's state, and what runs its containers. */
-export function groundArgv({ paths }: ConfigInput): Readonly<Record<'etcd' | 'containerd', Argv>> {
+export function groundArgv({ paths, pki }: ConfigInput): Readonly<Record<'etcd' | 'containerd', Argv>> {
   return {
     etcd: [
       `${paths.programs}/etcd`,
@@ -117,6 +149,14 @@ export function groundArgv({ paths }: ConfigInput): Readonly<Record<'etcd' | 'co
       `--listen-peer-urls=${etcdPeer}`,
       `--initial-advertise-peer-urls=${etcdPeer}`,
       `--initial-cluster=local=${etcdPeer}`,
+      `--cert-file=${pki.file('etcd.crt')}`,
+      `--key-file=${pki.file('etcd.key')}`,
+      '--client-cert-auth=true',
+      `--trusted-ca-file=${pki.file('etcd-ca.crt')}`,
+      `--peer-cert-file=${pki.file('etcd.crt')}`,
+      `--peer-key-file=${pki.file('etcd.key')}`,
+      '--peer-client-cert-auth=true',
+      `--peer-trusted-ca-file=${pki.file('etcd-ca.crt')}`,
       // its folder is memory
       '--unsafe-no-fsync',
     ],
@@ -124,10 +164,27 @@ export function groundArgv({ paths }: ConfigInput): Readonly<Record<'etcd' | 'co
   }
 }
 
-export function apiserverArgv({ paths, pki }: ConfigInput): Argv {
+/** With it, etcdctl needs no flag to reach etcd: https://etcd.io/docs/v3.5/dev-guide/interacting_v3/ */
+export function etcdctlEnv(pki: Pki): Readonly<Record<string, string>> {
+  return {
+    ETCDCTL_API: '3',
+    ETCDCTL_ENDPOINTS: etcdUrl,
+    ETCDCTL_CACERT: pki.file('etcd-ca.crt'),
+    ETCDCTL_CERT: pki.file('etcd-client.crt'),
+    ETCDCTL_KEY: pki.file('etcd-client.key'),
+  }
+}
+
+/** In `paths.config`: what of etcd is encrypted, and with which keys. */
+export const encryptionFile = 'encryption.json'
+
+export function apiserverArgv({ paths, pki }: ConfigInput, encrypted: boolean): Argv {
   return [
     `${paths.programs}/kube-apiserver`,
     `--etcd-servers=${etcdUrl}`,
+    `--etcd-cafile=${pki.file('etcd-ca.crt')}`,
+    `--etcd-certfile=${pki.file('etcd-client.crt')}`,
+    `--etcd-keyfile=${pki.file('etcd-client.key')}`,
     `--advertise-address=${network.address}`,
     '--bind-address=0.0.0.0',
     `--secure-port=${network.port}`,
@@ -136,6 +193,15 @@ export function apiserverArgv({ paths, pki }: ConfigInput): Argv {
     `--service-account-key-file=${pki.file('accounts.pub')}`,
     `--service-account-signing-key-file=${pki.file('accounts.key')}`,
     `--client-ca-file=${pki.file('ca.crt')}`,
+    '--anonymous-auth=false',
+    '--profiling=false',
+    `--audit-policy-file=${paths.config}/audit.json`,
+    '--audit-log-path=/var/log/kube-apiserver/audit.log',
+    // days, files, megabytes
+    '--audit-log-maxage=30',
+    '--audit-log-maxbackup=10',
+    '--audit-log-maxsize=100',
+    `--tls-cipher-suites=${ciphers.join(',')}`,
     `--tls-cert-file=${pki.file('apiserver.crt')}`,
     `--tls-private-key-file=${pki.file('apiserver.key')}`,
     `--kubelet-client-certificate=${pki.file('kubelet-client.crt')}`,
@@ -152,6 +218,7 @@ export function apiserverArgv({ paths, pki }: ConfigInput): Argv {
     '--requestheader-extra-headers-prefix=X-Remote-Extra-',
     `--proxy-client-cert-file=${pki.file('front-client.crt')}`,
     `--proxy-client-key-file=${pki.file('front-client.key')}`,
+    ...(encrypted ? [`--encryption-provider-config=${paths.config}/${encryptionFile}`] : []),
   ]
 }
 
@@ -164,6 +231,7 @@ export function nodeArgv({ paths, pki }: ConfigInput): Readonly<Record<string, A
       `--authentication-kubeconfig=${config}`,
       `--authorization-kubeconfig=${config}`,
       '--leader-elect=false',
+      '--profiling=false',
     ]
   }
   return {
@@ -175,7 +243,9 @@ export function nodeArgv({ paths, pki }: ConfigInput): Readonly<Record<string, A
       `--root-ca-file=${pki.file('ca.crt')}`,
       `--cluster-signing-cert-file=${pki.file('ca.crt')}`,
       `--cluster-signing-key-file=${pki.file('ca.key')}`,
-      '--use-service-account-credentials',
+      '--use-service-account-credentials=true',
+      // k3s' and RKE2's
+      '--terminated-pod-gc-threshold=1000',
       '--allocate-node-cidrs=false',
     ],
     'kube-scheduler': [`${paths.programs}/kube-scheduler`, ...everywhere('scheduler'), '--bind-address=127.0.0.1'],

@@ -3,7 +3,7 @@
  * Who must be called what: https://kubernetes.io/docs/setup/best-practices/certificates/
  */
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exec } from '../exec.ts'
 import { network } from './network.ts'
@@ -21,12 +21,12 @@ const names = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'ku
   (name) => `DNS:${name}`,
 )
 
-const authorities = { ca: 'rfo-cluster', front: 'rfo-cluster-front-proxy' } as const
+const authorities = { ca: 'rfo-cluster', front: 'rfo-cluster-front-proxy', 'etcd-ca': 'rfo-cluster-etcd' } as const
 
 interface Certificate {
   readonly ca: keyof typeof authorities
   readonly subject: string
-  readonly usage: 'serverAuth' | 'clientAuth'
+  readonly usage: 'serverAuth' | 'clientAuth' | 'serverAuth,clientAuth'
   readonly names?: string
   /** a kubeconfig of the same name is wanted */
   readonly user?: true
@@ -42,6 +42,9 @@ const certificates: Readonly<Record<string, Certificate>> = {
   'kubelet-client': { ca: 'ca', subject: '/O=system:masters/CN=kube-apiserver-kubelet-client', usage: 'clientAuth' },
   kubelet: { ca: 'ca', subject: `/CN=${network.node}`, usage: 'serverAuth', names: `DNS:${network.node},IP:${address}` },
   'front-client': { ca: 'front', subject: '/CN=front-proxy-client', usage: 'clientAuth' },
+  // to its clients and to its peers
+  etcd: { ca: 'etcd-ca', subject: '/CN=etcd', usage: 'serverAuth,clientAuth', names: 'DNS:localhost,IP:127.0.0.1' },
+  'etcd-client': { ca: 'etcd-ca', subject: '/CN=kube-apiserver-etcd-client', usage: 'clientAuth' },
   admin: { ca: 'ca', subject: '/O=system:masters/CN=admin', usage: 'clientAuth', user: true },
   'controller-manager': { ca: 'ca', subject: '/CN=system:kube-controller-manager', usage: 'clientAuth', user: true },
   scheduler: { ca: 'ca', subject: '/CN=system:kube-scheduler', usage: 'clientAuth', user: true },
@@ -76,6 +79,7 @@ export async function makePki(folder: string, env: Readonly<Record<string, strin
       ],
       { env, exit: 'machine', ...(signal === undefined ? {} : { signal }) },
     )
+    await chmod(file(`${name}.crt`), 0o600)
   }
   await Promise.all(
     Object.entries(authorities).map(([name, cn]) =>

@@ -1,12 +1,23 @@
 /** A one-node cluster out of programs and images that are given, in namespaces of its own. Needs root. */
 import { randomUUID } from 'node:crypto'
-import { access, constants, mkdir, statfs, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import type { ExecOptions, ExecResult } from '../exec.ts'
+import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { type NodeImage, writeImageArchive } from './archive.ts'
 import { makeCgroups } from './cgroups.ts'
-import { type Argv, apiserverArgv, type ConfigInput, configFiles, containerdSocket, groundArgv, nodeArgv, type Paths } from './config.ts'
+import {
+  type Argv,
+  apiserverArgv,
+  type ConfigInput,
+  configFiles,
+  containerdSocket,
+  etcdctlEnv,
+  groundArgv,
+  nodeArgv,
+  type Paths,
+} from './config.ts'
 import { createDaemons, type Daemons } from './daemons.ts'
 import { collectDiagnostics } from './diagnostics.ts'
 import { dnsManifest } from './dns.ts'
@@ -16,6 +27,7 @@ import { type Namespaces, openNamespaces } from './namespaces.ts'
 import { network } from './network.ts'
 import { makePki } from './pki.ts'
 import { clusterError } from './refusal.ts'
+import { answers, apiAnswers, containerdAnswers, restarts } from './restart.ts'
 import { until } from './wait.ts'
 
 /** What of this machine takes part besides. */
@@ -36,7 +48,7 @@ export interface ClusterRequest {
   readonly dns: string
   readonly env: Readonly<Record<string, string>>
   readonly signal: AbortSignal
-  /** how long each step may take to be ready; default 180 */
+  /** how long each step may take to be ready; default `defaultSeconds` */
   readonly seconds?: number
   /** where logs, events and descriptions are put when something fails; replaced */
   readonly diagnostics: string
@@ -47,10 +59,21 @@ export interface ClusterRequest {
 export interface Cluster {
   /** a file; whoever has it and is inside is an administrator */
   readonly kubeconfig: string
-  /** Runs a program of the machine or the node inside, with KUBECONFIG set; ends with the cluster. */
+  /** folders: configuration of its programs, and their certificates, keys and kubeconfigs */
+  readonly files: { readonly config: string; readonly pki: string }
+  /** Runs a program of the machine or the node inside, with KUBECONFIG and etcdctl's variables set; ends with the cluster. */
   exec(argv: Argv, options?: Partial<ExecOptions>): Promise<ExecResult>
   /** Adds images to the node. */
   load(images: readonly NodeImage[]): Promise<void>
+  /**
+   * Kills every process of the node at once, those of containers too, as a loss of power does, and starts its programs again.
+   * Files stay, /run's too.
+   */
+  restart(): Promise<void>
+  /** Starts the API server again, with an EncryptionConfiguration: https://kubernetes.io/docs/reference/config-api/apiserver-encryption.v1/ */
+  encrypt(configuration: Json): Promise<void>
+  /** What a program of the node has said, `containerd`. */
+  log(program: string): Promise<string>
   /** Aborted when a program of the node has ended. */
   readonly died: AbortSignal
   /** Keeps logs, events and descriptions in the request's folder. */
@@ -59,6 +82,7 @@ export interface Cluster {
   stop(): Promise<void>
 }
 
+const defaultSeconds = 180
 /** bytes; images are unpacked beside their archive */
 const neededSpace = 3 * 2 ** 30
 
@@ -93,15 +117,17 @@ export async function startCluster(request: ClusterRequest): Promise<Cluster> {
     const daemons = createDaemons(namespaces, join(folder, 'logs'), env)
     opened.daemons = daemons
     const cluster = clusterIn(request, folder, namespaces, daemons, env, stop)
+    let input: ConfigInput
     try {
-      await bringUp(request, { id, folder, paths }, cluster, daemons)
+      input = await bringUp(request, { id, folder, paths }, cluster, daemons)
     } catch (thrown) {
       if (!request.signal.aborted) await cluster.diagnose()
       // what was going on when a program died was only aborted by it
       daemons.died.throwIfAborted()
       throw thrown
     }
-    return cluster
+    const patience = { seconds: request.seconds ?? defaultSeconds, signal: AbortSignal.any([request.signal, daemons.died]) }
+    return { ...cluster, ...restarts({ input, daemons, exec: cluster.exec, patience }) }
   } catch (thrown) {
     await stop()
     request.signal.throwIfAborted()
@@ -143,17 +169,19 @@ function clusterIn(
   daemons: Daemons,
   env: Readonly<Record<string, string>>,
   stop: () => Promise<void>,
-): Cluster {
+): Omit<Cluster, 'restart' | 'encrypt'> {
   const kubeconfig = join(folder, 'pki', 'admin.kubeconfig')
+  const clients = { ...env, ...etcdctlEnv({ file: (name) => join(folder, 'pki', name) }), KUBECONFIG: kubeconfig }
   const ending = AbortSignal.any([request.signal, daemons.died])
   const inside: Cluster['exec'] = (argv, options = {}) =>
     namespaces.exec(argv, {
       ...options,
-      env: { ...env, KUBECONFIG: kubeconfig, ...options.env },
+      env: { ...clients, ...options.env },
       signal: options.signal === undefined ? ending : AbortSignal.any([options.signal, ending]),
     })
   return {
     kubeconfig,
+    files: { config: join(folder, 'config'), pki: join(folder, 'pki') },
     died: daemons.died,
     exec: inside,
     async load(images) {
@@ -162,6 +190,7 @@ function clusterIn(
       await inside(['ctr', '--address', containerdSocket, '--namespace', 'k8s.io', 'images', 'import', archive])
       await namespaces.exec(['rm', archive], { env })
     },
+    log: (program) => readFile(join(folder, 'logs', `${program}.log`), 'utf8'),
     diagnose: () =>
       collectDiagnostics({
         logs: join(folder, 'logs'),
@@ -176,10 +205,10 @@ function clusterIn(
 async function bringUp(
   request: ClusterRequest,
   { id, folder, paths }: { readonly id: string; readonly folder: string; readonly paths: Paths },
-  cluster: Cluster,
+  cluster: Pick<Cluster, 'exec' | 'load'>,
   daemons: Daemons,
-): Promise<void> {
-  const { say, seconds = 180 } = request
+): Promise<ConfigInput> {
+  const { say, seconds = defaultSeconds } = request
   const signal = AbortSignal.any([request.signal, daemons.died])
   say('namespaces, certificates')
   for (const argv of await setUp(folder)) await cluster.exec(argv, { exit: 'machine' })
@@ -188,28 +217,25 @@ async function bringUp(
   const input: ConfigInput = { paths, pki, pause: request.pause, cgroup: cgroupOf(id) }
   for (const [name, text] of Object.entries(configFiles(input))) {
     await mkdir(dirname(join(paths.config, name)), { recursive: true })
-    await writeFile(join(paths.config, name), text)
+    await writeFile(join(paths.config, name), text, { mode: 0o600 })
   }
   say('etcd, containerd, API server')
-  daemons.start({ ...groundArgv(input), 'kube-apiserver': apiserverArgv(input) })
-  const answers =
-    (argv: Argv, expected = /./s) =>
-    async (within: AbortSignal) =>
-      expected.test((await cluster.exec(argv, { signal: within })).stdout.toString('utf8'))
-  await until({ what: 'containerd', seconds, signal }, answers(['ctr', '--address', containerdSocket, 'version']))
+  daemons.start({ ...groundArgv(input), 'kube-apiserver': apiserverArgv(input, false) })
+  await until({ what: 'containerd', seconds, signal }, answers(cluster, containerdAnswers))
   say(`${request.images.length} images`)
   await Promise.all([
     cluster.load(request.images),
-    until({ what: 'the API server', seconds, signal }, answers(['kubectl', 'get', '--raw', '/readyz'], /^ok$/)),
+    until({ what: 'the API server', seconds, signal }, answers(cluster, apiAnswers, /^ok$/)),
   ])
   say('the node')
   daemons.start(nodeArgv(input))
   const status = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-  await until({ what: 'the node', seconds, signal }, answers(['kubectl', 'get', 'node', network.node, status], /^True$/))
+  await until({ what: 'the node', seconds, signal }, answers(cluster, ['kubectl', 'get', 'node', network.node, status], /^True$/))
   say('CoreDNS')
   await cluster.exec(['kubectl', 'apply', '-f', '-'], { stdin: Buffer.from(dnsManifest(request.dns)) })
   await until(
     { what: 'CoreDNS', seconds, signal },
-    answers(['kubectl', '-n', 'kube-system', 'get', 'deployment', 'coredns', '-o=jsonpath={.status.readyReplicas}'], /^1$/),
+    answers(cluster, ['kubectl', '-n', 'kube-system', 'get', 'deployment', 'coredns', '-o=jsonpath={.status.readyReplicas}'], /^1$/),
   )
+  return input
 }

@@ -8,7 +8,7 @@ export interface DriverPorts {
   /** Runs a program where the cluster's API can be reached. */
   exec(
     argv: readonly [string, ...string[]],
-    options: Pick<ExecOptions, 'line' | 'maxBytes'> & { readonly signal: AbortSignal },
+    options: Pick<ExecOptions, 'line' | 'maxBytes' | 'stdin'> & { readonly signal: AbortSignal },
   ): Promise<ExecResult>
   /** a file */
   readonly kubeconfig: string
@@ -42,7 +42,11 @@ export const driverNames = ['hydrophone', 'sonobuoy'] as const
 export type DriverName = (typeof driverNames)[number]
 
 /** Throws RFO_CONFORMANCE_TIME (build) when it takes longer, RFO_CONFORMANCE_DRIVER (build) when the driver gives no results. */
-export async function inTime<T>(request: DriverRequest, ports: DriverPorts, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function inTime<T>(
+  request: Pick<DriverRequest, 'seconds'> & { readonly run: Pick<SuiteRun, 'name'> },
+  ports: Pick<DriverPorts, 'signal'>,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const late = AbortSignal.timeout(request.seconds * 1000)
   try {
     return await work(AbortSignal.any([ports.signal, late]))
@@ -60,7 +64,7 @@ export async function inTime<T>(request: DriverRequest, ports: DriverPorts, work
   }
 }
 
-export function driverFailed(name: DriverName, why: string, cause?: unknown): RfoError {
+export function driverFailed(name: DriverName | 'kube-bench', why: string, cause?: unknown): RfoError {
   return new RfoError('RFO_CONFORMANCE_DRIVER', `${name} gave no results: ${why}`, {
     exit: 'build',
     next: 'look at the diagnostics, and run it again',

@@ -23,24 +23,57 @@ export interface PackRequest {
 }
 
 /** Same files, same bytes. */
-export async function packResults(file: string, request: PackRequest): Promise<void> {
-  await pipeline(gzipped(tarBytes(request)), createWriteStream(file))
+export async function packResults(file: string, { runs, ...beside }: PackRequest): Promise<void> {
+  await packFiles(file, beside, runFiles(runs))
 }
 
-async function* tarBytes({ runs, serverVersion, facts }: PackRequest): AsyncGenerator<Uint8Array, void, undefined> {
+/** What somebody counted, as one JSON file, beside what every tarball of results has. */
+export async function packJson(file: string, name: string, content: Json, beside: Omit<PackRequest, 'runs'>): Promise<void> {
+  await packFiles(file, beside, text(name, canonicalJson(content)))
+}
+
+/** The same of several texts, by name. */
+export async function packTexts(
+  file: string,
+  texts: Readonly<Record<string, string | Uint8Array>>,
+  beside: Omit<PackRequest, 'runs'>,
+): Promise<void> {
+  await packFiles(
+    file,
+    beside,
+    Object.entries(texts).flatMap(([name, content]) => [...text(name, content)]),
+  )
+}
+
+async function packFiles(
+  file: string,
+  beside: Omit<PackRequest, 'runs'>,
+  files: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  await pipeline(gzipped(tarBytes(beside, files)), createWriteStream(file))
+}
+
+async function* tarBytes(
+  { serverVersion, facts }: Omit<PackRequest, 'runs'>,
+  files: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
   yield* text('serverversion.json', canonicalJson(serverVersion))
   yield* text('meta/rfo.json', canonicalJson(facts))
+  yield* files
+  yield Buffer.alloc(2 * blockSize)
+}
+
+async function* runFiles(runs: readonly RunResult[]): AsyncGenerator<Uint8Array, void, undefined> {
   for (const { run, log, junit } of runs) {
     // a single run's files have sonobuoy's own names
     const suffix = runs.length === 1 ? '' : `-${run.name}`
     yield* copied(`${resultsFolder}e2e${suffix}.log`, log)
     for (const each of junit) yield* copied(`${resultsFolder}${basename(each).replace(/\.xml$/, `${suffix}.xml`)}`, each)
   }
-  yield Buffer.alloc(2 * blockSize)
 }
 
-function* text(name: string, content: string): Generator<Uint8Array, void, undefined> {
-  const bytes = Buffer.from(content, 'utf8')
+function* text(name: string, content: string | Uint8Array): Generator<Uint8Array, void, undefined> {
+  const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content
   yield header(name, bytes.length)
   yield bytes
   yield Buffer.alloc(padding(bytes.length))

@@ -3,6 +3,7 @@ import { RfoError } from '../error.ts'
 import { type Digest, hex } from '../oci/digest.ts'
 import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import { resultsName, type TestKind } from './kind.ts'
 import { printableName } from './printable.ts'
 import type { SonobuoyRun } from './sonobuoy.ts'
 import type { Verdict } from './verdict.ts'
@@ -17,49 +18,81 @@ export interface TestResultInput {
   readonly cluster?: Json
 }
 
+/** What was counted, of whatever kind. Names are printable. */
+export interface Counted {
+  readonly kind: TestKind
+  readonly result: Verdict['result']
+  readonly passed: readonly string[]
+  /** failed, and excused */
+  readonly warned: readonly string[]
+  readonly failed: readonly string[]
+  /** name of a test that could not run there → why */
+  readonly notProven: Readonly<Record<string, string>>
+  /** whatever else is known */
+  readonly facts: Readonly<Record<string, Json>>
+}
+
 /**
- * The predicate has no place for counts; its resource descriptors have one, `annotations`: "additional information or
- * metadata about the resource" https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md. Throws
- * RFO_CONFORMANCE_PLATFORM (exit condition) for results of another platform.
+ * The predicate has no place for what did not run, nor for counts; its resource descriptors have one, `annotations`: "additional
+ * information or metadata about the resource" https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
  */
-export function testResult(verdict: Verdict, run: SonobuoyRun, input: TestResultInput): Json {
-  const measured = run.kubernetes?.platform
-  if (measured !== undefined && measured !== input.platform) {
-    throw new RfoError('RFO_CONFORMANCE_PLATFORM', `the results are of ${printableName(measured)}, not of ${input.platform}`, {
-      exit: 'condition',
-      next: 'name the platform of the cluster that the results came from',
-    })
+export function testPredicate({ kind, result, passed, warned, failed, notProven, facts }: Counted, input: TestResultInput): Json {
+  return {
+    result,
+    configuration: [
+      {
+        name: resultsName(kind),
+        mediaType: 'application/gzip',
+        digest: { sha256: hex(input.results.digest) },
+        annotations: {
+          ...facts,
+          release: input.version,
+          platform: input.platform,
+          size: input.results.size,
+          ...(Object.keys(notProven).length === 0 ? {} : { notProven }),
+          ...(input.cluster === undefined ? {} : { cluster: input.cluster }),
+        },
+      },
+    ],
+    passedTests: passed,
+    ...(warned.length === 0 ? {} : { warnedTests: warned }),
+    failedTests: failed,
   }
+}
+
+/** Throws RFO_CONFORMANCE_PLATFORM (exit condition). What a run does not say is not held against it. */
+export function refuseOtherPlatform(measured: string | undefined, platform: PlatformName): void {
+  if (measured === undefined || measured === platform) return
+  throw new RfoError('RFO_CONFORMANCE_PLATFORM', `the results are of ${printableName(measured)}, not of ${platform}`, {
+    exit: 'condition',
+    next: 'name the platform of the cluster that the results came from',
+  })
+}
+
+/** A run of the e2e suite; of another platform it is refused. */
+export function testResult(verdict: Verdict, run: SonobuoyRun, input: TestResultInput): Json {
+  refuseOtherPlatform(run.kubernetes?.platform, input.platform)
   const { asked, ran, passed, failed, skipped, suiteNodes } = verdict
-  const facts: Readonly<Record<string, string | null | undefined>> = {
+  const told: Readonly<Record<string, string | null | undefined>> = {
     kubernetes: run.kubernetes?.version,
     sonobuoy: run.sonobuoy,
     image: run.plugin?.image,
     focus: run.plugin?.focus,
     skip: run.plugin?.skip,
   }
-  const known = Object.entries(facts).flatMap(([key, value]) => (value == null ? [] : [[key, printableName(value)] as const]))
-  return {
+  const counted: Counted = {
+    kind: 'conformance',
     result: verdict.result,
-    configuration: [
-      {
-        name: 'conformance results',
-        mediaType: 'application/gzip',
-        digest: { sha256: hex(input.results.digest) },
-        annotations: {
-          ...Object.fromEntries(known),
-          release: input.version,
-          platform: input.platform,
-          size: input.results.size,
-          counts: { asked, ran, passed, failed, skipped, suiteNodes },
-          why: verdict.why,
-          ...(verdict.known.length === 0 ? {} : { known: verdict.known.map((each) => ({ ...each })) }),
-          ...(input.cluster === undefined ? {} : { cluster: input.cluster }),
-        },
-      },
-    ],
-    passedTests: verdict.passes,
-    ...(verdict.known.length === 0 ? {} : { warnedTests: verdict.known.map(({ spec }) => spec) }),
-    failedTests: verdict.failures,
+    passed: verdict.passes,
+    warned: verdict.known.map(({ spec }) => spec),
+    failed: verdict.failures,
+    notProven: {},
+    facts: {
+      ...Object.fromEntries(Object.entries(told).flatMap(([key, value]) => (value == null ? [] : [[key, printableName(value)] as const]))),
+      counts: { asked, ran, passed, failed, skipped, suiteNodes },
+      why: verdict.why,
+      ...(verdict.known.length === 0 ? {} : { known: verdict.known.map((each) => ({ ...each })) }),
+    },
   }
+  return testPredicate(counted, input)
 }

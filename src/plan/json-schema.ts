@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Json } from '../oci/json.ts'
 import { BundleText } from './bundle.ts'
+import { CisProfile } from './cis-profile.ts'
 import { ComponentText, ReleaseFile, UpstreamRelease } from './component.ts'
 import { Library } from './library.ts'
 import { Lock } from './lock.ts'
@@ -22,6 +23,7 @@ const rooted = {
   },
   'release.schema.json': { schema: ReleaseFile, title: 'pipelines/release.yaml: what holds for all components', io: 'input' },
   'upstream.schema.json': { schema: UpstreamRelease, title: 'pipelines/upstream/<tag>.yaml: what RKE2 ships at a tag', io: 'input' },
+  'cis-profile.schema.json': { schema: CisProfile, title: 'conformance/cis.yaml: RFO’s profile of kube-bench', io: 'input' },
   'policy.schema.json': {
     schema: TrackPolicy,
     title: 'pipelines/track/policy.yaml: what is owed when RKE2 releases, and when',

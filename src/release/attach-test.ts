@@ -5,8 +5,10 @@ import { copyFile, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ReleasePredicate } from '../attest/release.ts'
 import { parseStatement, predicateTypes, statement, statementBytes } from '../attest/statement.ts'
+import { countChecks, type Outcomes, readCheckResults } from '../conformance/checks/outcome.ts'
+import type { TestKind } from '../conformance/kind.ts'
 import { readSonobuoy } from '../conformance/sonobuoy.ts'
-import { testResult } from '../conformance/statement.ts'
+import { type Counted, refuseOtherPlatform, testPredicate, testResult } from '../conformance/statement.ts'
 import { type Verdict, verdictOf } from '../conformance/verdict.ts'
 import { RfoError } from '../error.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
@@ -54,31 +56,71 @@ export interface AttachedTest {
 export async function attachTest(request: AttachTestRequest): Promise<AttachedTest> {
   const { folder, platform, key } = request
   const release = await checkedRelease(folder, key)
-  const paths = testResultPaths(platform)
-  const { digest, size } = await hashFile(request.results, false).catch((cause: unknown) => {
-    throw new RfoError('RFO_TEST_RESULTS', "can't read the results", { exit: 'usage', where: request.results, cause })
-  })
   const run = await readSonobuoy(createReadStream(request.results, { highWaterMark: 1 << 20 }), request.signal)
   const excused = (request.excused?.knownFailures ?? []).filter(({ platforms }) => platforms?.includes(platform) !== false)
   const verdict = verdictOf(run, excused, request.excused?.today)
-  if (verdict.ran === 0) {
-    throw new RfoError('RFO_TEST_NONE', 'no test ran: that proves nothing, whatever the runner calls it', {
-      exit: 'undecided',
-      where: request.results,
-    })
-  }
+  if (verdict.ran === 0) throw noneRan(request.results)
   refuseOtherVersion(run.kubernetes?.version, release.version, request.results)
-  const predicate = testResult(verdict, run, {
-    platform,
-    version: release.version,
-    results: { digest, size },
-    ...(request.cluster === undefined ? {} : { cluster: request.cluster }),
+  const attached = await attachEvidence({
+    ...request,
+    kind: 'conformance',
+    release,
+    predicate: (results) =>
+      testResult(verdict, run, {
+        platform,
+        version: release.version,
+        results,
+        ...(request.cluster === undefined ? {} : { cluster: request.cluster }),
+      }),
   })
+  return { verdict, release, ...attached, asked: run.plugin ?? undefined }
+}
+
+export interface EvidenceRequest extends Pick<AttachTestRequest, 'folder' | 'platform' | 'results' | 'key'> {
+  readonly kind: TestKind
+  /** from `checkedRelease` */
+  readonly release: ReleasePredicate
+  /** what is said of the results, which are named by digest */
+  readonly predicate: (results: { readonly digest: Digest; readonly size: number }) => Json
+}
+
+/** Signs a predicate about the platform's manifests, and puts it and the results in their places. */
+export async function attachEvidence(request: EvidenceRequest): Promise<Pick<AttachedTest, 'results' | 'digest'>> {
+  const { folder, platform, kind, release } = request
+  const paths = testResultPaths(platform, kind)
+  const { digest, size } = await hashFile(request.results, false).catch((cause: unknown) => {
+    throw new RfoError('RFO_TEST_RESULTS', "can't read the results", { exit: 'usage', where: request.results, cause })
+  })
+  const predicate = request.predicate({ digest: digest as Digest, size })
   const bytes = statementBytes(statement(testedSubjects(release, platform), predicateTypes.testResult, predicate))
-  const bundle = await signStatement(bytes, key)
+  const bundle = await signStatement(bytes, request.key)
   await put(join(folder, paths.results), (to) => copyFile(request.results, to))
   await put(join(folder, paths.bundle), (to) => writeFlushed(to, bundle))
-  return { verdict, release, results: join(folder, paths.results), asked: run.plugin ?? undefined, digest: digestOf(bytes) }
+  return { results: join(folder, paths.results), digest: digestOf(bytes) }
+}
+
+/** The same of checks: what `test --suite checks` packed, here or elsewhere. */
+export async function attachChecks(request: Omit<AttachTestRequest, 'excused'>): Promise<AttachedChecks> {
+  const { folder, platform, key } = request
+  const release = await checkedRelease(folder, key)
+  const run = await readCheckResults(createReadStream(request.results, { highWaterMark: 1 << 20 }), request.signal)
+  const counted = countChecks(run)
+  if (counted.passed.length + counted.failed.length === 0) throw noneRan(request.results)
+  refuseOtherVersion(run.kubernetes.version, release.version, request.results)
+  refuseOtherPlatform(run.kubernetes.platform, platform)
+  const about = { platform, version: release.version, ...(request.cluster === undefined ? {} : { cluster: request.cluster }) }
+  const predicate: EvidenceRequest['predicate'] = (results) => testPredicate(counted, { ...about, results })
+  const { digest } = await attachEvidence({ ...request, kind: 'checks', release, predicate })
+  return { counted, outcomes: run.outcomes, digest }
+}
+
+export interface AttachedChecks extends Pick<AttachedTest, 'digest'> {
+  readonly counted: Counted
+  readonly outcomes: Outcomes
+}
+
+function noneRan(where: string): RfoError {
+  return new RfoError('RFO_TEST_NONE', 'no test ran: that proves nothing, whatever the runner calls it', { exit: 'undecided', where })
 }
 
 /** A run of another Kubernetes says nothing about this one. A run that does not say which it was is taken, and says so. */

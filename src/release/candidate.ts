@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { ReleasePredicate } from '../attest/release.ts'
 import { parseStatement } from '../attest/statement.ts'
+import { testKinds } from '../conformance/kind.ts'
 import { readBytes } from '../content/read.ts'
 import type { ContentReader } from '../content/store.ts'
 import { toRfoError } from '../error.ts'
@@ -26,16 +27,17 @@ export async function carriedEvidence(
 ): Promise<{ carried: { path: string; from: string }[]; missing: PlatformName[] }> {
   const carried: { path: string; from: string }[] = []
   const passed = new Set<PlatformName>()
-  for (const platform of plan.platforms) {
+  const wanted = plan.platforms.flatMap((platform) => testKinds.map((kind) => ({ platform, kind })))
+  for (const { platform, kind } of wanted) {
     for (const folder of [plan.version, candidateName(plan.version)].map((name) => join(outDir, name))) {
-      const found = await readTestResult(folder, predicate, platform, [key.publicKey]).catch((thrown: unknown) => {
+      const found = await readTestResult(folder, predicate, platform, kind, [key.publicKey]).catch((thrown: unknown) => {
         // what does not hold for these images is left behind with the old folder; what can't be read is not lost for that
         if (toRfoError(thrown).exit === 'untrusted') return undefined
         throw thrown
       })
       if (found === undefined) continue
-      for (const path of Object.values(testResultPaths(platform))) carried.push({ path, from: join(folder, path) })
-      if (isAccepted(found, plan.demands)) passed.add(platform)
+      for (const path of Object.values(testResultPaths(platform, kind))) carried.push({ path, from: join(folder, path) })
+      if (kind === 'conformance' && isAccepted(found, plan.demands)) passed.add(platform)
       break
     }
   }

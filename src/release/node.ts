@@ -19,7 +19,7 @@ const programs: Readonly<Record<string, Readonly<Record<string, string>>>> = {
       name,
     ]),
   ),
-  'hardened-etcd': { '/usr/local/bin/etcd': 'etcd' },
+  'hardened-etcd': { '/usr/local/bin/etcd': 'etcd', '/usr/local/bin/etcdctl': 'etcdctl' },
   'rke2-runtime': Object.fromEntries(['containerd', 'containerd-shim-runc-v2', 'ctr', 'runc'].map((name) => [`/bin/${name}`, name])),
   pause: { '/pause': 'pause' },
 }
@@ -35,6 +35,8 @@ export interface ReleaseNode {
   readonly images: readonly NodeImage[]
   readonly pause: string
   readonly dns: string
+  /** of another component; undefined where the release has none that is more than a stand-in */
+  image(component: string): NodeImage | undefined
   /** component → digest of the platform's image that programs of the node were taken out of */
   readonly programs: Readonly<Record<string, Digest>>
 }
@@ -52,7 +54,12 @@ export async function releaseNode(folder: string, release: ReleasePredicate, pla
   return {
     pause: pause.reference,
     dns: dns.reference,
-    images: [pause, dns].map((image) => ({ names: [image.reference], target: indexOf(image), from: layout })),
+    images: [pause, dns].map((image) => nodeImage(image, layout)),
+    image(component) {
+      const found = release.images.find((each) => each.component === component)
+      if (found?.platforms[platform]?.status !== 'made' || standsIn(release, component)) return undefined
+      return nodeImage(found, layout)
+    },
     programs: Object.fromEntries([...Object.keys(programs), cniComponent].sort().map((name) => [name, madeFor(release, name, platform)])),
     async put(into) {
       for (const [component, paths] of Object.entries(programs)) {
@@ -77,6 +84,10 @@ function imageOf(release: ReleasePredicate, component: string): ReleaseImage {
   const image = release.images.find((each) => each.component === component)
   if (image === undefined) throw incomplete(`the release has no ${component}`)
   return image
+}
+
+function nodeImage(image: ReleaseImage, from: LayoutStore): NodeImage {
+  return { names: [image.reference], target: indexOf(image), from }
 }
 
 function indexOf({ digest, size }: ReleaseImage): Descriptor {

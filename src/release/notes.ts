@@ -59,6 +59,7 @@ const words: Record<NotesLanguage, Words> = {
     unproven: 'Not proven',
     notProven: [
       'No cluster was started with these images: bootable means that every image which charts and static pods name is there.',
+      'Nothing was installed: install, join, snapshot, restore, rotation of certificates and keys, upgrade and removal are checks without a result. What ran later lies signed in evidence/, and verify tells it.',
       'Vulnerabilities were not judged.',
     ],
     start: 'Quick start',
@@ -92,7 +93,11 @@ const words: Record<NotesLanguage, Words> = {
           ? `${one.chart} 按其默认值只能运行在 ${one.architecture}（${one.where}）`
           : `${one.chart} 声明只适用于 Kubernetes ${one.range}；这里是 ${one.kubernetes}`,
     unproven: '尚未证明',
-    notProven: ['没有用这些镜像启动过集群：“可启动”指 chart 与静态 Pod 所引用的镜像均在清单中。', '没有评估漏洞。'],
+    notProven: [
+      '没有用这些镜像启动过集群：“可启动”指 chart 与静态 Pod 所引用的镜像均在清单中。',
+      '没有安装过：安装、加入、快照、恢复、证书与密钥轮换、升级和卸载都是没有结果的检查。此后运行的结果以签名形式位于 evidence/，由 verify 列出。',
+      '没有评估漏洞。',
+    ],
     start: '快速开始',
     steps: (arch) => [
       `1. 校验本目录（见文末），再把 \`rfo-images.linux-${arch}.tar.zst\` 复制到 \`/var/lib/rancher/rfo/agent/images/\`。`,

@@ -18,8 +18,10 @@ export interface TestImages {
   readonly standIns: readonly string[]
 }
 
-export async function testImages(plan: ReleasePlan, ports: ReleasePorts): Promise<TestImages> {
-  const made = imageTasks(plan, [], await buildTools(plan, ports), ports)
+/** `only`: of these components; all of them unless told. */
+export async function testImages(plan: ReleasePlan, ports: ReleasePorts, only?: readonly string[]): Promise<TestImages> {
+  const wanted = plan.images.filter(({ component }) => only?.includes(component) !== false)
+  const made = imageTasks(plan, [], await buildTools(plan, ports), ports, wanted)
   const done = await runTasks(
     made.map(({ index }) => index),
     ports,
@@ -28,7 +30,7 @@ export async function testImages(plan: ReleasePlan, ports: ReleasePorts): Promis
   const standIns = new Set(plan.platforms.flatMap((platform) => made.flatMap(({ image }) => standInsOf(plan, image, platform))))
   return {
     images: made.map(({ image, index }) => ({ names: namesOf(image), target: done.of(index), from: ports.store })),
-    names: new Map(plan.images.map((image) => [image.component, upstreamOf(image)])),
+    names: new Map(wanted.map((image) => [image.component, upstreamOf(image)])),
     standIns: [...standIns].map((each) => `images of the tests: a stand-in for ${each}`),
   }
 }

@@ -1,11 +1,14 @@
 /**
- * Test results beside a release: a signed statement for each platform that was tested, about exactly the platform manifests
- * that ship, and the tarball of results that it names. No list covers them, since they come after the release; each proves itself.
+ * Test results beside a release: for each kind of test a signed statement for each platform that was tested, about exactly the
+ * platform manifests that ship, and the tarball of results that it names. No list covers them, since they come after the
+ * release; each proves itself.
  */
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { ReleasePredicate } from '../attest/release.ts'
 import { predicateTypes, type Subject, subjectOf } from '../attest/statement.ts'
+import { resultsName, type TestKind } from '../conformance/kind.ts'
+import { printableName } from '../conformance/printable.ts'
 import { RfoError, toRfoError } from '../error.ts'
 import { type Digest, hex } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
@@ -15,14 +18,17 @@ import { verifyBundle } from '../sign/verify.ts'
 import { untrusted } from './verify/finding.ts'
 import { hashFile, readSmall } from './verify/tree.ts'
 
+/** In the names of files; conformance's were there before there were others. */
+const fileNames: Readonly<Record<TestKind, string>> = { conformance: 'test-result', checks: 'checks', cis: 'cis' }
+
 export interface TestResultPaths {
   readonly bundle: string
   readonly results: string
 }
 
-/** `evidence/test-result.linux-amd64.{sigstore.json,tar.gz}` */
-export function testResultPaths(platform: PlatformName): TestResultPaths {
-  const base = `evidence/test-result.${platform.replace('/', '-')}`
+/** `evidence/test-result.linux-amd64.{sigstore.json,tar.gz}`, `evidence/checks.linux-amd64.…` */
+export function testResultPaths(platform: PlatformName, kind: TestKind): TestResultPaths {
+  const base = `evidence/${fileNames[kind]}.${platform.replace('/', '-')}`
   return { bundle: `${base}.sigstore.json`, results: `${base}.tar.gz` }
 }
 
@@ -37,19 +43,30 @@ export function testedSubjects(release: Pick<ReleasePredicate, 'images'>, platfo
 /** The part of https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md that a verifier reads. */
 const Predicate = z.looseObject({
   result: z.enum(['PASSED', 'WARNED', 'FAILED']),
-  configuration: z.array(z.looseObject({ name: z.string().optional(), digest: z.record(z.string(), z.string()).optional() })).min(1),
+  configuration: z
+    .array(
+      z.looseObject({
+        name: z.string().optional(),
+        digest: z.record(z.string(), z.string()).optional(),
+        annotations: z.looseObject({ notProven: z.record(z.string(), z.string()).optional() }).optional(),
+      }),
+    )
+    .min(1),
   passedTests: z.array(z.string()).optional(),
   warnedTests: z.array(z.string()).optional(),
   failedTests: z.array(z.string()).optional(),
 })
 
 export interface TestResult {
+  readonly kind: TestKind
   readonly platform: PlatformName
   readonly result: 'PASSED' | 'WARNED' | 'FAILED'
   readonly passed: number
   readonly failed: number
   /** names of tests that failed and are excused */
   readonly warned: readonly string[]
+  /** name of a test that could not run there → why */
+  readonly notProven: Readonly<Record<string, string>>
   readonly key: PublicKey
 }
 
@@ -68,9 +85,10 @@ export async function readTestResult(
   folder: string,
   release: ReleasePredicate,
   platform: PlatformName,
+  kind: TestKind,
   keys: readonly PublicKey[],
 ): Promise<TestResult | undefined> {
-  const paths = testResultPaths(platform)
+  const paths = testResultPaths(platform, kind)
   const bundle = await readSmall(join(folder, paths.bundle), maxBundleBytes, paths.bundle)
   if (bundle === undefined) return undefined
   try {
@@ -84,13 +102,22 @@ export async function readTestResult(
     if (digests(verified.statement.subject) !== digests(testedSubjects(release, platform))) {
       throw untrusted('RFO_VERIFY_TESTED', 'other images were tested than those that ship', paths.bundle)
     }
-    await checkResults(folder, paths.results, predicate.configuration)
+    const named = await resultsNamed(folder, paths.results, predicate.configuration)
+    if (named.name !== resultsName(kind)) {
+      throw untrusted(
+        'RFO_VERIFY_TESTED',
+        `is about ${printableName(named.name ?? 'unnamed results')}, not ${resultsName(kind)}`,
+        paths.bundle,
+      )
+    }
     return {
+      kind,
       platform,
       result: predicate.result,
       passed: predicate.passedTests?.length ?? 0,
       failed: predicate.failedTests?.length ?? 0,
       warned: predicate.warnedTests ?? [],
+      notProven: named.annotations?.notProven ?? {},
       key: verified.key,
     }
   } catch (thrown) {
@@ -99,12 +126,15 @@ export async function readTestResult(
   }
 }
 
-async function checkResults(folder: string, path: string, configuration: z.infer<typeof Predicate>['configuration']): Promise<void> {
+type Named = z.infer<typeof Predicate>['configuration'][number]
+
+/** What the statement says of the results that lie there. */
+async function resultsNamed(folder: string, path: string, configuration: readonly Named[]): Promise<Named> {
   const { digest } = await hashFile(join(folder, path), false).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') throw untrusted('RFO_VERIFY_MISSING', 'the results that the statement names are not there', path)
     throw new RfoError('RFO_VERIFY_READ', `can't read: ${cause.code ?? cause.message}`, { exit: 'machine', where: path, cause })
   })
-  if (!configuration.some((one) => one.digest?.['sha256'] === hex(digest as Digest))) {
-    throw untrusted('RFO_VERIFY_TESTED', `is ${digest}, which the statement does not name`, path)
-  }
+  const named = configuration.find((one) => one.digest?.['sha256'] === hex(digest as Digest))
+  if (named === undefined) throw untrusted('RFO_VERIFY_TESTED', `is ${digest}, which the statement does not name`, path)
+  return named
 }

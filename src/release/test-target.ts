@@ -3,6 +3,7 @@ import type { Argv } from '../cluster/config.ts'
 import { containerdSocket } from '../cluster/config.ts'
 import { execAgainst } from '../cluster/given.ts'
 import { type Cluster, startCluster } from '../cluster/start.ts'
+import type { NodePorts } from '../conformance/checks/check.ts'
 import type { DriverPorts } from '../conformance/driver.ts'
 import { RfoError } from '../error.ts'
 import type { ReleasePorts } from './ports.ts'
@@ -10,8 +11,12 @@ import type { ReleasePorts } from './ports.ts'
 export interface TestTarget {
   readonly kubeconfig: string
   readonly exec: DriverPorts['exec']
+  /** where a node that is ours has its files; absent: it is somebody's */
+  readonly folders?: Cluster['files']
   /** Image name → digest, as the nodes have them. */
   images(): Promise<ReadonlyMap<string, string>>
+  /** what can be done to a node that is ours; absent: it is somebody's */
+  readonly node?: Pick<NodePorts, 'restart' | 'encrypt' | 'stored' | 'log'>
   /** Keeps what helps to understand a failure, where there is anything to keep. */
   diagnose(): Promise<void>
   stop(): Promise<void>
@@ -21,6 +26,7 @@ export async function localTarget(request: Parameters<typeof startCluster>[0]): 
   const cluster: Cluster = await startCluster(request)
   return {
     kubeconfig: cluster.kubeconfig,
+    folders: cluster.files,
     exec: (argv, options) => cluster.exec(argv, options),
     async images() {
       const { stdout } = await cluster.exec(['ctr', '--address', containerdSocket, '--namespace', 'k8s.io', 'images', 'ls'])
@@ -33,6 +39,13 @@ export async function localTarget(request: Parameters<typeof startCluster>[0]): 
       return new Map(
         rows.flatMap(([name, , digest]) => (name === undefined || digest === undefined || name === '' ? [] : [[name, digest]])),
       )
+    },
+    node: {
+      restart: () => cluster.restart(),
+      encrypt: (configuration) => cluster.encrypt(configuration),
+      // etcdctl ends what it prints with a line's end
+      stored: async (key) => (await cluster.exec(['etcdctl', 'get', key, '--print-value-only'])).stdout.subarray(0, -1),
+      log: (program) => cluster.log(program),
     },
     diagnose: () => cluster.diagnose(),
     stop: () => cluster.stop(),

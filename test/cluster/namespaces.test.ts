@@ -47,6 +47,31 @@ describe.skipIf(skip)('namespaces', () => {
       expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(scratch)
     }))
 
+  test('a program that is ended on purpose has not died; all of them can be killed and started again', () =>
+    opened(async (inside) => {
+      await mkdir(join(scratch, 'logs'), { recursive: true })
+      const daemons = createDaemons(inside, join(scratch, 'logs'), env)
+      try {
+        daemons.start({ one: ['sh', '-c', `echo one; ${sleep.path} 4322`], two: ['setsid', sleep.path, '4323'] })
+        await found('4322')
+        await daemons.end(['one'])
+        expect([await find('4322'), (await find('4323')) === undefined, daemons.died.aborted]).toEqual([undefined, false, false])
+        const running = inside.exec(['setsid', '--fork', sleep.path, '4324'], { env }).catch(() => {})
+        await found('4324')
+        const ended = daemons.end()
+        await inside.exec(['sh', '-c', 'kill -9 -1'], { env })
+        await Promise.all([ended, running])
+        for (const each of ['4323', '4324']) expect(await find(each)).toBeUndefined()
+        expect(await isAlive(inside.init)).toBe(true)
+        daemons.start({ one: ['sh', '-c', `echo two; ${sleep.path} 4325`] })
+        await found('4325')
+        expect(daemons.died.aborted).toBe(false)
+      } finally {
+        await daemons.close()
+      }
+      expect(await readFile(join(scratch, 'logs/one.log'), 'utf8')).toBe('one\ntwo\n')
+    }))
+
   test('take everything along that runs in them', async () => {
     let orphan: ProcessMark | undefined
     let ended: Promise<unknown> | undefined
@@ -121,6 +146,11 @@ test('a process that is not there has no mark', async () => {
   expect(await markOf(2 ** 22 + 1)).toBeUndefined()
   expect(await isAlive({ pid: process.pid, start: '1' })).toBe(false)
 })
+
+async function found(word: string): Promise<void> {
+  for (let tries = 0; tries < 200 && (await find(word)) === undefined; tries += 1) await wait(50)
+  expect(await find(word)).toBeDefined()
+}
 
 /** A process by the last word of its argv. */
 async function find(word: string): Promise<ProcessMark | undefined> {

@@ -6,8 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
+import { readReleaseKeys } from '../../src/cli/key-files.ts'
+import { type Outcomes, outcomesFile } from '../../src/conformance/checks/outcome.ts'
+import { packJson } from '../../src/conformance/pack.ts'
 import { readSonobuoy } from '../../src/conformance/sonobuoy.ts'
+import { type Counted, testPredicate } from '../../src/conformance/statement.ts'
 import { verdictOf } from '../../src/conformance/verdict.ts'
+import { attachEvidence, checkedRelease } from '../../src/release/attach-test.ts'
 import { tool } from '../tools.ts'
 import { type Project, type Ran, run, smallProject, version } from './project.ts'
 
@@ -99,14 +104,17 @@ describe.skipIf(tar.skip)('with it', () => {
     expect(JSON.stringify((await statementOf(version)).subject)).toBe(candidateImages)
     const verified = await run(project.folder, ['verify', version, ...key])
     expect(verified.code).toBe(0)
-    expect(verified.stdout).toContain('linux/amd64: the images that ship passed 1 tests')
+    expect(verified.stdout).toContain('linux/amd64: the images that ship passed 1 tests of conformance')
   })
 
   test('whoever verifies can ask for it: of the platforms that the plan demands, or of those that are named', async () => {
     const asking = async (...what: string[]): Promise<Ran> =>
       await run(project.folder, ['verify', version, ...key, ...what.flatMap((each) => ['--require', each])])
     const there = await asking('conformance')
-    expect([there.code, there.stdout]).toEqual([0, expect.stringMatching(/linux\/amd64: .*; conformance: 1 passed, 0 failed\n/)])
+    expect([there.code, there.stdout]).toEqual([
+      0,
+      expect.stringMatching(/linux\/amd64: .*; conformance: 1 passed, 0 failed; checks, cis not run\n/),
+    ])
     expect((await asking('conformance=amd64', 'conformance')).code).toBe(0)
     const other = await asking('conformance=arm64')
     expect([other.code, lastLine(other)]).toEqual([
@@ -122,7 +130,7 @@ describe.skipIf(tar.skip)('with it', () => {
     expect(JSON.parse((await run(project.folder, [...argv, '--json'])).stdout)).toMatchObject({ ok: true, unchanged: true })
     await rm(join(project.folder, '.rfo/releases'), { recursive: true })
     expect((await run(project.folder, argv)).code).toBe(0)
-    expect((await run(project.folder, ['verify', version, ...key])).stdout).toContain('passed 1 tests')
+    expect((await run(project.folder, ['verify', version, ...key])).stdout).toContain('passed 1 tests of conformance')
   })
 
   test('evidence that can’t be read is not taken for none: the folder stays, and says what to mend', async () => {
@@ -186,6 +194,94 @@ describe.skipIf(tar.skip)('with it', () => {
   })
 })
 
+describe.skipIf(tar.skip)('tests of another kind', () => {
+  const base = (): string => join(project.folder, 'dist', version)
+  const asking = async (what: string): Promise<Ran> => await run(project.folder, ['verify', version, ...key, '--require', what])
+  const attached = async (kind: 'cis', counted: Pick<Counted, 'result' | 'passed' | 'failed' | 'notProven'>): Promise<void> => {
+    const { key: signer } = await readReleaseKeys(
+      [{ file: 'sandbox', text: await readFile(join(project.folder, '.rfo/sandbox/cosign.key'), 'utf8') }],
+      undefined,
+    )
+    await attachEvidence({
+      folder: base(),
+      platform: 'linux/amd64',
+      kind,
+      release: await checkedRelease(base(), signer),
+      results: join(scratch, 'passed.tar.gz'),
+      predicate: (results) => testPredicate({ kind, warned: [], facts: {}, ...counted }, { platform: 'linux/amd64', version, results }),
+      key: signer,
+    })
+  }
+
+  const checked = async (outcomes: Outcomes, gitVersion = version): Promise<Ran> => {
+    const file = join(scratch, 'checks.tar.gz')
+    await packJson(file, outcomesFile, outcomes, { serverVersion: { gitVersion, platform: 'linux/amd64' }, facts: {} })
+    return await run(project.folder, ['test', version, '--platform', 'amd64', '--suite', 'checks', '--results', file])
+  }
+
+  test('of another Kubernetes, or none at all: no evidence', async () => {
+    const other = await checked({ 'air-gap': { result: 'passed', seen: {} } }, 'v1.25.4+rfor1')
+    expect([other.code, lastLine(other)]).toEqual([4, expect.stringMatching(/RFO_TEST_VERSION/)])
+    const none = await checked({ 'rfo-install': { result: 'not proven', why: 'needs an rfo' } })
+    expect([none.code, lastLine(none)]).toEqual([5, expect.stringMatching(/RFO_TEST_NONE/)])
+    const asked = await run(project.folder, ['test', version, '--cluster', 'local', '--suite', 'checks', '--focus', 'x'])
+    expect([asked.code, lastLine(asked)]).toEqual([2, expect.stringMatching(/--focus is of conformance suites/)])
+  })
+
+  test('are demanded and told by themselves, with what is not proven', async () => {
+    expect([(await asking('checks')).code, (await asking('cis')).code]).toEqual([5, 5])
+    const passed = await checked({
+      'air-gap': { result: 'passed', seen: {} },
+      'rfo-install': { result: 'not proven', why: 'needs an rfo' },
+    })
+    expect([passed.code, passed.stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /^passed {5}air-gap\nnot proven rfo-install: needs an rfo\nlinux\/amd64: 1 checks passed, 0 failed, 1 not proven\nsha256:/,
+      ),
+    ])
+    const there = await asking('checks=amd64')
+    expect([there.code, there.stdout]).toEqual([
+      0,
+      expect.stringMatching(/conformance: 1 passed, 0 failed; checks: 1 passed, 0 failed, 1 not proven; cis not run\n/),
+    ])
+    expect(there.stdout).toContain(
+      'linux/amd64: the images that ship passed 1 tests of checks; 0 failures are excused by plan.json, 1 are not proven',
+    )
+    const cis = await asking('cis')
+    expect([cis.code, lastLine(cis)]).toEqual([5, expect.stringMatching(/RFO_VERIFY_UNTESTED: no cis result of linux\/amd64/)])
+  })
+
+  test('a failure in them is a failure of the release', async () => {
+    const one = await checked({ 'air-gap': { result: 'failed', why: '1 pulls of images were tried', excerpt: ['Pulling image "x"'] } })
+    expect([one.code, lastLine(one)]).toEqual([
+      7,
+      expect.stringMatching(/RFO_TEST_FAILED: the check air-gap failed: 1 pulls of images were tried/),
+    ])
+    expect(one.stderr).toContain('Pulling image "x"')
+    const failed = await run(project.folder, ['verify', version, ...key])
+    expect([failed.code, lastLine(failed)]).toEqual([4, expect.stringMatching(/RFO_VERIFY_FAILED: checks: 1 tests failed/)])
+  })
+
+  test('one kind does not stand for another', async () => {
+    for (const end of ['sigstore.json', 'tar.gz'])
+      await cp(join(base(), `evidence/test-result.linux-amd64.${end}`), join(base(), `evidence/checks.linux-amd64.${end}`))
+    const taken = await asking('checks')
+    expect([taken.code, lastLine(taken)]).toEqual([
+      3,
+      expect.stringMatching(/RFO_VERIFY_TESTED: is about conformance results, not checks results/),
+    ])
+    for (const end of ['sigstore.json', 'tar.gz']) await rm(join(base(), `evidence/checks.linux-amd64.${end}`))
+  })
+
+  test('are carried along when the release is laid out again', async () => {
+    await attached('cis', { result: 'PASSED', passed: ['1.1.1'], failed: [], notProven: {} })
+    await rm(join(project.folder, '.rfo/releases'), { recursive: true })
+    expect((await run(project.folder, argv)).code).toBe(0)
+    expect((await asking('cis')).code).toBe(0)
+  })
+})
+
 describe.skipIf(tar.skip)('failures that the project answers for', () => {
   const demand = async (knownFailures: readonly object[]): Promise<Ran> => {
     const file = join(project.folder, 'pipelines/release.yaml')
@@ -204,7 +300,10 @@ describe.skipIf(tar.skip)('failures that the project answers for', () => {
     expect([attached.code, attached.stdout.split('\n')[0]]).toEqual([0, 'linux/amd64: 3 ran, 1 passed, 2 failed, 3 skipped'])
     expect((await run(project.folder, argv)).code).toBe(0)
     const verified = await run(project.folder, ['verify', version, ...key])
-    expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining('passed 1 tests; 2 failures are excused by plan.json')])
+    expect([verified.code, verified.stdout]).toEqual([
+      0,
+      expect.stringContaining('passed 1 tests of conformance; 2 failures are excused by plan.json'),
+    ])
     const [first] = await known('9999-12-31')
     const less = await demand([first ?? {}])
     expect([less.code, lastLine(less)]).toEqual([5, expect.stringMatching(/RFO_RELEASE_CANDIDATE/)])

@@ -74,8 +74,8 @@ export const claims = {
     test: 'test/release/other-keys.test.ts: a PGP signature over other bytes is found',
   },
   tested: {
-    en: '{platform}: the images that ship passed {passed} tests; {excused} failures are excused by plan.json',
-    zh: '{platform}：所发布的镜像通过了 {passed} 项测试；plan.json 豁免的失败 {excused} 项',
+    en: '{platform}: the images that ship passed {passed} tests of {kind}; {excused} failures are excused by plan.json, {notProven} are not proven',
+    zh: '{platform}：所发布的镜像通过了 {passed} 项 {kind} 测试；plan.json 豁免的失败 {excused} 项，未证明 {notProven} 项',
     test: 'test/release/test-results.test.ts: a result about other images is refused',
   },
   expected: {

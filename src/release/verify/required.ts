@@ -1,5 +1,6 @@
 /** Evidence that whoever verifies asks for. A release may do without; then nothing can be said, which is no yes. */
 import type { ReleasePredicate } from '../../attest/release.ts'
+import { type TestKind, testKinds } from '../../conformance/kind.ts'
 import type { RfoError } from '../../error.ts'
 import type { PlatformName } from '../../oci/platform.ts'
 import type { ReleasePlan } from '../../plan/release-plan.ts'
@@ -7,7 +8,7 @@ import { type TestResult, testResultPaths } from '../test-results.ts'
 import { undecided } from './finding.ts'
 
 export interface Requirement {
-  readonly kind: 'conformance'
+  readonly kind: TestKind
   /** absent: those that plan.json demands it of, or any one */
   readonly platforms?: readonly PlatformName[]
 }
@@ -19,18 +20,21 @@ export function lackingEvidence(
   demands: ReleasePlan['demands'],
   accepted: readonly TestResult[],
 ): RfoError[] {
-  const tested = new Set(accepted.map(({ platform }) => platform))
-  const missing = required.flatMap(({ platforms }): readonly PlatformName[] => {
-    const wanted = platforms ?? demands?.conformance ?? []
-    if (wanted.length > 0) return wanted.filter((platform) => !tested.has(platform))
-    return tested.size > 0 ? [] : predicate.platforms
+  return testKinds.flatMap((kind) => {
+    const tested = new Set(accepted.filter((one) => one.kind === kind).map(({ platform }) => platform))
+    const missing = required.flatMap((each): readonly PlatformName[] => {
+      if (each.kind !== kind) return []
+      const wanted = each.platforms ?? (kind === 'conformance' ? demands?.conformance : undefined) ?? []
+      if (wanted.length > 0) return wanted.filter((platform) => !tested.has(platform))
+      return tested.size > 0 ? [] : predicate.platforms
+    })
+    return [...new Set(missing)].map((platform) =>
+      undecided(
+        'RFO_VERIFY_UNTESTED',
+        `no ${kind} result of ${platform} that holds for these images`,
+        testResultPaths(platform, kind).bundle,
+        `rfo-build test ${predicate.version} --platform ${platform.slice(platform.indexOf('/') + 1)} --suite ${kind} --kubeconfig <file>`,
+      ),
+    )
   })
-  return [...new Set(missing)].map((platform) =>
-    undecided(
-      'RFO_VERIFY_UNTESTED',
-      `no conformance result of ${platform} that holds for these images`,
-      testResultPaths(platform).bundle,
-      `rfo-build test ${predicate.version} --platform ${platform.slice(platform.indexOf('/') + 1)} --suite conformance --kubeconfig <file>`,
-    ),
-  )
 }

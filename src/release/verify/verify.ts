@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { ReleasePredicate } from '../../attest/release.ts'
 import { predicateTypes } from '../../attest/statement.ts'
+import { testKinds } from '../../conformance/kind.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { canonicalJson } from '../../oci/json.ts'
@@ -70,8 +71,7 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   const images = await verifyImages(folder, predicate, [verified.key])
   const { tests, accepted, findings: untested } = await verifyTestResults(folder, predicate, keys)
   findings.push(...untested)
-  for (const one of accepted)
-    claims.push({ name: 'tested', values: { platform: one.platform, passed: one.passed, excused: one.warned.length } })
+  for (const one of accepted) claims.push({ name: 'tested', values: testedValues(one) })
   const extras = extraFiles(tree.files, predicate, tests)
   findings.push(...images.findings, ...extras)
   if (images.findings.length === 0) {
@@ -150,7 +150,7 @@ function checkRoot(predicate: ReleasePredicate, verified: VerifiedStatement): Rf
   return findings
 }
 
-/** A platform's test result proves itself; one that failed is genuine, and no release. */
+/** A platform's test results prove themselves; one that failed is genuine, and no release. */
 async function verifyTestResults(
   folder: string,
   predicate: ReleasePredicate,
@@ -159,13 +159,13 @@ async function verifyTestResults(
   const tests: TestResult[] = []
   const accepted: TestResult[] = []
   const findings: RfoError[] = []
-  for (const platform of predicate.platforms) {
+  for (const { platform, kind } of predicate.platforms.flatMap((platform) => testKinds.map((kind) => ({ platform, kind })))) {
     try {
-      const result = await readTestResult(folder, predicate, platform, keys)
+      const result = await readTestResult(folder, predicate, platform, kind, keys)
       if (result === undefined) continue
       tests.push(result)
       if (isAccepted(result, result.result === 'WARNED' ? await demandsIn(folder) : undefined)) accepted.push(result)
-      else findings.push(condition('RFO_VERIFY_FAILED', failedText(result), testResultPaths(platform).bundle))
+      else findings.push(condition('RFO_VERIFY_FAILED', failedText(result), testResultPaths(platform, kind).bundle))
     } catch (thrown) {
       findings.push(toRfoError(thrown))
     }
@@ -173,8 +173,12 @@ async function verifyTestResults(
   return { tests, accepted, findings }
 }
 
-function failedText({ failed, warned }: TestResult): string {
-  return failed > 0 || warned.length === 0 ? `${failed} tests failed` : `${warned.length} tests failed that plan.json does not excuse`
+function failedText({ kind, failed, warned }: TestResult): string {
+  return `${kind}: ${failed > 0 || warned.length === 0 ? `${failed} tests failed` : `${warned.length} tests failed that plan.json does not excuse`}`
+}
+
+function testedValues({ kind, platform, passed, warned, notProven }: TestResult): Claim['values'] {
+  return { kind, platform, passed, excused: warned.length, notProven: Object.keys(notProven).length }
 }
 
 /** Larger than the plan of any release. */
@@ -190,7 +194,7 @@ const Demanding = ReleasePlanSchema.pick({ demands: true }).loose()
 
 /** Blobs are judged with the images; every other file is in a list or has its place by the release's form. */
 function extraFiles(files: readonly string[], predicate: ReleasePredicate, tests: readonly TestResult[]): RfoError[] {
-  const evidence = tests.flatMap(({ platform }) => Object.values(testResultPaths(platform)))
+  const evidence = tests.flatMap(({ platform, kind }) => Object.values(testResultPaths(platform, kind)))
   const known = new Set([...predicate.files.map((file) => file.path), ...besidePaths(predicate), ...evidence])
   return files
     .filter((path) => !known.has(path) && !/^oci\/blobs\/sha256\/[^/]+$/.test(path))
