@@ -56,6 +56,18 @@ export function readPlatforms(flag: string, text: string): readonly PlatformName
   return platformNames.filter((name) => asked.includes(name))
 }
 
+/** `--at`, in milliseconds since 1970; a day is its first moment in UTC. */
+export function timeOf(text: string | undefined, { now }: Pick<Ports, 'now'>): number {
+  if (text === undefined) return now()
+  const form = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/
+  const time = form.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(time)) return time
+  throw new RfoError('RFO_CLI_VALUE', `--at does not know ${JSON.stringify(text.slice(0, 60))}`, {
+    exit: 'usage',
+    next: 'give it as 2022-11-20 or 2022-11-20T08:00:00Z',
+  })
+}
+
 function standInsOf(text: string | undefined): readonly StandInKind[] {
   if (text === undefined) return []
   const asked = split(text)

@@ -1,12 +1,18 @@
 /** `verify`: proves a release folder without a network. The last line of stdout says what was verified, and for whom. */
+
+import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { testKinds } from '../conformance/kind.ts'
-import { RfoError } from '../error.ts'
+import { writeFileOnce } from '../content/atomic.ts'
+import { bytesBody } from '../content/body.ts'
+import { exitOrder, RfoError } from '../error.ts'
+import type { TestDemand, VerifyPolicy } from '../plan/verify-policy.ts'
 import type { TestResult } from '../release/test-results.ts'
 import { claims, claimText } from '../release/verify/claims.ts'
-import type { Requirement } from '../release/verify/required.ts'
+import { levelOf } from '../release/verify/provenance.ts'
 import type { VerifyReport } from '../release/verify/verify.ts'
 import type { CliContext } from './context.ts'
-import { readPlatforms } from './options.ts'
+import { readPlatforms, timeOf } from './options.ts'
 import { isVersion, releaseFolder } from './target.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { type VerifyTold, verifyText } from './verify-text.ts'
@@ -18,37 +24,74 @@ export const verify: Verb = {
   options: [
     { flags: '--expect <version>', help: 'verifyExpect' },
     { flags: '--require <evidence>', help: 'verifyRequire', repeatable: true },
+    { flags: '--policy <file>', help: 'verifyPolicy', completes: 'file' },
+    { flags: '--at <time>', help: 'verifyAt' },
+    { flags: '--deep', help: 'verifyDeep' },
+    { flags: '--sarif <file>', help: 'verifySarif', completes: 'file' },
   ],
   examples: [
     'verify v1.24.8+rfor1 --key rfo.pub',
     'verify /media/rfo --key rfo.pub --expect v1.24.8+rfor1',
-    'verify v1.24.8+rfor1 --key rfo.pub --require conformance=amd64',
+    'verify v1.24.8+rfor1 --key rfo.pub --require conformance=amd64 --require origin=rebuilt',
+    'verify v1.24.8+rfor1 --key rfo.pub --policy ours.yaml --at 2026-11-27',
+    'verify v1.24.8+rfor1 --key rfo.pub --deep --sarif findings.sarif',
   ],
   async run(context, { args: [target = ''], flags }) {
     const { trustedKeys } = await import('./key-files.ts')
     const { verifyRelease } = await import('../release/verify/verify.ts')
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
-    const require = (flags.list('require') ?? []).map(requirement)
-    const report = await verifyRelease({
-      folder: releaseFolder(context, target),
-      ...(await trustedKeys(context)),
-      ...(expect === undefined ? {} : { expect }),
-      require,
-    })
-    return outcome(context, report)
+    const policy = withRequirements(await policyOf(context, flags.text('policy')), flags.list('require') ?? [])
+    const at = timeOf(flags.text('at'), context)
+    const sarif = flags.text('sarif')
+    const tell = async (findings: readonly RfoError[]): Promise<void> => {
+      if (sarif === undefined) return
+      const { sarifText } = await import('../report/sarif.ts')
+      const [file, text] = [resolve(context.cwd, sarif), sarifText(findings, { toolVersion: context.toolVersion, target })]
+      await writeFileOnce(dirname(file), bytesBody(Buffer.from(text)), () => file)
+    }
+    try {
+      const report = await verifyRelease({
+        folder: releaseFolder(context, target),
+        ...(await trustedKeys(context)),
+        ...(expect === undefined ? {} : { expect }),
+        policy,
+        at: () => at / 1000,
+        deep: flags.on('deep'),
+      })
+      await tell(report.findings)
+      return outcome(context, report, policy)
+    } catch (thrown) {
+      if (thrown instanceof RfoError && exitOrder.includes(thrown.exit as (typeof exitOrder)[number])) await tell([thrown])
+      throw thrown
+    }
   },
 }
 
-/** `conformance`, or `checks=amd64,arm64`. */
-function requirement(text: string): Requirement {
+async function policyOf(context: CliContext, name: string | undefined): Promise<VerifyPolicy> {
+  const { defaultPolicy, parseVerifyPolicy } = await import('../plan/verify-policy.ts')
+  if (name === undefined) return defaultPolicy
+  const file = resolve(context.cwd, name)
+  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new RfoError('RFO_CLI_POLICY', `can't read the policy: ${cause.code}`, { exit: 'usage', where: file, cause })
+  })
+  return parseVerifyPolicy(text, name)
+}
+
+/** `conformance`, `checks=amd64,arm64`, `origin=rebuilt`: what a policy would say at length. */
+function withRequirements(policy: VerifyPolicy, texts: readonly string[]): VerifyPolicy {
+  const tests = texts.filter((text) => text !== 'origin=rebuilt').map(requirement)
+  return { ...policy, tests: [...policy.tests, ...tests], ...(tests.length < texts.length ? { origin: 'rebuilt' } : {}) }
+}
+
+function requirement(text: string): TestDemand {
   const [name, list, ...more] = text.split('=')
   const kind = testKinds.find((each) => each === name)
   if (kind === undefined || more.length > 0)
     throw new RfoError('RFO_CLI_VALUE', `no evidence is called ${text.slice(0, 100)}`, {
       exit: 'usage',
-      next: `--require ${testKinds.join('|')}, or --require conformance=amd64,arm64`,
+      next: `--require ${testKinds.join('|')}, --require conformance=amd64,arm64, or --require origin=rebuilt`,
     })
-  return list === undefined ? { kind } : { kind, platforms: readPlatforms('--require', list) }
+  return list === undefined ? { kind } : { kind, platforms: [...readPlatforms('--require', list)] }
 }
 
 /** What was counted, and what nobody did: `checks: 4 passed, 0 failed, 7 not proven; cis not run`. */
@@ -62,7 +105,7 @@ function testsText(results: readonly TestResult[]): string {
   return [...told, ...(missing.length === 0 ? [] : [`${missing.join(', ')} not run`])].join('; ')
 }
 
-function outcome(context: CliContext, report: VerifyReport): Outcome {
+function outcome(context: CliContext, report: VerifyReport, policy: VerifyPolicy): Outcome {
   const { predicate, findings } = report
   const told: VerifyTold = {
     version: predicate.version,
@@ -103,5 +146,9 @@ function outcome(context: CliContext, report: VerifyReport): Outcome {
     })),
     standIns: predicate.standIns,
   }
-  return { text: verifyText(told, context.lang), json: told as never, failures: findings }
+  const built = report.built.map((one) => {
+    const { level, why } = levelOf(one, policy)
+    return { what: one.what, buildType: one.buildType, builder: one.builder, source: one.source.uri, slsaLevel: level, why }
+  })
+  return { text: verifyText(told, context.lang), json: { ...told, built } as never, failures: findings }
 }

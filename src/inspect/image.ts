@@ -69,27 +69,37 @@ async function walkLayer<T>(
   options: WalkOptions,
 ): Promise<void> {
   const plain = createDigester()
-  const bytes = from.fetch(layer, options.signal)
-  const read = async (source: AsyncIterable<unknown>): Promise<void> => {
-    for await (const entry of readTar(digested(source as AsyncIterable<Uint8Array>, plain)))
-      await apply(entry, number, tree, visitor, options.tempDir)
+  const read = async (source: AsyncIterable<Uint8Array>): Promise<void> => {
+    for await (const entry of readTar(digested(source, plain))) await apply(entry, number, tree, visitor, options.tempDir)
   }
+  await unpackLayer(layer, from, read, options.signal)
+  const found = plain.finish()
+  if (found !== diffId) {
+    throw new RfoError('RFO_INSPECT_DIFFID', `the config says diff_id ${diffId}, the layer's bytes are ${found}`, { exit: 'untrusted' })
+  }
+}
+
+/** Gives `read` the layer's tar. Throws what the reader throws, and RFO_INSPECT_LAYER. */
+export async function unpackLayer(
+  layer: Descriptor,
+  from: ContentReader,
+  read: (tar: AsyncIterable<Uint8Array>) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
   const unpack = packingOf(layer)
-  const signal = options.signal === undefined ? {} : { signal: options.signal }
+  const bytes = from.fetch(layer, signal)
+  const reading = async (source: AsyncIterable<unknown>): Promise<void> => read(source as AsyncIterable<Uint8Array>)
+  const options = signal === undefined ? {} : { signal }
   try {
     if (unpack === 'zstd') await read(unzstd(bytes))
     else if (unpack === 'none') await read(bytes)
-    else await pipeline(Readable.from(bytes, { objectMode: false }), createGunzip({ chunkSize: 64 * 1024 }), read, signal)
+    else await pipeline(Readable.from(bytes, { objectMode: false }), createGunzip({ chunkSize: 64 * 1024 }), reading, options)
   } catch (thrown) {
-    options.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     const { code } = thrown as { readonly code?: unknown }
     const packed = thrown instanceof RfoError ? code === 'RFO_CONTENT_ZSTD' : typeof code === 'string' && /^(Z_|ERR_ZLIB)/.test(code)
     if (!packed) throw thrown
     throw new RfoError('RFO_INSPECT_LAYER', `can't unpack a layer: ${(thrown as Error).message}`, { exit: 'untrusted', cause: thrown })
-  }
-  const found = plain.finish()
-  if (found !== diffId) {
-    throw new RfoError('RFO_INSPECT_DIFFID', `the config says diff_id ${diffId}, the layer's bytes are ${found}`, { exit: 'untrusted' })
   }
 }
 

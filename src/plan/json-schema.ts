@@ -8,6 +8,7 @@ import { Library } from './library.ts'
 import { Lock } from './lock.ts'
 import { ReleasePlanSchema } from './plan-schema.ts'
 import { TrackPolicy } from './policy.ts'
+import { VerifyPolicy } from './verify-policy.ts'
 
 const rooted = {
   'component.schema.json': { schema: ComponentText, title: 'pipelines/<component>.yaml: how one image of a release is made', io: 'input' },
@@ -29,6 +30,7 @@ const rooted = {
     title: 'pipelines/track/policy.yaml: what is owed when RKE2 releases, and when',
     io: 'input',
   },
+  'verify-policy.schema.json': { schema: VerifyPolicy, title: 'verify --policy: what is demanded of a release', io: 'input' },
   'lock.schema.json': { schema: Lock, title: 'images.lock: every input of every release, pinned by digest', io: 'input' },
   'plan.schema.json': { schema: ReleasePlanSchema, title: 'plan.json: what must be made for one release', io: 'output' },
 } as const satisfies Record<string, { readonly schema: z.ZodType; readonly title: string; readonly io: 'input' | 'output' }>

@@ -18,6 +18,11 @@ export const claims = {
     zh: '{count} 个文件与签名一致，无缺失',
     test: 'test/release/verify.test.ts: a flipped byte in a listed file is found',
   },
+  sm3: {
+    en: '{count} files have the SM3 that the statement says, too',
+    zh: '{count} 个文件的 SM3 也与声明一致',
+    test: 'test/release/policy.test.ts: an SM3 that is not the file’s is found by whoever asks for SM2',
+  },
   extras: {
     en: 'nothing is there that no list covers',
     zh: '没有清单之外的内容',
@@ -57,6 +62,36 @@ export const claims = {
     en: '{count} programs outside the images have a signed provenance: source, builder, parameters',
     zh: '镜像之外的 {count} 个程序具有已签名的来源证明：源码、构建者、参数',
     test: 'test/release/own-program.test.ts: a provenance about another program is found',
+  },
+  slsa: {
+    en: '{count} images and programs that were built have provenance for SLSA Build L{level} (v1.0); not higher: {why}',
+    zh: '{count} 个构建的镜像与程序的来源证明达到 SLSA Build L{level}（v1.0）；未更高的原因：{why}',
+    test: 'test/release/policy.test.ts: a higher SLSA level than the evidence carries is not granted',
+  },
+  mirrored: {
+    en: '{count} mirrored manifests name the upstream image that they are, by digest: identity, not a build (SLSA Build L0)',
+    zh: '{count} 个镜像副本清单按摘要指明其上游镜像：仅为同一性，并非构建（SLSA Build L0）',
+    test: 'test/release/policy.test.ts: an image that the statement calls rebuilt and the provenance a mirror is found',
+  },
+  age: {
+    en: 'the release is {days} days old, at most {most} are allowed',
+    zh: '发布距今 {days} 天，允许至多 {most} 天',
+    test: 'test/release/policy.test.ts: a release that is too old, or not born yet, is not decided',
+  },
+  archives: {
+    en: '{count} archives hold the images that are signed, blob by blob, and nothing else',
+    zh: '{count} 个归档逐块含有已签名的镜像，别无其他',
+    test: 'test/release/deep.test.ts: an archive of other images than its name says is found',
+  },
+  layers: {
+    en: '{count} layers unpack, within bounds, to the diff_ids of their images, and no path leaves the root',
+    zh: '{count} 个层在限度内解包为其镜像的 diff_id，且无路径越出根目录',
+    test: 'test/release/deep.test.ts: a layer that is not its diff_id, grows without bound or leaves the root is found',
+  },
+  contents: {
+    en: '{count} tarballs, packages and charts hold what they list, and the program that is signed',
+    zh: '{count} 个压缩包、软件包与 chart 的内容与其清单及已签名的程序一致',
+    test: 'test/release/deep.test.ts: a tarball with another program, a package or chart with other files is found',
   },
   trust: {
     en: 'trust/ names the key that signed the statement, for every role',

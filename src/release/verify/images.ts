@@ -1,5 +1,4 @@
 /** The images of a release: every blob by its digest, the manifests that were signed, and everything attached to them. */
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ReleaseImage, ReleasePredicate } from '../../attest/release.ts'
 import { predicateTypes } from '../../attest/statement.ts'
@@ -13,15 +12,20 @@ import { canonicalJson, type Json } from '../../oci/json.ts'
 import { parseIndex } from '../../oci/manifest.ts'
 import { mediaTypes } from '../../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../../oci/platform.ts'
+import { defaultPolicy } from '../../plan/verify-policy.ts'
 import { verifyAttached } from '../../sign/attached.ts'
 import { legacyTags } from '../../sign/carriers.ts'
 import { type Found, findAttached } from '../../sign/find.ts'
 import type { PublicKey } from '../../sign/key.ts'
+import type { VerifiedStatement } from '../../sign/verify.ts'
 import { maxSbomBytes } from '../evidence-tasks.ts'
 import { sbomPath } from '../lists.ts'
 import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
 import { untrusted } from './finding.ts'
-import { hashFile, readSmall } from './tree.ts'
+import { hashFiles } from './hash.ts'
+import { type Built, builtOf } from './provenance.ts'
+import { refuseSigner, type Signers } from './signers.ts'
+import { type Hashed, readSmall, readTree } from './tree.ts'
 
 export interface ImagesVerdict {
   readonly findings: readonly RfoError[]
@@ -29,59 +33,95 @@ export interface ImagesVerdict {
   /** indexes and platform manifests with both forms of signature */
   readonly signed: number
   readonly attestations: number
+  /** how each platform manifest came to be */
+  readonly built: readonly Built[]
+  /** platform manifest → predicate types of its attestations */
+  readonly attested: ReadonlyMap<string, readonly string[]>
+}
+
+export interface Trusted {
+  readonly keys: readonly PublicKey[]
+  readonly signers: Signers
+}
+
+/** One key for everything, by the policy that asks for nothing. */
+export function trustedAlone(key: PublicKey): Trusted {
+  return { keys: [key], signers: { policy: defaultPolicy, statement: key } }
 }
 
 const layoutFile = canonicalJson({ imageLayoutVersion: '1.0.0' })
 const maxIndexBytes = 64 * 1024 * 1024
 
-export async function verifyImages(folder: string, predicate: ReleasePredicate, keys: readonly PublicKey[]): Promise<ImagesVerdict> {
+/** `hashed`: every file below `oci/blobs` by its path, where somebody has hashed them already. */
+export async function verifyImages(
+  folder: string,
+  predicate: ReleasePredicate,
+  trusted: Trusted,
+  hashed?: ReadonlyMap<string, Hashed>,
+): Promise<ImagesVerdict> {
   const oci = join(folder, 'oci')
   const findings: RfoError[] = []
+  const nothing = { signed: 0, attestations: 0, built: [], attested: new Map<string, readonly string[]>() }
   if ((await readSmall(join(oci, 'oci-layout'), 1024, 'oci/oci-layout'))?.toString('utf8') !== layoutFile) {
     findings.push(untrusted('RFO_VERIFY_LAYOUT', 'not the mark of an OCI image layout', 'oci/oci-layout'))
-    return { findings, blobs: 0, signed: 0, attestations: 0 }
+    return { findings, blobs: 0, ...nothing }
   }
-  const { blobs, findings: damaged } = await hashBlobs(oci)
+  const { blobs, findings: damaged } = checkBlobs(hashed ?? (await hashBlobs(folder)))
   findings.push(...damaged)
-  if (damaged.length > 0) return { findings, blobs: blobs.size, signed: 0, attestations: 0 } // nothing else can be said of damaged content
+  if (damaged.length > 0) return { findings, blobs: blobs.size, ...nothing } // nothing else can be said of damaged content
   let layout: ContentReader
   try {
     layout = await openLayout(oci)
   } catch (thrown) {
     findings.push(toRfoError(thrown).at('oci/index.json'))
-    return { findings, blobs: blobs.size, signed: 0, attestations: 0 }
+    return { findings, blobs: blobs.size, ...nothing }
   }
   const used = new Set<Digest>()
   const entries: Descriptor[] = []
   let signed = 0
   let attestations = 0
+  const built: Built[] = []
+  const attested = new Map<string, readonly string[]>()
   for (const image of predicate.images) {
     try {
-      const checked = await verifyImage(folder, image, predicate, layout, keys)
+      const checked = await verifyImage(folder, image, predicate, layout, trusted)
       for (const digest of checked.used) used.add(digest)
       entries.push(...checked.entries)
       signed += checked.signed
       attestations += checked.attestations
+      built.push(...checked.built)
+      for (const [what, types] of checked.attested) attested.set(what, types)
     } catch (thrown) {
       findings.push(toRfoError(thrown).at(`oci: ${image.reference}`))
     }
   }
   if (findings.length === 0) findings.push(...(await verifyIndexFile(oci, entries)), ...extraBlobs(blobs, used))
-  return { findings, blobs: blobs.size, signed, attestations }
+  return { findings, blobs: blobs.size, signed, attestations, built, attested }
 }
 
-async function hashBlobs(oci: string): Promise<{ blobs: Set<Digest>; findings: RfoError[] }> {
+const blobFolder = 'oci/blobs/sha256/'
+
+export function isBlob(path: string): boolean {
+  return path.startsWith(blobFolder) && !path.slice(blobFolder.length).includes('/')
+}
+
+async function hashBlobs(folder: string): Promise<Map<string, Hashed>> {
+  const { files } = await readTree(folder)
+  return await hashFiles(
+    folder,
+    files.filter(isBlob).map((path) => ({ path, sm3: false, size: 0 })),
+  )
+}
+
+function checkBlobs(hashed: ReadonlyMap<string, Hashed>): { blobs: Set<Digest>; findings: RfoError[] } {
   const findings: RfoError[] = []
   const blobs = new Set<Digest>()
-  const folder = join(oci, 'blobs', 'sha256')
-  for (const name of (await readdir(folder).catch(() => [])).sort()) {
-    const where = `oci/blobs/sha256/${name}`
-    const digest = `sha256:${name}`
+  for (const [where, found] of [...hashed].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const digest = `sha256:${where.slice(blobFolder.length)}`
     if (!isDigest(digest)) {
       findings.push(untrusted('RFO_VERIFY_EXTRA', 'a file whose name is no digest', where))
       continue
     }
-    const found = await hashFile(join(folder, name), false)
     if (found.digest !== digest) findings.push(untrusted('RFO_VERIFY_BLOB', `its bytes are ${found.digest}`, where))
     blobs.add(digest)
   }
@@ -93,6 +133,8 @@ interface CheckedImage {
   readonly entries: readonly Descriptor[]
   readonly signed: number
   readonly attestations: number
+  readonly built: readonly Built[]
+  readonly attested: ReadonlyMap<string, readonly string[]>
 }
 
 async function verifyImage(
@@ -100,7 +142,7 @@ async function verifyImage(
   image: ReleaseImage,
   predicate: ReleasePredicate,
   layout: ContentReader,
-  keys: readonly PublicKey[],
+  trusted: Trusted,
 ): Promise<CheckedImage> {
   const index: Descriptor = { mediaType: mediaTypes.index, digest: image.digest, size: image.size }
   const content = await reachable(index, layout)
@@ -108,18 +150,27 @@ async function verifyImage(
   const used = content.map((descriptor) => descriptor.digest)
   const entries: Descriptor[] = [entryOfImage(image.reference, index)]
   const manifests = await platformManifests(image, index, layout)
-  const attach = async (subject: Descriptor, predicates: readonly string[]): Promise<Map<string, Json>> => {
-    const checked = await checkAttached(subject, layout, keys, predicate.epoch, predicates)
+  const built: Built[] = []
+  const attested = new Map<string, readonly string[]>()
+  const attach = async (subject: Descriptor, predicates: readonly string[], platform?: PlatformName): Promise<Map<string, Json>> => {
+    const checked = await checkAttached(subject, layout, trusted, predicate.epoch, predicates)
+    const what = platform === undefined ? image.reference : `${image.reference} ${platform}`
+    if (checked.provenance !== undefined) {
+      const about = { what, release: predicate.version, action: image.action, by: checked.provenance.key }
+      const one = builtOf(checked.provenance.statement.predicate, platform === undefined ? about : { ...about, platform })
+      if (platform !== undefined) built.push(one)
+    }
+    if (platform !== undefined) attested.set(what, [...checked.predicates.keys()])
     used.push(...checked.used)
     entries.push(...checked.entries)
     return checked.predicates
   }
   await attach(index, [predicateTypes.cosignSign, predicateTypes.slsaProvenance])
   for (const [platform, manifest] of manifests) {
-    const said = await attach(manifest, [predicateTypes.cosignSign, predicateTypes.slsaProvenance, predicateTypes.cyclonedx])
+    const said = await attach(manifest, [predicateTypes.cosignSign, predicateTypes.slsaProvenance, predicateTypes.cyclonedx], platform)
     await checkSbomFile(folder, sbomPath(image.component, platform), said.get(predicateTypes.cyclonedx))
   }
-  return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 2 + 1 }
+  return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 2 + 1, built, attested }
 }
 
 async function everyBlob(content: readonly Descriptor[], layout: ContentReader): Promise<void> {
@@ -154,18 +205,30 @@ interface CheckedAttachments {
   readonly used: readonly Digest[]
   readonly entries: readonly Descriptor[]
   readonly predicates: Map<string, Json>
+  readonly provenance: VerifiedStatement | undefined
 }
 
 async function checkAttached(
   subject: Descriptor,
   layout: ContentReader,
-  keys: readonly PublicKey[],
+  { keys, signers }: Trusted,
   epoch: number,
   wanted: readonly string[],
 ): Promise<CheckedAttachments> {
   const found = await findAttached(subject, layout)
   const { statements, signature, attestation } = verifyAttached(subject, found, { keys, epoch })
   const types = statements.map((one) => one.statement.predicateType)
+  for (const { statement, key } of statements) {
+    const refusal = refuseSigner(
+      signers,
+      statement.predicateType === predicateTypes.cosignSign ? 'images' : 'attestations',
+      key,
+      subject.digest,
+    )
+    if (refusal !== undefined) throw refusal
+  }
+  const refusal = signature === undefined ? undefined : refuseSigner(signers, 'images', signature.key, subject.digest)
+  if (refusal !== undefined) throw refusal
   if ([...types].sort().join('\n') !== [...wanted].sort().join('\n')) {
     throw untrusted(
       'RFO_VERIFY_ATTACHED',
@@ -187,7 +250,13 @@ async function checkAttached(
     await everyBlob(content, layout) // finding reads layers alone, and a config can be missing too
     used.push(...content.map((descriptor) => descriptor.digest))
   }
-  return { used, entries, predicates: new Map(statements.map((one) => [one.statement.predicateType, one.statement.predicate as Json])) }
+  const provenance = statements.find((one) => one.statement.predicateType === predicateTypes.slsaProvenance)
+  return {
+    used,
+    entries,
+    provenance,
+    predicates: new Map(statements.map((one) => [one.statement.predicateType, one.statement.predicate as Json])),
+  }
 }
 
 function carriers(found: Found): { readonly descriptor: Descriptor }[] {

@@ -10,7 +10,7 @@ import { undecided } from './finding.ts'
 export interface Requirement {
   readonly kind: TestKind
   /** absent: those that plan.json demands it of, or any one */
-  readonly platforms?: readonly PlatformName[]
+  readonly platforms?: readonly PlatformName[] | undefined
 }
 
 /** `accepted` are results that hold for this release. What a failed one says is a finding of its own. */

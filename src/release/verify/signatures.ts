@@ -32,6 +32,8 @@ export interface OtherKeys {
 export interface VerifiedSignatures {
   readonly claims: readonly Claim[]
   readonly findings: readonly RfoError[]
+  /** fingerprints of the keys that the statement lists beside its own */
+  readonly keys: { readonly sm2: string | undefined; readonly pgp: string | undefined }
   /** of the checksum lists alone, by the release's key */
   readonly lists: readonly RfoError[]
 }
@@ -72,6 +74,7 @@ export async function verifySignatures(
   }
   return {
     lists,
+    keys: { sm2: sm2.key?.fingerprint, pgp: pgp.key?.fingerprint },
     findings: [...trust, ...single.findings, ...found.sm2, ...found.pgp],
     claims: [
       ...(trust.length === 0 ? [{ name: 'trust' as const, values: {} }] : []),

@@ -8,6 +8,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { canonicalJson } from '../../oci/json.ts'
 import { ReleasePlanSchema } from '../../plan/plan-schema.ts'
 import type { ReleasePlan } from '../../plan/release-plan.ts'
+import { defaultPolicy, type VerifyPolicy } from '../../plan/verify-policy.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import { type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
 import { releaseStatement } from '../predicate.ts'
@@ -15,13 +16,19 @@ import { refuseStandIns } from '../refusals.ts'
 import { isRooted, rootDigest, rootIndex } from '../root.ts'
 import { isAccepted, readTestResult, type TestResult, testResultPaths } from '../test-results.ts'
 import type { Claim } from './claims.ts'
+import { verifyCosigners } from './cosigners.ts'
+import { verifyDeep } from './deep.ts'
 import { besidePaths, bundlePath, checksumPaths, maxStatementBytes, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
 import { condition, untrusted } from './finding.ts'
-import { verifyImages } from './images.ts'
+import { hashFiles } from './hash.ts'
+import { isBlob, type Trusted, verifyImages } from './images.ts'
+import { judgeAge, judgeOtherKeys, judgePredicates, judgeThreshold, judgeUpstream } from './policy.ts'
 import { verifyPrograms } from './programs.ts'
-import { lackingEvidence, type Requirement } from './required.ts'
+import { type Built, judgeBuilt, judgeOrigin, levelClaims } from './provenance.ts'
+import { lackingEvidence } from './required.ts'
 import { type OtherKeys, verifySignatures } from './signatures.ts'
-import { readSmall, readTree } from './tree.ts'
+import { refuseSigner } from './signers.ts'
+import { type Hashed, readSmall, readTree } from './tree.ts'
 
 export interface VerifyRequest {
   readonly folder: string
@@ -29,8 +36,12 @@ export interface VerifyRequest {
   readonly otherKeys?: OtherKeys
   /** The version that the folder must hold. */
   readonly expect?: string
-  /** Evidence that must be there. */
-  readonly require?: readonly Requirement[]
+  /** What is demanded; without it, what holds for every release. */
+  readonly policy?: VerifyPolicy
+  /** Seconds since 1970. Asked only when the policy limits the age. */
+  readonly at?: () => number
+  /** Archives, packages, charts and layers are opened too. */
+  readonly deep?: boolean
 }
 
 export interface VerifyReport {
@@ -42,15 +53,19 @@ export interface VerifyReport {
   readonly standInWorld: boolean
   /** platforms that carry a test result, as counted */
   readonly tests: readonly TestResult[]
+  readonly built: readonly Built[]
   readonly claims: readonly Claim[]
   readonly findings: readonly RfoError[]
 }
 
 /** Throws when nothing can be said at all: no release, no statement, no key, not signed by a given key. */
 export async function verifyRelease(request: VerifyRequest): Promise<VerifyReport> {
-  const { folder, keys } = request
+  const { folder, keys, policy = defaultPolicy, otherKeys = { sm2: [], pgp: [] } } = request
   const tree = await readTree(folder)
   const { verified, bytes } = await readStatement(folder, keys)
+  const trusted: Trusted = { keys, signers: { policy, statement: verified.key } }
+  const refusal = refuseSigner(trusted.signers, 'statement', verified.key, bundlePath)
+  if (refusal !== undefined) throw refusal
   const predicate = parsePredicate(verified)
   const findings: RfoError[] = [...tree.findings]
   const claims: Claim[] = []
@@ -58,29 +73,53 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     findings.push(...found)
     if (found.length === 0) claims.push({ name, values })
   }
-  claim('statement', { fingerprint: verified.key.fingerprint }, sameStatement(bytes, verified))
+  const cosigners = await verifyCosigners(folder, verified, keys, trusted.signers)
+  claim('statement', { fingerprint: cosigners.signers.join(', ') }, [
+    ...sameStatement(bytes, verified),
+    ...cosigners.findings,
+    ...judgeThreshold(policy, cosigners.signers),
+  ])
   if (request.expect !== undefined) claim('expected', { version: request.expect }, expected(predicate, request.expect))
   claim('root', {}, checkRoot(predicate, verified))
-  claim('files', { count: predicate.files.length }, await verifyFiles(folder, predicate, new Set(tree.files)))
-  const signatures = await verifySignatures(folder, predicate, verified.key, request.otherKeys ?? { sm2: [], pgp: [] })
+  const hashed = await hashRelease(folder, predicate, tree.files, policy.signers.sm2 !== undefined || otherKeys.sm2.length > 0)
+  const files = await verifyFiles(folder, predicate, hashed.files)
+  claim('files', { count: predicate.files.length }, files)
+  if (hashed.sm3 && files.length === 0) claims.push({ name: 'sm3', values: { count: predicate.files.length } })
+  const signatures = await verifySignatures(folder, predicate, verified.key, otherKeys)
   claim('checksums', { count: checksumPaths(predicate).length }, [...(await verifyChecksumLists(folder, predicate)), ...signatures.lists])
-  findings.push(...signatures.findings)
+  findings.push(...signatures.findings, ...judgeOtherKeys(policy, signatures.keys))
   claims.push(...signatures.claims)
-  const programs = await verifyPrograms(folder, predicate, verified.key)
+  const programs = await verifyPrograms(folder, predicate, trusted)
   claim('programs', { count: programs.count }, programs.findings)
-  const images = await verifyImages(folder, predicate, [verified.key])
-  const { tests, accepted, findings: untested } = await verifyTestResults(folder, predicate, keys)
+  const images = await verifyImages(folder, predicate, trusted, hashed.blobs)
+  const { tests, accepted, findings: untested } = await verifyTestResults(folder, predicate, trusted)
   findings.push(...untested)
   for (const one of accepted) claims.push({ name: 'tested', values: testedValues(one) })
-  const extras = extraFiles(tree.files, predicate, tests)
+  const extras = extraFiles(tree.files, predicate, tests, cosigners.paths)
   findings.push(...images.findings, ...extras)
+  const built = [...images.built, ...programs.built]
   if (images.findings.length === 0) {
     claims.push({ name: 'blobs', values: { count: images.blobs } }, { name: 'images', values: { count: predicate.images.length } })
     claims.push({ name: 'signatures', values: { count: images.signed } }, { name: 'attestations', values: { count: images.attestations } })
+    if (programs.findings.length === 0) claims.push(...levelClaims(built, policy))
     if (extras.length === 0 && tree.findings.length === 0) claims.push({ name: 'extras', values: {} })
   }
-  const required = request.require ?? []
-  if (required.length > 0) findings.push(...lackingEvidence(required, predicate, await demandsIn(folder), accepted))
+  findings.push(
+    ...judgeOrigin(predicate, policy),
+    ...judgeBuilt(built, policy),
+    ...judgePredicates(policy, images.attested),
+    ...judgeUpstream(policy, predicate),
+  )
+  const age = judgeAge(policy, predicate, request.at ?? (() => Number.NaN))
+  findings.push(...age.findings)
+  claims.push(...age.claims)
+  // nothing of what is not as signed is opened
+  if (request.deep === true && !findings.some(({ exit }) => exit === 'untrusted')) {
+    const deep = await verifyDeep(folder, predicate)
+    findings.push(...deep.findings)
+    claims.push(...deep.claims)
+  }
+  if (policy.tests.length > 0) findings.push(...lackingEvidence(policy.tests, predicate, await demandsIn(folder), accepted))
   findings.push(...refuseStandIns(predicate, verified.key))
   return {
     predicate,
@@ -88,9 +127,27 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     fingerprint: verified.key.fingerprint,
     standInWorld: predicate.standInKey !== undefined,
     tests,
+    built,
     claims,
     findings,
   }
+}
+
+/** Every listed file and every blob, each once. SM3 costs three SHA-256 and proves nothing that SHA-256 has not: only whoever asks for SM2 gets it. */
+async function hashRelease(
+  folder: string,
+  predicate: ReleasePredicate,
+  present: readonly string[],
+  sm3: boolean,
+): Promise<{ readonly files: ReadonlyMap<string, Hashed>; readonly blobs: ReadonlyMap<string, Hashed>; readonly sm3: boolean }> {
+  const there = new Set(present)
+  const files = predicate.files.filter(({ path }) => there.has(path)).map(({ path, size }) => ({ path, size, sm3 }))
+  const blobs = present.filter(isBlob).map((path) => ({ path, size: 0, sm3: false }))
+  const listed = new Set(files.map(({ path }) => path))
+  const found = await hashFiles(folder, [...files, ...blobs.filter(({ path }) => !listed.has(path))])
+  const of = (paths: readonly { readonly path: string }[]): Map<string, Hashed> =>
+    new Map(paths.flatMap(({ path }) => (found.has(path) ? [[path, found.get(path) as Hashed] as const] : [])))
+  return { files: of(files), blobs: of(blobs), sm3 }
 }
 
 async function readStatement(
@@ -154,7 +211,7 @@ function checkRoot(predicate: ReleasePredicate, verified: VerifiedStatement): Rf
 async function verifyTestResults(
   folder: string,
   predicate: ReleasePredicate,
-  keys: readonly PublicKey[],
+  { keys, signers }: Trusted,
 ): Promise<{ tests: TestResult[]; accepted: TestResult[]; findings: RfoError[] }> {
   const tests: TestResult[] = []
   const accepted: TestResult[] = []
@@ -164,7 +221,9 @@ async function verifyTestResults(
       const result = await readTestResult(folder, predicate, platform, kind, keys)
       if (result === undefined) continue
       tests.push(result)
-      if (isAccepted(result, result.result === 'WARNED' ? await demandsIn(folder) : undefined)) accepted.push(result)
+      const refusal = refuseSigner(signers, 'tests', result.key, testResultPaths(platform, kind).bundle)
+      if (refusal !== undefined) findings.push(refusal)
+      else if (isAccepted(result, result.result === 'WARNED' ? await demandsIn(folder) : undefined)) accepted.push(result)
       else findings.push(condition('RFO_VERIFY_FAILED', failedText(result), testResultPaths(platform, kind).bundle))
     } catch (thrown) {
       findings.push(toRfoError(thrown))
@@ -193,10 +252,15 @@ async function demandsIn(folder: string): Promise<ReleasePlan['demands']> {
 const Demanding = ReleasePlanSchema.pick({ demands: true }).loose()
 
 /** Blobs are judged with the images; every other file is in a list or has its place by the release's form. */
-function extraFiles(files: readonly string[], predicate: ReleasePredicate, tests: readonly TestResult[]): RfoError[] {
+function extraFiles(
+  files: readonly string[],
+  predicate: ReleasePredicate,
+  tests: readonly TestResult[],
+  cosignatures: readonly string[],
+): RfoError[] {
   const evidence = tests.flatMap(({ platform, kind }) => Object.values(testResultPaths(platform, kind)))
-  const known = new Set([...predicate.files.map((file) => file.path), ...besidePaths(predicate), ...evidence])
+  const known = new Set([...predicate.files.map((file) => file.path), ...besidePaths(predicate), ...evidence, ...cosignatures])
   return files
-    .filter((path) => !known.has(path) && !/^oci\/blobs\/sha256\/[^/]+$/.test(path))
+    .filter((path) => !known.has(path) && !isBlob(path))
     .map((path) => untrusted('RFO_VERIFY_EXTRA', 'a file that no list covers', path))
 }

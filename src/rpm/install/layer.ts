@@ -97,6 +97,16 @@ export function databaseOf(base: Pick<BaseView, 'databases'>): BaseView['databas
   return database
 }
 
+/** The payload of an RPM held against its header, file by file, and thrown away: none is missing, none too many. Throws RFO_RPM_*. */
+export async function checkRpm(file: string, decompress: DecompressOptions): Promise<PackageFacts> {
+  const rpm = await readRpmFile(file)
+  const facts = factsOf(rpm.header)
+  for await (const _ of filesOf(rpm, facts, new Map(), { epoch: 0, decompress })) {
+    // nothing is brought anywhere
+  }
+  return facts
+}
+
 async function openRpm(nevra: string, file: string, arch: string): Promise<{ rpm: RpmFile; facts: PackageFacts }> {
   try {
     const rpm = await readRpmFile(file)
@@ -113,7 +123,7 @@ async function* filesOf(
   rpm: RpmFile,
   facts: PackageFacts,
   files: ReadonlyMap<string, Placed>,
-  { epoch, decompress }: LayerRequest,
+  { epoch, decompress }: Pick<LayerRequest, 'epoch' | 'decompress'>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const expected = new Map(facts.fileFacts.filter(({ ghost }) => !ghost).map((fact) => [fact.path, fact]))
   if (expected.size === 0) return

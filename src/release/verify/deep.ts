@@ -1,0 +1,137 @@
+/**
+ * `--deep`: what lies inside the files whose digests have held. Everything is streamed and thrown away; nothing is written.
+ * Who signed vouches for these bytes already: this finds what the signer's own machine did wrong.
+ */
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pLimit from 'p-limit'
+import type { ReleaseFileEntry, ReleaseImage, ReleasePredicate } from '../../attest/release.ts'
+import { openLayout } from '../../content/layout.ts'
+import { readBytes } from '../../content/read.ts'
+import { type RfoError, toRfoError } from '../../error.ts'
+import { checkLayer, type Layer, layersOf } from '../../inspect/layers.ts'
+import { parseIndex } from '../../oci/manifest.ts'
+import { mediaTypes } from '../../oci/mediatype.ts'
+import type { PlatformName } from '../../oci/platform.ts'
+import { formatReference, parseReference } from '../../oci/reference.ts'
+import { readChartArchive } from '../../pack/chart-archive.ts'
+import { chartNameOf } from '../../pack/chart-provenance.ts'
+import { checkGroupArchive } from '../../pack/read.ts'
+import { checkRpm } from '../../rpm/install/layer.ts'
+import { legacyGroups } from '../lists.ts'
+import { isChart } from '../signed-paths.ts'
+import type { Claim } from './claims.ts'
+import { untrusted } from './finding.ts'
+import { checkTarball } from './tarball.ts'
+
+export interface DeepVerdict {
+  readonly findings: readonly RfoError[]
+  readonly claims: readonly Claim[]
+}
+
+/** A stream unpacks on a thread of its own while another one is hashed here; more than these only take memory. */
+const atOnce = 3
+
+type Check = { readonly where: string; run(): Promise<void> }
+
+export async function verifyDeep(folder: string, predicate: ReleasePredicate): Promise<DeepVerdict> {
+  const archives = predicate.files.flatMap((file) => archiveCheck(folder, predicate, file))
+  const contents = predicate.files.flatMap((file) => contentCheck(folder, predicate, file))
+  const layers = await layerChecks(folder, predicate)
+  const limit = pLimit(atOnce)
+  const findings: RfoError[] = []
+  const claims: Claim[] = []
+  const sets = { archives, layers: layers.checks, contents }
+  const found = { archives: [] as RfoError[], layers: [...layers.findings], contents: [] as RfoError[] }
+  const jobs = (['archives', 'layers', 'contents'] as const).flatMap((name) =>
+    sets[name].map(({ where, run }) =>
+      limit(async () => {
+        try {
+          await run()
+        } catch (thrown) {
+          found[name].push(toRfoError(thrown).at(where))
+        }
+      }),
+    ),
+  )
+  await Promise.all(jobs)
+  for (const name of ['archives', 'layers', 'contents'] as const) {
+    findings.push(...found[name].sort((a, b) => ((a.where ?? '') < (b.where ?? '') ? -1 : 1)))
+    if (found[name].length === 0) claims.push({ name, values: { count: sets[name].length } })
+  }
+  return { findings, claims }
+}
+
+function stream(folder: string, path: string): AsyncIterable<Uint8Array> {
+  return createReadStream(join(folder, path), { highWaterMark: 1 << 20 })
+}
+
+/** An archive holds the images of its group that were made for its platform, whatever the archive says itself. */
+function archiveCheck(folder: string, predicate: ReleasePredicate, { path }: ReleaseFileEntry): Check[] {
+  const [, group, arch] = /^rfo-images(?:-([^/.]+))?\.linux-([a-z0-9]+)\.tar\.zst$/.exec(path) ?? []
+  const platform = predicate.platforms.find((one) => one === `linux/${arch}`)
+  if (arch === undefined) return []
+  if (platform === undefined)
+    return [{ where: path, run: () => Promise.reject(untrusted('RFO_VERIFY_ARCHIVE', 'of no platform of the release')) }]
+  const groups = group === undefined ? legacyGroups : [group]
+  const wanted = predicate.images.flatMap((image) => inArchive(image, platform, groups)).sort()
+  return [
+    {
+      where: path,
+      async run() {
+        const held = await checkGroupArchive(stream(folder, path))
+        const images = held.images.map(({ reference, manifest }) => `${reference}@${manifest.digest}`).sort()
+        const odd = [...images.filter((one) => !wanted.includes(one)), ...wanted.filter((one) => !images.includes(one))]
+        if (held.platform !== platform || odd.length > 0 || images.length !== wanted.length)
+          throw untrusted(
+            'RFO_VERIFY_ARCHIVE',
+            `not the signed images of ${groups.join(' and ')} for ${platform}: ${odd[0] ?? held.platform}`,
+          )
+      },
+    },
+  ]
+}
+
+function inArchive(image: ReleaseImage, platform: PlatformName, groups: readonly string[]): string[] {
+  const made = image.platforms[platform]
+  if (made?.status !== 'made' || !image.groups.some((group) => groups.includes(group))) return []
+  return [`${formatReference(parseReference(image.reference))}@${made.digest}`]
+}
+
+/** What is no image: the tarball of a platform, packages, charts. */
+function contentCheck(folder: string, predicate: ReleasePredicate, { path }: ReleaseFileEntry): Check[] {
+  const [, program] = /^(rfo\.linux-[a-z0-9]+)\.tar\.gz$/.exec(path) ?? []
+  if (program !== undefined) {
+    const signed = predicate.files.find((file) => file.path === program)
+    return [{ where: path, run: () => checkTarball(stream(folder, path), signed) }]
+  }
+  if (path.endsWith('.rpm')) return [{ where: path, run: async () => void (await checkRpm(join(folder, path), { env: {} })) }]
+  if (isChart(path)) {
+    // a chart is read whole: its digest is signed, and what it unpacks to is bounded by its reader
+    return [{ where: path, run: async () => void (await readChartArchive(await readFile(join(folder, path)), chartNameOf(path))) }]
+  }
+  return []
+}
+
+/** Each layer once, however many images have it. */
+async function layerChecks(folder: string, predicate: ReleasePredicate): Promise<{ checks: Check[]; findings: RfoError[] }> {
+  const layout = await openLayout(join(folder, 'oci'))
+  const distinct = new Map<string, { readonly layer: Layer; readonly where: string }>()
+  const findings: RfoError[] = []
+  for (const { reference, digest, size } of predicate.images) {
+    const index = parseIndex(await readBytes(layout, { mediaType: mediaTypes.index, digest, size }))
+    for (const manifest of index.manifests) {
+      const where = `oci: ${reference} ${manifest.platform?.os}/${manifest.platform?.architecture}`
+      try {
+        for (const layer of await layersOf(manifest, layout)) {
+          const key = `${layer.layer.digest} ${layer.layer.mediaType} ${layer.diffId}`
+          if (!distinct.has(key)) distinct.set(key, { layer, where })
+        }
+      } catch (thrown) {
+        findings.push(toRfoError(thrown).at(where))
+      }
+    }
+  }
+  return { findings, checks: [...distinct.values()].map(({ layer, where }) => ({ where, run: () => checkLayer(layer, layout) })) }
+}

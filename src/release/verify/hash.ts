@@ -1,0 +1,58 @@
+/** Digests of many files: one pass over each, on all cores where that is worth their start. */
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { HashAnswer, HashOrder } from './hash-worker.ts'
+import { type Hashed, hashFile } from './tree.ts'
+
+export interface ToHash {
+  /** relative, with `/` */
+  readonly path: string
+  readonly sm3: boolean
+  /** bytes, as far as known: large files come first, so that no core is left with one at the end */
+  readonly size: number
+}
+
+/** bytes: below, starting a thread (30 ms of CPU) costs more than it saves */
+const worthThreads = 192 * 1024 * 1024
+
+/** A file that can't be read rejects with what the system says. */
+export async function hashFiles(folder: string, files: readonly ToHash[], threads = availableParallelism()): Promise<Map<string, Hashed>> {
+  const queue = [...files].sort((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1))
+  const total = queue.reduce((sum, { size }) => sum + size, 0)
+  const found = new Map<string, Hashed>()
+  const next = (): ToHash | undefined => queue.shift()
+  if (threads < 2 || total < worthThreads || queue.length < 2) {
+    for (let file = next(); file !== undefined; file = next()) found.set(file.path, await hashFile(join(folder, file.path), file.sm3))
+    return found
+  }
+  await Promise.all(Array.from({ length: Math.min(threads, queue.length) }, () => inThread(folder, next, found)))
+  return found
+}
+
+/** One thread takes files until none is left. */
+function inThread(folder: string, next: () => ToHash | undefined, found: Map<string, Hashed>): Promise<void> {
+  const worker = new Worker(new URL('./hash-worker.ts', import.meta.url), { env: {}, execArgv: [], stdin: false })
+  return new Promise<void>((resolve, reject) => {
+    let doing: ToHash | undefined
+    const give = (): void => {
+      doing = next()
+      if (doing === undefined) {
+        resolve()
+        return
+      }
+      const order: HashOrder = { file: join(folder, doing.path), sm3: doing.sm3 }
+      worker.postMessage(order)
+    }
+    worker.on('message', (answer: HashAnswer) => {
+      if ('failed' in answer) reject(Object.assign(new Error(answer.failed), { code: answer.code }))
+      else {
+        if (doing !== undefined) found.set(doing.path, answer)
+        give()
+      }
+    })
+    worker.once('error', reject)
+    worker.once('exit', () => reject(new Error('a thread that hashes ended by itself')))
+    give()
+  }).finally(() => void worker.terminate())
+}
