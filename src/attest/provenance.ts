@@ -50,6 +50,8 @@ export interface ProvenanceInput {
   readonly tools?: Readonly<Record<string, string>>
   /** OS packages → what rpm would do when it installs them and nobody did here: scriptlets above all. Absent = no packages. */
   readonly notDone?: Readonly<Record<string, readonly string[]>>
+  /** of a mirrored image: whether upstream signed it. No case says verified: nobody gave upstream's key. */
+  readonly upstreamSignature?: 'none' | 'unverified' | 'unchecked'
   readonly builderId: string
   readonly builderVersion: string
 }
@@ -74,6 +76,7 @@ export function provenance(input: ProvenanceInput): Json {
       ...(input.base === undefined ? {} : { base: input.base.uri }),
       ...(input.compiler === undefined ? {} : { compiler: { ...input.compiler } }),
       ...(input.tools === undefined ? {} : { tools: { ...input.tools } }),
+      ...(input.upstreamSignature === undefined ? {} : { upstreamSignature: input.upstreamSignature }),
       ...(input.notDone === undefined
         ? {}
         : { packages: { notDone: Object.fromEntries(Object.entries(input.notDone).map(([name, what]) => [name, [...what]])) } }),

@@ -105,6 +105,16 @@ function testsText(results: readonly TestResult[]): string {
   return [...told, ...(missing.length === 0 ? [] : [`${missing.join(', ')} not run`])].join('; ')
 }
 
+/** What a copy is a copy of, each once. */
+function mirrorNotes({ built }: VerifyReport, reference: string): string[] {
+  const copies = built.filter(({ what, mirrored }) => mirrored && what.startsWith(`${reference} `))
+  const notes = copies.map(({ source, upstreamSignature }) => {
+    const signed = { none: 'upstream shows no signature', unverified: 'upstream’s signature not verified' }[upstreamSignature ?? '']
+    return `mirrored from ${source.uri}@sha256:${source.digest['sha256']}; ${signed ?? 'nobody looked for upstream’s signature'}`
+  })
+  return [...new Set(notes)]
+}
+
 function outcome(context: CliContext, report: VerifyReport, policy: VerifyPolicy): Outcome {
   const { predicate, findings } = report
   const told: VerifyTold = {
@@ -141,6 +151,7 @@ function outcome(context: CliContext, report: VerifyReport, policy: VerifyPolicy
       notes: [
         ...(image.deviates === undefined ? [] : [`deviates from ${image.deviates.from}: ${image.deviates.reason}`]),
         ...(image.changedBy === undefined ? [] : [`its source is changed by ${image.changedBy.map(({ path }) => path).join(', ')}`]),
+        ...mirrorNotes(report, image.reference),
         ...(image.standIn === undefined ? [] : [`stand-in for ${image.standIn}`]),
       ],
     })),
@@ -148,7 +159,15 @@ function outcome(context: CliContext, report: VerifyReport, policy: VerifyPolicy
   }
   const built = report.built.map((one) => {
     const { level, why } = levelOf(one, policy)
-    return { what: one.what, buildType: one.buildType, builder: one.builder, source: one.source.uri, slsaLevel: level, why }
+    return {
+      what: one.what,
+      buildType: one.buildType,
+      builder: one.builder,
+      source: one.source.uri,
+      slsaLevel: level,
+      why,
+      upstreamSignature: one.upstreamSignature,
+    }
   })
   return { text: verifyText(told, context.lang), json: { ...told, built } as never, failures: findings }
 }

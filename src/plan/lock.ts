@@ -80,6 +80,10 @@ export const ImagePin = z.strictObject({
   reference: z.string(),
   index: PinnedManifest,
   platforms: z.partialRecord(PlatformKey, PinnedManifest),
+  upstreamSignature: z
+    .enum(['none', 'unverified'])
+    .optional()
+    .describe('whether upstream’s registry showed a signature of it, which nobody verified; absent = nobody looked'),
 })
 export type ImagePin = z.infer<typeof ImagePin>
 export const Pin = z.discriminatedUnion('kind', [GoModulePin, ArchivePin, GitPin, ImagePin, Unresolved])

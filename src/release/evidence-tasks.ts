@@ -124,6 +124,7 @@ function provenanceTask(
     },
     ...(compiler === undefined ? {} : { compiler: { ...compiler } }),
     ...(tools === undefined ? {} : { tools }),
+    ...(pin?.kind === 'image' ? { upstreamSignature: pin.upstreamSignature ?? ('unchecked' as const) } : {}),
     builderId,
     builderVersion: request.toolVersion,
   }

@@ -2,10 +2,12 @@
 import type { CredentialSource } from '../content/credentials.ts'
 import { createRegistrySession, openRegistry } from '../content/registry.ts'
 import type { Addresses } from '../plan/addresses.ts'
+import { parseImageName } from '../plan/reference.ts'
 import { download } from '../source/download.ts'
 import { hostOfGo } from '../source/go-command.ts'
 import { resolveSource } from '../source/resolve.ts'
 import { type OpenRepository, resolveBase, resolveImage } from '../upstream/image.ts'
+import { upstreamSignature } from '../upstream/signature.ts'
 import type { Resolvers } from './lock.ts'
 import { packageResolver } from './package-lock.ts'
 import { goUse } from './source-task.ts'
@@ -36,7 +38,11 @@ export function resolvers(ports: ResolverPorts): Resolvers {
         ...(compiled === undefined ? {} : { toolchain: compiled.toolchain, use: goUse(compiled) }),
         ...(changes === undefined ? {} : { changes }),
       }),
-    image: async (reference) => await resolveImage(open, reference, signal),
+    image: async (reference) => {
+      const pin = await resolveImage(open, reference, signal)
+      const { registry, repository } = parseImageName(reference)
+      return { ...pin, upstreamSignature: await upstreamSignature(pin.index, await open(registry, repository)) }
+    },
     base: async (base) => await resolveBase(open, base, signal),
     packages: packageResolver({
       open,

@@ -7,6 +7,7 @@ import type { Descriptor } from '../../src/oci/descriptor.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { mediaTypes } from '../../src/oci/mediatype.ts'
 import { resolveBase, resolveImage } from '../../src/upstream/image.ts'
+import { upstreamSignature } from '../../src/upstream/signature.ts'
 import { startRegistry } from '../sign/registry.ts'
 import { tool } from '../tools.ts'
 
@@ -123,4 +124,30 @@ test.skipIf(registry.skip)('the same from a real registry', async () => {
   } finally {
     running.stop()
   }
+})
+
+test('upstream’s signature is seen under cosign 2’s tag and as cosign 3’s referrer, and is never called verified', async () => {
+  const store = memoryStore()
+  const { index } = await indexIn(store, ['amd64'])
+  expect(await upstreamSignature(index, store)).toBe('none')
+  const { manifests } = await indexIn(store, ['arm64'])
+  await store.tag(manifests[0] ?? index, `sha256-${index.digest.slice('sha256:'.length)}.sig`)
+  expect(await upstreamSignature(index, store)).toBe('unverified')
+  const other = memoryStore()
+  const { index: attached } = await indexIn(other, ['riscv64'])
+  const empty = await pushBytes(other, 'application/vnd.oci.empty.v1+json', '{}')
+  const layer = await pushBytes(other, mediaTypes.sigstoreBundle, '{"bundle":1}')
+  await pushBytes(
+    other,
+    mediaTypes.manifest,
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: mediaTypes.manifest,
+      artifactType: mediaTypes.sigstoreBundle,
+      config: empty,
+      layers: [layer],
+      subject: attached,
+    }),
+  )
+  expect(await upstreamSignature(attached, other)).toBe('unverified')
 })

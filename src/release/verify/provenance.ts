@@ -17,6 +17,7 @@ const Form = z.object({
   buildDefinition: z.object({
     buildType: z.string().min(1),
     externalParameters: z.object({ release: z.string(), platform: z.string().optional() }),
+    internalParameters: z.object({ upstreamSignature: z.enum(['none', 'unverified', 'unchecked']).optional() }).optional(),
     resolvedDependencies: z.array(z.object({ uri: z.string().min(1), digest: z.record(z.string(), z.string()) })).min(1),
   }),
   runDetails: z.object({ builder: z.object({ id: z.string().min(1) }) }),
@@ -31,6 +32,8 @@ export interface Built {
   readonly builder: string
   /** the first dependency: what it was made of */
   readonly source: { readonly uri: string; readonly digest: Readonly<Record<string, string>> }
+  /** of a mirrored one, as the lock says it: never verified here */
+  readonly upstreamSignature: string | undefined
   readonly by: PublicKey
 }
 
@@ -58,7 +61,15 @@ export function builtOf(predicate: unknown, about: About): Built {
   const [source] = buildDefinition.resolvedDependencies
   if (source === undefined || (mirrored && (!source.uri.startsWith('oci://') || source.digest['sha256'] === undefined)))
     throw bad('it does not say of which upstream image it is a copy', about.what)
-  return { what: about.what, mirrored, buildType: buildDefinition.buildType, builder: runDetails.builder.id, source, by: about.by }
+  return {
+    what: about.what,
+    mirrored,
+    buildType: buildDefinition.buildType,
+    builder: runDetails.builder.id,
+    source,
+    upstreamSignature: buildDefinition.internalParameters?.upstreamSignature,
+    by: about.by,
+  }
 }
 
 /** `git+https://host/owner/name@ref` → `https://host/owner/name`; an archive's is what lies before `/archive/`. undefined = none can be told. */
