@@ -199,7 +199,9 @@ describe('what images are', () => {
 
   test('a builder that the policy does not name, or that another one signs for, is refused', async () => {
     const id = 'https://github.com/rfolabs/rfo-build'
-    expect(await codes({ builders: [{ id, signer: ours(), level: 1 }] })).toEqual([])
+    const believed = await report({ builders: [{ id, signer: ours(), level: 2 }] })
+    expect(believed.findings).toEqual([])
+    expect(believed.claims.find(({ name }) => name === 'slsaBelieved')?.values['level']).toBe(2)
     expect(await codes({ builders: [{ id, signer: theirs, level: 1 }] })).toEqual(['untrusted RFO_VERIFY_BUILDER'])
     expect(await codes({ builders: [{ id: `${id}/other`, signer: ours(), level: 1 }] })).toEqual(['untrusted RFO_VERIFY_BUILDER'])
   })

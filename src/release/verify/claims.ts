@@ -64,9 +64,14 @@ export const claims = {
     test: 'test/release/own-program.test.ts: a provenance about another program is found',
   },
   slsa: {
-    en: '{count} images and programs that were built have provenance for SLSA Build L{level} (v1.0); not higher: {why}',
-    zh: '{count} 个构建的镜像与程序的来源证明达到 SLSA Build L{level}（v1.0）；未更高的原因：{why}',
+    en: '{count} images and programs have provenance for SLSA Build L{level} (v1.0), not higher: a key alone does not show that a hosted platform built and signed',
+    zh: '{count} 个镜像与程序的来源证明达到 SLSA Build L{level}（v1.0），不更高：仅凭密钥不能表明由托管平台构建并签名',
     test: 'test/release/policy.test.ts: a higher SLSA level than the evidence carries is not granted',
+  },
+  slsaBelieved: {
+    en: '{count} images and programs have provenance for SLSA Build L{level} (v1.0), as far as the policy believes their builder',
+    zh: '{count} 个镜像与程序的来源证明达到 SLSA Build L{level}（v1.0），以策略对其构建者的信任为限',
+    test: 'test/release/policy.test.ts: a builder that the policy does not name, or that another one signs for, is refused',
   },
   mirrored: {
     en: '{count} mirrored manifests name the upstream image that they are, by digest: identity, not a build (SLSA Build L0)',

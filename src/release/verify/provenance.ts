@@ -117,23 +117,30 @@ function trustIn({ builder, by }: Built, { builders }: VerifyPolicy): TrustedBui
 }
 
 /** https://slsa.dev/spec/v1.0/levels : what the provenance carries by itself, and what whoever verifies believes of its builder. */
-export function levelOf(built: Built, policy: VerifyPolicy): { readonly level: SlsaLevel; readonly why: string } {
-  if (built.mirrored) return { level: 0, why: 'a mirror’s provenance states identity, and no build' }
+export function levelOf(built: Built, policy: VerifyPolicy): Level {
+  if (built.mirrored) return { level: 0, why: 'a mirror’s provenance states identity, and no build', believed: false }
   const trusted = trustIn(built, policy)
-  if (trusted !== undefined) return { level: trusted.level, why: `so far the policy believes ${trusted.id}` }
-  return { level: 1, why: 'a key alone does not show that a hosted platform built and signed; a policy can name its builder' }
+  if (trusted !== undefined) return { level: trusted.level, why: `so far the policy believes ${trusted.id}`, believed: true }
+  return { level: 1, why: 'a key alone does not show that a hosted platform built and signed', believed: false }
 }
 
-/** The least of all that was built, with the reason why it is not more; mirrored ones are counted for themselves. */
+export interface Level {
+  readonly level: SlsaLevel
+  /** why it is not more */
+  readonly why: string
+  /** by the policy, not by the evidence alone */
+  readonly believed: boolean
+}
+
+/** The least of all that was built; mirrored ones are counted for themselves. */
 export function levelClaims(built: readonly Built[], policy: VerifyPolicy): Claim[] {
   const made = built.filter(({ mirrored }) => !mirrored).map((one) => levelOf(one, policy))
   const mirrored = built.length - made.length
-  const least = made.reduce<(typeof made)[number] | undefined>(
-    (low, one) => (low === undefined || one.level < low.level ? one : low),
-    undefined,
-  )
+  const least = made.toSorted((a, b) => a.level - b.level)[0]
   return [
-    ...(least === undefined ? [] : [{ name: 'slsa' as const, values: { level: least.level, count: made.length, why: least.why } }]),
+    ...(least === undefined
+      ? []
+      : [{ name: least.believed ? ('slsaBelieved' as const) : ('slsa' as const), values: { level: least.level, count: made.length } }]),
     ...(mirrored === 0 ? [] : [{ name: 'mirrored' as const, values: { count: mirrored } }]),
   ]
 }
