@@ -50,17 +50,17 @@ export interface About {
 /** Throws RFO_VERIFY_PROVENANCE (untrusted) for what is no provenance, or is one of something else. */
 export function builtOf(predicate: unknown, about: About): Built {
   const parsed = Form.safeParse(predicate)
-  if (!parsed.success) throw bad(`not a provenance: ${parsed.error.issues[0]?.path.join('.')}`, about.what)
+  if (!parsed.success) throw bad(`not a provenance: ${parsed.error.issues[0]?.path.join('.')}`)
   const { buildDefinition, runDetails } = parsed.data
   const { release, platform } = buildDefinition.externalParameters
   if (release !== about.release || platform !== about.platform)
-    throw bad(`it is about ${platform ?? 'an index'} of ${release}`.slice(0, 300), about.what)
+    throw bad(`it is about ${platform ?? 'an index'} of ${release}`.slice(0, 300))
   const mirrored = buildDefinition.buildType === buildTypes.mirror
   if (about.platform !== undefined && mirrored !== (about.action === 'mirror'))
-    throw bad(`the statement says ${about.action}, the provenance ${buildDefinition.buildType}`.slice(0, 300), about.what)
+    throw bad(`the statement says ${about.action}, the provenance ${buildDefinition.buildType}`.slice(0, 300))
   const [source] = buildDefinition.resolvedDependencies
   if (source === undefined || (mirrored && (!source.uri.startsWith('oci://') || source.digest['sha256'] === undefined)))
-    throw bad('it does not say of which upstream image it is a copy', about.what)
+    throw bad('it does not say of which upstream image it is a copy')
   return {
     what: about.what,
     mirrored,
@@ -145,6 +145,6 @@ export function levelClaims(built: readonly Built[], policy: VerifyPolicy): Clai
   ]
 }
 
-function bad(what: string, where: string): RfoError {
-  return untrusted('RFO_VERIFY_PROVENANCE', what, where)
+function bad(what: string): RfoError {
+  return untrusted('RFO_VERIFY_PROVENANCE', what)
 }
