@@ -95,7 +95,11 @@ export function workDirOf({ storeDir }: Pick<CliContext, 'storeDir'>): string {
 }
 
 /** Opens the store and shows progress for as long as `use` runs. */
-export async function withPorts<T>(context: CliContext, world: World, use: (ports: ReleasePorts) => Promise<T>): Promise<T> {
+export async function withPorts<T>(
+  context: CliContext,
+  world: Pick<World, 'env' | 'addresses'>,
+  use: (ports: ReleasePorts) => Promise<T>,
+): Promise<T> {
   const { openDirectoryStore } = await import('../content/directory.ts')
   const { dockerCredentials } = await import('../content/credentials.ts')
   const { createRegistrySession } = await import('../content/registry.ts')

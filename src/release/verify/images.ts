@@ -17,9 +17,9 @@ import { verifyAttached } from '../../sign/attached.ts'
 import { legacyTags } from '../../sign/carriers.ts'
 import { type Found, findAttached } from '../../sign/find.ts'
 import type { PublicKey } from '../../sign/key.ts'
-import { maxSbomBytes } from '../evidence-tasks.ts'
 import { sbomPath } from '../lists.ts'
 import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
+import { maxSbomBytes } from '../sign-tasks.ts'
 import { untrusted } from './finding.ts'
 import { hashFile, readSmall } from './tree.ts'
 
@@ -34,7 +34,12 @@ export interface ImagesVerdict {
 const layoutFile = canonicalJson({ imageLayoutVersion: '1.0.0' })
 const maxIndexBytes = 64 * 1024 * 1024
 
-export async function verifyImages(folder: string, predicate: ReleasePredicate, keys: readonly PublicKey[]): Promise<ImagesVerdict> {
+/** `keys`: whose signatures must be there; `unsigned` = nobody's, and nothing may be attached. */
+export async function verifyImages(
+  folder: string,
+  predicate: ReleasePredicate,
+  keys: readonly PublicKey[] | 'unsigned',
+): Promise<ImagesVerdict> {
   const oci = join(folder, 'oci')
   const findings: RfoError[] = []
   if ((await readSmall(join(oci, 'oci-layout'), 1024, 'oci/oci-layout'))?.toString('utf8') !== layoutFile) {
@@ -100,7 +105,7 @@ async function verifyImage(
   image: ReleaseImage,
   predicate: ReleasePredicate,
   layout: ContentReader,
-  keys: readonly PublicKey[],
+  keys: readonly PublicKey[] | 'unsigned',
 ): Promise<CheckedImage> {
   const index: Descriptor = { mediaType: mediaTypes.index, digest: image.digest, size: image.size }
   const content = await reachable(index, layout)
@@ -108,6 +113,7 @@ async function verifyImage(
   const used = content.map((descriptor) => descriptor.digest)
   const entries: Descriptor[] = [entryOfImage(image.reference, index)]
   const manifests = await platformManifests(image, index, layout)
+  if (keys === 'unsigned') return { used, entries, signed: 0, attestations: 0 } // what is attached is an extra
   const attach = async (subject: Descriptor, predicates: readonly string[]): Promise<Map<string, Json>> => {
     const checked = await checkAttached(subject, layout, keys, predicate.epoch, predicates)
     used.push(...checked.used)

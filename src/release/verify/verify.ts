@@ -14,8 +14,17 @@ import { refuseStandIns } from '../refusals.ts'
 import { isRooted, rootDigest, rootIndex } from '../root.ts'
 import { isAccepted, readTestResult, type TestResult, testResultPaths } from '../test-results.ts'
 import type { Claim } from './claims.ts'
-import { besidePaths, bundlePath, checksumPaths, maxStatementBytes, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
-import { condition, untrusted } from './finding.ts'
+import {
+  besidePaths,
+  bundlePath,
+  checksumPaths,
+  handoverPath,
+  maxStatementBytes,
+  statementPath,
+  verifyChecksumLists,
+  verifyFiles,
+} from './files.ts'
+import { condition, undecided, untrusted } from './finding.ts'
 import { verifyImages } from './images.ts'
 import { verifyPrograms } from './programs.ts'
 import { lackingEvidence, type Requirement } from './required.ts'
@@ -59,7 +68,7 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   }
   claim('statement', { fingerprint: verified.key.fingerprint }, sameStatement(bytes, verified))
   if (request.expect !== undefined) claim('expected', { version: request.expect }, expected(predicate, request.expect))
-  claim('root', {}, checkRoot(predicate, verified))
+  claim('root', {}, checkRoot(predicate, verified.payload))
   claim('files', { count: predicate.files.length }, await verifyFiles(folder, predicate, new Set(tree.files)))
   const signatures = await verifySignatures(folder, predicate, verified.key, request.otherKeys ?? { sm2: [], pgp: [] })
   claim('checksums', { count: checksumPaths(predicate).length }, [...(await verifyChecksumLists(folder, predicate)), ...signatures.lists])
@@ -98,13 +107,25 @@ async function readStatement(
   keys: readonly PublicKey[],
 ): Promise<{ verified: VerifiedStatement; bytes: Buffer | undefined }> {
   const bundle = await readSmall(join(folder, bundlePath), maxStatementBytes * 2, bundlePath)
-  if (bundle === undefined) throw untrusted('RFO_VERIFY_MISSING', 'no signature of the release statement', bundlePath)
+  if (bundle === undefined) throw await unsignedFinding(folder)
   try {
     const verified = verifyBundle(bundle, { keys, predicateType: predicateTypes.release })
     return { verified, bytes: await readSmall(join(folder, statementPath), maxStatementBytes, statementPath) }
   } catch (thrown) {
     throw toRfoError(thrown).at(bundlePath)
   }
+}
+
+/** Not signed yet, by its own word, is no verdict; without a signature and without that word it is no release. */
+async function unsignedFinding(folder: string): Promise<RfoError> {
+  if ((await readSmall(join(folder, handoverPath), maxStatementBytes, handoverPath)) === undefined)
+    return untrusted('RFO_VERIFY_MISSING', 'no signature of the release statement', bundlePath)
+  return undecided(
+    'RFO_VERIFY_UNSIGNED',
+    'made and not signed yet: nothing vouches for it',
+    handoverPath,
+    `rfo-build sign ${folder} --sign-key <key>`,
+  )
 }
 
 function parsePredicate(verified: VerifiedStatement): ReleasePredicate {
@@ -132,7 +153,8 @@ function expected(predicate: ReleasePredicate, version: string): RfoError[] {
     : [untrusted('RFO_VERIFY_VERSION', `this is ${predicate.version}, expected ${version}`, statementPath)]
 }
 
-function checkRoot(predicate: ReleasePredicate, verified: VerifiedStatement): RfoError[] {
+/** That root and subjects are what the predicate lists; `payload` is its statement. */
+export function checkRoot(predicate: ReleasePredicate, payload: Buffer): RfoError[] {
   const index = rootIndex(
     predicate.version,
     predicate.images,
@@ -145,7 +167,7 @@ function checkRoot(predicate: ReleasePredicate, verified: VerifiedStatement): Rf
     findings.push(
       untrusted('RFO_VERIFY_ROOT', `the root is ${rootDigest(index)}, the statement says ${predicate.root.digest}`, statementPath),
     )
-  if (!releaseStatement(predicate).equals(verified.payload))
+  if (!releaseStatement(predicate).equals(payload))
     findings.push(untrusted('RFO_VERIFY_STATEMENT', 'its subjects are not what its predicate lists', statementPath))
   return findings
 }
