@@ -127,7 +127,8 @@ const zh = {
   standIn: '只替换这些种类的输入，以逗号分隔：bases,mirrors,git,charts',
   key: '受信任的公钥（可重复）',
   trust: '存放受信任公钥的目录（RFO_TRUST）',
-  signKey: '签名用的私钥：文件，或以 pkcs11:… 指定令牌；可再给出 SM2 或 PGP 私钥（RFO_SIGN_KEY，以逗号分隔；口令或 PIN 在 RFO_KEY_PASSWORD 中）',
+  signKey:
+    '签名用的私钥：文件，或以 pkcs11:… 指定令牌；可再给出 SM2 或 PGP 私钥（RFO_SIGN_KEY，以逗号分隔；口令或 PIN 在 RFO_KEY_PASSWORD 中）',
 
   versionArgument: 'RFO 的版本，例如 v1.24.8+rfor1',
   releaseArgument: '版本（即 dist/<version>/）或发布物所在的目录',

@@ -1,9 +1,10 @@
 /** Plan → tasks that say something about images: inventory → sbom, and provenance. Nothing here is signed. */
 import { provenance } from '../attest/provenance.ts'
-import { pushBytes, readJson } from '../content/read.ts'
+import { pushBytes, readBytes, readJson } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
 import { cyclonedx } from '../inspect/cyclonedx.ts'
 import { type Inventory, inventoryImage } from '../inspect/inventory.ts'
+import { spdx } from '../inspect/spdx.ts'
 import { hex } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
@@ -17,7 +18,7 @@ import { buildKind, standInsOf } from './labels.ts'
 import { libraryFacts, linkedInto } from './linked.ts'
 import { readPackageRecord } from './package-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
-import { builderId, imageMaterial, type SaidPlatform } from './sign-tasks.ts'
+import { builderId, imageMaterial, maxSbomBytes, type SaidPlatform } from './sign-tasks.ts'
 import { editOf, goEditOf, readSourceRecord } from './source-task.ts'
 
 export interface EvidenceTasks {
@@ -27,12 +28,16 @@ export interface EvidenceTasks {
 
 export function evidenceTasks(request: ReleaseRequest, made: readonly ImageTasks[], ports: ReleasePorts): EvidenceTasks[] {
   return made.map((images) => {
-    const platforms = images.platforms.map((one) => ({
-      platform: one.platform,
-      image: one.image,
-      sbom: sbomTask(request, images.image, one, ports),
-      provenance: provenanceTask(request, images, one, collectedFrom(images.image, one.platform, made), ports),
-    }))
+    const platforms = images.platforms.map((one) => {
+      const sbom = sbomTask(request, images.image, one, ports)
+      return {
+        platform: one.platform,
+        image: one.image,
+        sbom,
+        spdx: spdxTask(images.image, one.platform, sbom, ports),
+        provenance: provenanceTask(request, images, one, collectedFrom(images.image, one.platform, made), ports),
+      }
+    })
     return { images, platforms }
   })
 }
@@ -72,6 +77,19 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, { platform, image: 
         mediaTypes.cyclonedx,
         await cyclonedx(found, { ...subject, digest: given(inputs['image']).digest }),
       )
+    },
+  }
+}
+
+function spdxTask(image: ImagePlan, platform: PlatformName, sbom: Task, { store }: ReleasePorts): Task {
+  return {
+    id: `spdx/${image.component}/${platform}`,
+    needs: { sbom },
+    key: { rule: 'spdx@1' },
+    lane: 'cpu',
+    async run(inputs) {
+      const text = Buffer.from(await readBytes(store, given(inputs['sbom']), maxSbomBytes)).toString('utf8')
+      return await pushBytes(store, mediaTypes.spdx, spdx(text))
     },
   }
 }

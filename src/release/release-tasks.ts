@@ -16,7 +16,7 @@ import { unsignedDigest, unsignedSize } from './bundle-tasks.ts'
 import type { EvidenceTasks } from './evidence-tasks.ts'
 import { given } from './given.ts'
 import { type ListedFile, sm3, sm3Annotation, titledFiles } from './listing.ts'
-import { checksumLists, imageLists, sbomPath } from './lists.ts'
+import { checksumLists, imageLists, sbomPath, spdxPath } from './lists.ts'
 import { releaseNotes } from './notes.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import type { FileRecord } from './predicate.ts'
@@ -55,7 +55,10 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
   const needs: Record<string, Task> = { support }
   for (const { images, platforms } of evidence) {
     needs[`index/${images.image.component}`] = images.index
-    for (const made of platforms) needs[sbomPath(images.image.component, made.platform)] = made.sbom
+    for (const made of platforms) {
+      needs[sbomPath(images.image.component, made.platform)] = made.sbom
+      needs[spdxPath(images.image.component, made.platform)] = made.spdx
+    }
   }
   for (const { path, task } of files) needs[path] = task
   for (const task of titled) needs[task.id] = task
@@ -64,7 +67,7 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
     id: 'release',
     needs,
     key: {
-      rule: 'release@8',
+      rule: 'release@9',
       sourceOf: request.bundle.sourceOf,
       installer: digestOf(request.installer),
       verifier: digestOf(request.verifier),

@@ -22,7 +22,9 @@ export const builderId = 'https://github.com/rfolabs/rfo-build'
 export interface SaidPlatform {
   readonly platform: PlatformName
   readonly image: Task
+  /** CycloneDX */
   readonly sbom: Task
+  readonly spdx: Task
   readonly provenance: Task
 }
 
@@ -41,7 +43,7 @@ export interface Signing {
 }
 
 /**
- * Signs the index and every platform manifest, and attests: of what the index is, and of each manifest provenance and SBOM.
+ * Signs the index and every platform manifest, and attests: of what the index is, and of each manifest provenance and SBOMs.
  * Gives an index over everything attached to the image.
  */
 export function signTask({ image, index, platforms }: SaidImage, { key, plan, toolVersion }: Signing, store: ContentStore): Task {
@@ -50,12 +52,13 @@ export function signTask({ image, index, platforms }: SaidImage, { key, plan, to
   for (const made of platforms) {
     needs[`image/${made.platform}`] = made.image
     needs[`sbom/${made.platform}`] = made.sbom
+    needs[`spdx/${made.platform}`] = made.spdx
     needs[`provenance/${made.platform}`] = made.provenance
   }
   return {
     id: `sign/${image.component}`,
     needs,
-    key: { rule: 'sign@2', tool: toolVersion, release, reference: image.reference, key: keyFingerprint(key.publicKey), epoch },
+    key: { rule: 'sign@3', tool: toolVersion, release, reference: image.reference, key: keyFingerprint(key.publicKey), epoch },
     lane: 'cpu',
     async run(inputs) {
       const attached: Descriptor[] = []
@@ -77,6 +80,7 @@ export function signTask({ image, index, platforms }: SaidImage, { key, plan, to
         const statements = [
           about(predicateTypes.slsaProvenance, (await readJson(store, given(inputs[`provenance/${platform}`]))) as Json),
           about(predicateTypes.cyclonedx, await readSbom(store, given(inputs[`sbom/${platform}`]))),
+          about(predicateTypes.spdx, await readSbom(store, given(inputs[`spdx/${platform}`]))),
         ]
         attached.push(...attachedEntries(await attest(subject, statements, key, store, epoch)))
       }

@@ -12,7 +12,7 @@ import type { PlatformName } from '../oci/platform.ts'
 import { type Checked, checkUnsigned } from './check-unsigned.ts'
 import { finishRelease } from './finish.ts'
 import { keptKeys } from './kept-keys.ts'
-import { sbomPath } from './lists.ts'
+import { sbomPath, spdxPath } from './lists.ts'
 import { overFolder } from './over-folder.ts'
 import type { ReleasePorts, WorkingStore } from './ports.ts'
 import { runTasks } from './run.ts'
@@ -82,17 +82,20 @@ async function saidImage(image: ReleaseImage, { handover, predicate, plan }: Che
   const { component, reference } = image
   const version = plan.images.find((each) => each.component === component)?.version
   if (version === undefined) throw new Error(`${component} is in the plan`)
+  const listed = (path: string, mediaType: string): Descriptor => {
+    const file = predicate.files.find((each) => each.path === path)
+    if (file === undefined) throw new RfoError('RFO_SIGN_HANDOVER', 'no such SBOM', { exit: 'untrusted', where: path })
+    return { mediaType, digest: file.digest, size: file.size }
+  }
   const index: Descriptor = { mediaType: mediaTypes.index, digest: image.digest, size: image.size }
   const platforms = parseIndex(await readBytes(store, index)).manifests.map(({ platform: of, mediaType, digest, size }) => {
     const platform = `${of?.os}/${of?.architecture}` as PlatformName // compared with the statement when the folder was checked
-    const sbom = predicate.files.find(({ path }) => path === sbomPath(component, platform))
-    if (sbom === undefined)
-      throw new RfoError('RFO_SIGN_HANDOVER', `no SBOM of ${component} for ${platform}`, { exit: 'untrusted', where: reference })
     const provenance = handedOver(handover, imageProvenancePath(component, platform))
     return {
       platform,
       image: constant(`image/${component}/${platform}`, { mediaType, digest, size }),
-      sbom: constant(`sbom/${component}/${platform}`, { mediaType: mediaTypes.cyclonedx, digest: sbom.digest, size: sbom.size }),
+      sbom: constant(`sbom/${component}/${platform}`, listed(sbomPath(component, platform), mediaTypes.cyclonedx)),
+      spdx: constant(`spdx/${component}/${platform}`, listed(spdxPath(component, platform), mediaTypes.spdx)),
       provenance: constant(`provenance/${component}/${platform}`, { mediaType: mediaTypes.json, ...provenance }),
     }
   })

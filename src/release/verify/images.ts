@@ -17,7 +17,7 @@ import { verifyAttached } from '../../sign/attached.ts'
 import { legacyTags } from '../../sign/carriers.ts'
 import { type Found, findAttached } from '../../sign/find.ts'
 import type { PublicKey } from '../../sign/key.ts'
-import { sbomPath } from '../lists.ts'
+import { sbomPath, spdxPath } from '../lists.ts'
 import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
 import { maxSbomBytes } from '../sign-tasks.ts'
 import { untrusted } from './finding.ts'
@@ -122,10 +122,12 @@ async function verifyImage(
   }
   await attach(index, [predicateTypes.cosignSign, predicateTypes.slsaProvenance])
   for (const [platform, manifest] of manifests) {
-    const said = await attach(manifest, [predicateTypes.cosignSign, predicateTypes.slsaProvenance, predicateTypes.cyclonedx])
-    await checkSbomFile(folder, sbomPath(image.component, platform), said.get(predicateTypes.cyclonedx))
+    const { cosignSign, slsaProvenance, cyclonedx, spdx } = predicateTypes
+    const said = await attach(manifest, [cosignSign, slsaProvenance, cyclonedx, spdx])
+    await checkSbomFile(folder, sbomPath(image.component, platform), said.get(cyclonedx))
+    await checkSbomFile(folder, spdxPath(image.component, platform), said.get(spdx))
   }
-  return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 2 + 1 }
+  return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 3 + 1 }
 }
 
 async function everyBlob(content: readonly Descriptor[], layout: ContentReader): Promise<void> {
