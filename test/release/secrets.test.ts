@@ -150,6 +150,7 @@ describe.skipIf(noCores)('a core file', () => {
     await cp(join(scratch, 'store/sandbox'), join(scratch, 'cored/sandbox'), { recursive: true })
     const flags = ['--store', join(scratch, 'cored'), '--out', join(scratch, 'cored/dist'), '--sign-key', join(scratch, 'keys/rfo.key')]
     const argv = [
+      process.execPath,
       join(repository, 'bin/rfo-build.js'),
       'sign',
       join(scratch, 'made', `${version}.unsigned`),
