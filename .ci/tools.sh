@@ -8,7 +8,8 @@ mkdir -p "$tools"
 
 apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm dnf createrepo-c python3-rpm gnupg xz-utils zstd pigz openssl shellcheck umoci busybox chromium
   conntrack hostname iproute2 iptables mount procps util-linux
-  make pkg-config gperf gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross)
+  make pkg-config gperf gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
+  softhsm2 g++)
 missing=()
 for package in "${apt_packages[@]}"; do
   dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
@@ -55,6 +56,24 @@ if [ ! -e "$stamp" ] || [ ! -x "$tools/kube-bench" ]; then
   (cd "$module" && GOFLAGS=-trimpath CGO_ENABLED=0 go build -ldflags='-s -w' -o "$tools/kube-bench.d/kube-bench" .) >&2
   cp -r --no-preserve=mode "$module/cfg" "$tools/kube-bench.d/cfg"
   ln -s kube-bench.d/kube-bench "$tools/kube-bench"
+  touch "$stamp"
+fi
+
+# A token's driver is compiled when it is installed; by hand it needs no headers of the machine's Node, only those of Node-API.
+driver="$tools/pkcs11"
+stamp="$tools/.pkcs11js-2.1.7"
+if [ ! -e "$stamp" ] || [ ! -d "$driver" ]; then
+  echo "tools: pkcs11js" >&2
+  rm -rf "$driver"
+  mkdir -p "$driver"
+  echo '{"private":true}' >"$driver/package.json"
+  npm install --prefix "$driver" --ignore-scripts --no-audit --no-fund --silent pkcs11js@2.1.7 node-api-headers@1.9.0 >&2
+  (
+    cd "$driver/node_modules/pkcs11js"
+    mkdir -p build/Release
+    g++ -shared -fPIC -O1 -std=c++17 -DNODE_GYP_MODULE_NAME=pkcs11 -DNAPI_DISABLE_CPP_EXCEPTIONS -Iincludes -I../node-api-headers/include \
+      src/dl.cpp src/common.cpp src/main.cpp -o build/Release/pkcs11.node -ldl >&2
+  )
   touch "$stamp"
 fi
 echo "$tools"

@@ -1,5 +1,5 @@
 /**
- * The one subprocess door: argv only, never a shell; the environment is given whole; output goes line by line to a
+ * The one subprocess door: argv only, never a shell; the environment is given whole, and no secret passes in it; output goes line by line to a
  * log and its tail into the error. Kills the whole process group when the signal aborts.
  */
 import { spawn } from 'node:child_process'
@@ -7,9 +7,34 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type ExitName, RfoError } from './error.ts'
 
+/** Variables that hold a password or a token: of keys, of identities, of GitHub. */
+export const secretVariables = [
+  'RFO_KEY_PASSWORD',
+  'COSIGN_PASSWORD',
+  'SIGSTORE_ID_TOKEN',
+  'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+  'ACTIONS_RUNTIME_TOKEN',
+  'GITHUB_TOKEN',
+  'GH_TOKEN',
+] as const
+
+export function secretsIn(env: Readonly<Record<string, string>>): string[] {
+  return secretVariables.flatMap((name) => {
+    const value = env[name]
+    return value === undefined || value === '' ? [] : [value]
+  })
+}
+
+/** No child gets them, whatever environment it is given: nothing that we start signs or logs in for us. */
+const withheld: ReadonlySet<string> = new Set([...secretVariables, 'RFO_SIGN_KEY', 'ACTIONS_ID_TOKEN_REQUEST_URL'])
+
+function forChild(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !withheld.has(name)))
+}
+
 export interface ExecOptions {
   readonly cwd?: string
-  /** The whole environment of the child. Nothing is inherited: pass what it needs. */
+  /** The whole environment of the child, less what holds secrets. Nothing is inherited: pass what it needs. */
   readonly env: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
   readonly stdin?: Uint8Array
@@ -38,7 +63,7 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions)
     options.signal?.throwIfAborted()
     const child = spawn(program, args, {
       cwd: options.cwd,
-      env: { ...options.env },
+      env: forChild(options.env),
       stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       detached: true,
     })
@@ -136,7 +161,7 @@ export async function* filter(
 ): AsyncGenerator<Buffer, void, undefined> {
   const [program, ...args] = argv
   options.signal?.throwIfAborted()
-  const child = spawn(program, args, { env: { ...options.env }, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+  const child = spawn(program, args, { env: forChild(options.env), stdio: ['pipe', 'pipe', 'pipe'], detached: true })
   const kill = (): void => void child.kill('SIGKILL')
   const said: string[] = []
   child.stderr.on('data', (chunk: Buffer) => {

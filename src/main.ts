@@ -1,11 +1,33 @@
 /** The composition root: the only place that knows the process, the clock and the exit. */
+import { writeFileSync } from 'node:fs'
 import { Interrupted } from './cli/failure.ts'
 import { runProgram } from './cli/program.ts'
-import { exec } from './exec.ts'
+import { exec, secretsIn, secretVariables } from './exec.ts'
+
+/** The environment, whose secrets nothing finds in process.env any more: no library, and nothing that one would start. */
+function takeEnvironment(): Record<string, string> {
+  const env = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+  for (const name of secretVariables) delete process.env[name]
+  return env
+}
+
+/**
+ * A core file of this process, or of one that it starts, holds no memory. Node can't set a limit of the kernel's, but this file decides
+ * what is dumped. https://www.kernel.org/doc/html/latest/filesystems/proc.html#proc-pid-coredump-filter-core-dump-filtering-settings
+ */
+function keepMemoryOutOfCores(): void {
+  try {
+    writeFileSync('/proc/self/coredump_filter', '0')
+  } catch {
+    // not Linux, or no /proc: whoever fears cores has `ulimit -c 0`
+  }
+}
 
 /** Runs the command line and ends the process with its exit code. */
 export async function main(toolVersion: string): Promise<void> {
   const { stdout, stderr } = process
+  keepMemoryOutOfCores()
+  const env = takeEnvironment()
   const interruption = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     let heard = false
@@ -23,7 +45,8 @@ export async function main(toolVersion: string): Promise<void> {
     })
   }
   const code = await runProgram(process.argv.slice(2), {
-    env: Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined)),
+    env,
+    secrets: secretsIn(env),
     cwd: process.cwd(),
     stdout: (text) => void stdout.write(text),
     stderr: {

@@ -7,6 +7,8 @@ import type { StandInKind } from '../sandbox/kinds.ts'
 /** The outside of one run. Tests make their own. */
 export interface Ports {
   readonly env: Readonly<Record<string, string>>
+  /** Passwords and tokens of `env`, which are never printed. */
+  readonly secrets: readonly string[]
   /** Absolute. Paths on the command line are relative to it; pipelines/ and images.lock are looked for here. */
   readonly cwd: string
   /** The result, and nothing else. */

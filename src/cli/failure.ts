@@ -52,7 +52,7 @@ export function fail(
   thrown: unknown,
   verb: string | undefined,
   json: boolean,
-  ports: Pick<Ports, 'stdout' | 'stderr' | 'signal' | 'env'>,
+  ports: Pick<Ports, 'stdout' | 'stderr' | 'signal' | 'secrets'>,
 ): number {
   const interrupted = ports.signal.aborted && ports.signal.reason instanceof Interrupted ? ports.signal.reason : undefined
   const errors =
@@ -61,7 +61,7 @@ export function fail(
       : (thrown instanceof AggregateError ? thrown.errors : [thrown]).map(asRfoError)
   const exit = interrupted === undefined ? exitFor(errors) : signalExit[interrupted.signal]
   const decisive = decisiveOf(errors) ?? toRfoError(thrown)
-  const secrets = [ports.env.RFO_KEY_PASSWORD, ports.env.COSIGN_PASSWORD].filter((secret) => secret !== undefined)
+  const { secrets } = ports
   const say = (line: string): void => ports.stderr.write(`${printable(redact(line, secrets))}\n`)
   for (const other of errors) if (other !== decisive) say(other.line())
   for (const detail of decisive.details) say(detail)

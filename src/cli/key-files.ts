@@ -6,6 +6,7 @@ import type { ReleaseKeys } from '../release/signatures.ts'
 import type { OtherKeys } from '../release/verify/signatures.ts'
 import type { PublicKey } from '../sign/key.ts'
 import type { PgpPublicKey } from '../sign/pgp.ts'
+import { isTokenUri, printableTokenUri } from '../sign/pkcs11-uri.ts'
 import type { Sm2PublicKey } from '../sign/sm2.ts'
 import type { CliContext } from './context.ts'
 
@@ -13,12 +14,15 @@ export interface KeyFile {
   /** absolute */
   readonly file: string
   readonly text: string
+  /** of a key in a token, whose URI the text is: the folder where its driver is looked for */
+  readonly driverFrom?: string
 }
 
 /** Private keys: every --sign-key. Throws RFO_CLI_KEY. */
 export async function signKeyFiles(context: CliContext): Promise<KeyFile[]> {
   return await Promise.all(
-    context.signKeys.map(async (name) => {
+    context.signKeys.map(async (name): Promise<KeyFile> => {
+      if (isTokenUri(name)) return { file: printableTokenUri(name), text: name, driverFrom: context.cwd }
       const file = resolve(context.cwd, name)
       const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
         throw new RfoError('RFO_CLI_KEY', `can't read the signing key: ${cause.code}`, {
@@ -37,10 +41,12 @@ export async function readReleaseKeys(files: readonly KeyFile[], password: strin
   const { readSigningKey } = await import('../sign/key.ts')
   const { isPgpKey, readPgpKey } = await import('../sign/pgp.ts')
   const { isSm2Key, readSm2Key } = await import('../sign/sm2.ts')
-  const kindOf = (text: string) => (isPgpKey(text) ? 'pgp' : isSm2Key(text, password) ? 'sm2' : 'key')
+  const { openTokenKey } = await import('../sign/pkcs11.ts')
+  const kindOf = ({ text, driverFrom }: KeyFile) =>
+    driverFrom !== undefined ? 'key' : isPgpKey(text) ? 'pgp' : isSm2Key(text, password) ? 'sm2' : 'key'
   const found: { key?: KeyFile; sm2?: KeyFile; pgp?: KeyFile } = {}
   for (const each of files) {
-    const kind = kindOf(each.text)
+    const kind = kindOf(each)
     if (found[kind] !== undefined)
       throw new RfoError('RFO_CLI_KEY', 'two signing keys of one kind', {
         exit: 'usage',
@@ -57,7 +63,9 @@ export async function readReleaseKeys(files: readonly KeyFile[], password: strin
     })
   }
   return {
-    key: await at(key, ({ text }) => readSigningKey(text, password)),
+    key: await at(key, ({ text, driverFrom }) =>
+      driverFrom === undefined ? readSigningKey(text, password) : openTokenKey(text, password, driverFrom),
+    ),
     ...(sm2 === undefined ? {} : { sm2: await at(sm2, ({ text }) => readSm2Key(text, password)) }),
     ...(pgp === undefined ? {} : { pgp: await at(pgp, ({ text }) => readPgpKey(text, password)) }),
   }

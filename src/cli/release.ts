@@ -22,34 +22,44 @@ export const release: Verb = {
   name: 'release',
   summary: 'release',
   arguments: [{ syntax: '<version>', help: 'versionArgument' }],
-  options: [{ flags: '--fail <mode>', help: 'releaseFail', choices: ['finish', 'stop', 'kill'] }],
-  examples: ['release v1.24.8+rfor1 --sandbox', 'release v1.25.4+rfor1 --sign-key rfo.key'],
+  options: [
+    { flags: '--unsigned', help: 'releaseUnsigned' },
+    { flags: '--fail <mode>', help: 'releaseFail', choices: ['finish', 'stop', 'kill'] },
+  ],
+  examples: ['release v1.24.8+rfor1 --sandbox', 'release v1.25.4+rfor1 --sign-key rfo.key', 'release v1.25.4+rfor1 --unsigned'],
   async run(context, { args: [version = ''], flags }) {
     const { bundleOf, readInputs, planOf } = await import('../release/inputs.ts')
+    const { unsignedName } = await import('../release/unsigned.ts')
     const { unchanged, touched, writeStamp } = await import('../release/unchanged.ts')
     const inputs = await readInputs(context.cwd, version, context.platforms === undefined ? {} : { platforms: context.platforms })
     const bundle = bundleOf(context.cwd, inputs)
-    const keyFiles = await signKeyFiles(context)
+    const unsigned = flags.on('unsigned')
+    const keyFiles = unsigned ? [] : await signKeyFiles(context)
     const planned = planOf(inputs)
     if (context.dryRun) return { text: canonicalJson(planned as never), json: { plan: planned as never } }
-    const folder = join(context.outDir, inputs.version)
-    const stampFile = join(context.storeDir, 'releases', `${inputs.version}.json`)
+    const name = unsigned ? unsignedName(inputs.version) : inputs.version
+    const folder = join(context.outDir, name)
+    const stampFile = join(context.storeDir, 'releases', `${name}.json`)
     const asked = digestOf(
       canonicalJson({
         inputs: inputs.digest,
         tool: ownDigest(),
         standIns: context.standIns,
+        ...(unsigned ? { unsigned } : {}),
         keys: keyFiles.map(({ text }) => digestOf(text)),
       }),
     )
     const stamp = await unchanged(stampFile, folder, asked)
+    if (stamp !== undefined && unsigned)
+      return unsignedOutcome(context, planned.version, { root: stamp.root, unsigned: stamp.key, folder, unchanged: true })
     if (stamp !== undefined) return outcome(context, planned, { root: stamp.root, fingerprint: stamp.key, folder, unchanged: true })
 
-    const realKeys = isReal(context) || keyFiles.length > 0 ? await readReleaseKeys(keyFiles, context.keyPassword) : undefined
+    const realKeys =
+      !unsigned && (isReal(context) || keyFiles.length > 0) ? await readReleaseKeys(keyFiles, context.keyPassword) : undefined
     const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream))
     try {
-      const keys = realKeys ?? world.standIn?.keys
-      if (keys === undefined) throw new Error('a real world without keys of its own')
+      const keys = unsigned ? undefined : (realKeys ?? world.standIn?.keys)
+      if (keys === undefined && !unsigned) throw new Error('a real world without keys of its own')
       const plan = planOf(inputs, world.lock)
       const made = await make(
         context,
@@ -61,6 +71,11 @@ export const release: Verb = {
         await touched(stampFile, folder),
       )
       if (made.missing.length > 0) return candidate(context, made)
+      if (keys === undefined) {
+        const { root, unsigned: handover = '' } = made
+        await writeStamp(stampFile, folder, { inputs: asked, root, key: handover })
+        return unsignedOutcome(context, plan.version, { root, unsigned: handover, folder, unchanged: false })
+      }
       await writeStamp(stampFile, folder, { inputs: asked, root: made.root, key: keys.key.publicKey.fingerprint })
       return outcome(context, plan, {
         root: made.root,
@@ -74,8 +89,16 @@ export const release: Verb = {
   },
 }
 
+function unsignedOutcome(
+  context: CliContext,
+  version: string,
+  made: { root: string; unsigned: string; folder: string; unchanged: boolean },
+): Outcome {
+  return { text: made.root, json: { version, ...made, standIns: context.standIns === 'all' ? 'all' : [...context.standIns] } }
+}
+
 /** Made, and no release: demanded evidence is missing. */
-function candidate(context: CliContext, made: MadeRelease): Outcome {
+export function candidate(context: CliContext, made: Pick<MadeRelease, 'folder' | 'missing' | 'root'>): Outcome {
   const folder = relative(context.cwd, made.folder)
   const next = made.missing.map((platform) => `rfo-build test ${folder} --platform ${platform} --results <tarball>`).join('; ')
   const failure = new RfoError(
@@ -95,7 +118,7 @@ async function make(
   plan: ReleasePlan,
   inputs: ReleaseInputs & { readonly bundle: Bundle },
   world: World,
-  keys: ReleaseKeys,
+  keys: ReleaseKeys | undefined,
   failureMode: FailureMode,
   changed: readonly string[],
 ): Promise<MadeRelease> {
@@ -120,7 +143,7 @@ async function make(
         bundle: inputs.bundle,
         installer: inputs.installer,
         verifier: inputs.verifier,
-        ...keys,
+        ...(keys === undefined ? {} : { keys }),
         ...(world.standIn === undefined ? {} : { mark: world.standIn.mark }),
         failureMode,
         outDir: context.outDir,

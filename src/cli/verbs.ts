@@ -3,6 +3,7 @@ import type { Entry } from './verb.ts'
 
 const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   release: async () => (await import('./release.ts')).release,
+  sign: async () => (await import('./sign.ts')).sign,
   build: async () => (await import('./build.ts')).build,
   test: async () => (await import('./test.ts')).test,
   verify: async () => (await import('./verify.ts')).verify,

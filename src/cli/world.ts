@@ -35,7 +35,7 @@ export async function openWorld(
   list: Digest,
   options: { readonly userland?: Architecture } = {},
 ): Promise<World> {
-  if (isReal(context)) return { lock, addresses: mirrorsOf(context.env), env: forChildren(context.env), close: async () => {} }
+  if (isReal(context)) return { lock, addresses: mirrorsOf(context.env), env: context.env, close: async () => {} }
   const { startSandbox } = await import('../sandbox/start.ts')
   const everything = context.standIns === 'all'
   const workDir = join(context.storeDir, 'work')
@@ -60,7 +60,7 @@ export async function openWorld(
   return {
     lock: sandbox.lock,
     addresses: { ...mirrorsOf(context.env), ...sandbox.addresses },
-    env: besideProxy(forChildren(context.env)),
+    env: besideProxy(context.env),
     standIn: {
       keys,
       mark: {
@@ -75,18 +75,11 @@ export async function openWorld(
 
 /** For work that takes nothing from outside this machine. */
 export function localWorld(context: Pick<CliContext, 'env'>): World {
-  return { lock: emptyLock, addresses: {}, env: forChildren(context.env), close: async () => {} }
+  return { lock: emptyLock, addresses: {}, env: context.env, close: async () => {} }
 }
 
 export function isReal(context: Pick<CliContext, 'standIns'>): boolean {
   return context.standIns !== 'all' && context.standIns.length === 0
-}
-
-/** What no compiler and no git needs to know: it leaves the environment before the first child starts. */
-const secretNames: readonly string[] = ['RFO_SIGN_KEY', 'RFO_KEY_PASSWORD', 'COSIGN_PASSWORD', 'GITHUB_TOKEN', 'GH_TOKEN']
-
-function forChildren(env: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !secretNames.includes(name)))
 }
 
 /** A proxy doesn't reach this machine's loopback. */
@@ -101,7 +94,11 @@ export function workDirOf({ storeDir }: Pick<CliContext, 'storeDir'>): string {
 }
 
 /** Opens the store and shows progress for as long as `use` runs. */
-export async function withPorts<T>(context: CliContext, world: World, use: (ports: ReleasePorts) => Promise<T>): Promise<T> {
+export async function withPorts<T>(
+  context: CliContext,
+  world: Pick<World, 'env' | 'addresses'>,
+  use: (ports: ReleasePorts) => Promise<T>,
+): Promise<T> {
   const { openDirectoryStore } = await import('../content/directory.ts')
   const { dockerCredentials } = await import('../content/credentials.ts')
   const { createRegistrySession } = await import('../content/registry.ts')
@@ -110,7 +107,7 @@ export async function withPorts<T>(context: CliContext, world: World, use: (port
   const workDir = workDirOf(context)
   await mkdir(workDir, { recursive: true })
   const store = await openDirectoryStore(context.storeDir)
-  const secrets = [context.keyPassword].filter((secret) => secret !== undefined)
+  const { secrets } = context
   const progress = renderer(context.progress, {
     ...context.stderr,
     stderr: context.stderr.stream,

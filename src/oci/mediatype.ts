@@ -18,6 +18,7 @@ export const mediaTypes = {
   dsseEnvelope: 'application/vnd.dsse.envelope.v1+json',
   inToto: 'application/vnd.in-toto+json',
   cyclonedx: 'application/vnd.cyclonedx+json',
+  spdx: 'application/spdx+json',
   json: 'application/json',
   text: 'text/plain; charset=utf-8',
   octets: 'application/octet-stream',

@@ -10,8 +10,9 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import type { ReleasePlan } from '../plan/release-plan.ts'
+import type { SigningKey } from '../sign/key.ts'
 import { given } from './given.ts'
-import type { ReleaseRequest } from './ports.ts'
 import { isAccepted, readTestResult, testResultPaths } from './test-results.ts'
 import { maxStatementBytes, statementPath } from './verify/files.ts'
 
@@ -20,9 +21,12 @@ export function candidateName(version: string): string {
   return `${version}.candidate`
 }
 
+/** What of a plan says which evidence must be there. */
+export type Demanding = Pick<ReleasePlan, 'version' | 'platforms' | 'demands'>
+
 /** Test results that lie in the release's or the candidate's folder and hold for what was made now. */
 export async function carriedEvidence(
-  { plan, outDir, key }: ReleaseRequest,
+  { plan, outDir, key }: { readonly plan: Demanding; readonly outDir: string; readonly key: SigningKey },
   predicate: ReleasePredicate,
 ): Promise<{ carried: { path: string; from: string }[]; missing: PlatformName[] }> {
   const carried: { path: string; from: string }[] = []

@@ -1,48 +1,44 @@
-/** Plan → tasks that say something about images: inventory → sbom, provenance, and the signatures over all of it. */
-import { indexProvenance, type Material, provenance } from '../attest/provenance.ts'
-import { predicateTypes, type Statement, statement, subjectOf } from '../attest/statement.ts'
+/** Plan → tasks that say something about images: inventory → sbom, and provenance. Nothing here is signed. */
+import { type Material, provenance } from '../attest/provenance.ts'
 import { pushBytes, readBytes, readJson } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
 import { cyclonedx } from '../inspect/cyclonedx.ts'
 import { type Inventory, inventoryImage } from '../inspect/inventory.ts'
-import type { Descriptor } from '../oci/descriptor.ts'
+import { spdx } from '../inspect/spdx.ts'
 import { hex } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { collectedComponents } from '../plan/component.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
-import { attest, signImage } from '../sign/attach.ts'
-import { keyFingerprint } from '../sign/key.ts'
 import { carriedMaterials, releasePurl } from './carried-task.ts'
 import { given } from './given.ts'
 import type { ImagePlatform, ImageTasks } from './image-tasks.ts'
 import { buildKind, standInsOf } from './labels.ts'
 import { libraryFacts, linkedInto } from './linked.ts'
-import { attachedEntries } from './oci-entries.ts'
 import { readPackageRecord } from './package-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import { builderId, imageMaterial, maxSbomBytes, type SaidPlatform } from './sign-tasks.ts'
 import { editOf, goEditOf, readSourceRecord } from './source-task.ts'
-
-/** https://slsa.dev/spec/v1.0/provenance#builder.id : who ran the build; a CI's own identity replaces it when one signs there. */
-export const builderId = 'https://github.com/rfolabs/rfo-build'
 
 export interface EvidenceTasks {
   readonly images: ImageTasks
-  readonly platforms: readonly { readonly platform: PlatformName; readonly image: Task; readonly sbom: Task; readonly provenance: Task }[]
-  /** Gives an index over everything attached to the image: signatures and attestations. */
-  readonly sign: Task
+  readonly platforms: readonly SaidPlatform[]
 }
 
 export function evidenceTasks(request: ReleaseRequest, made: readonly ImageTasks[], ports: ReleasePorts): EvidenceTasks[] {
   return made.map((images) => {
-    const platforms = images.platforms.map((one) => ({
-      platform: one.platform,
-      image: one.image,
-      sbom: sbomTask(request, images.image, one, ports),
-      provenance: provenanceTask(request, images, one, collectedFrom(images.image, one.platform, made), ports),
-    }))
-    return { images, platforms, sign: signTask(request, images, platforms, ports) }
+    const platforms = images.platforms.map((one) => {
+      const sbom = sbomTask(request, images.image, one, ports)
+      return {
+        platform: one.platform,
+        image: one.image,
+        sbom,
+        spdx: spdxTask(images.image, one.platform, sbom, ports),
+        provenance: provenanceTask(request, images, one, collectedFrom(images.image, one.platform, made), ports),
+      }
+    })
+    return { images, platforms }
   })
 }
 
@@ -81,6 +77,19 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, { platform, image: 
         mediaTypes.cyclonedx,
         await cyclonedx(found, { ...subject, digest: given(inputs['image']).digest }),
       )
+    },
+  }
+}
+
+function spdxTask(image: ImagePlan, platform: PlatformName, sbom: Task, { store }: ReleasePorts): Task {
+  return {
+    id: `spdx/${image.component}/${platform}`,
+    needs: { sbom },
+    key: { rule: 'spdx@1' },
+    lane: 'cpu',
+    async run(inputs) {
+      const text = Buffer.from(await readBytes(store, given(inputs['sbom']), maxSbomBytes)).toString('utf8')
+      return await pushBytes(store, mediaTypes.spdx, spdx(text))
     },
   }
 }
@@ -173,79 +182,4 @@ function provenanceTask(
 /** The source is named by its URI alone. */
 function unnamed({ name: _, ...material }: Material): Material {
   return material
-}
-
-function imageMaterial(name: string, image: ImagePlan, manifest: Descriptor): { name: string; uri: string; digest: { sha256: string } } {
-  const sha256 = hex(manifest.digest)
-  return { name, uri: `oci://${image.reference}@sha256:${sha256}`, digest: { sha256 } }
-}
-
-/** Signs the index and every platform manifest, and attests: of what the index is, and of each manifest provenance and SBOM. */
-function signTask(request: ReleaseRequest, images: ImageTasks, platforms: EvidenceTasks['platforms'], ports: ReleasePorts): Task {
-  const { image } = images
-  const { epoch, version: release } = request.plan
-  const needs: Record<string, Task> = { index: images.index }
-  for (const made of platforms) {
-    needs[`image/${made.platform}`] = made.image
-    needs[`sbom/${made.platform}`] = made.sbom
-    needs[`provenance/${made.platform}`] = made.provenance
-  }
-  return {
-    id: `sign/${image.component}`,
-    needs,
-    key: {
-      rule: 'sign@2',
-      tool: request.toolVersion,
-      release,
-      reference: image.reference,
-      key: keyFingerprint(request.key.publicKey),
-      epoch,
-    },
-    lane: 'cpu',
-    async run(inputs) {
-      const attached: Descriptor[] = []
-      const sign = async (subject: Descriptor): Promise<void> => {
-        attached.push(...attachedEntries(await signImage(subject, image.reference, request.key, ports.store, epoch)))
-      }
-      const index = given(inputs['index'])
-      await sign(index)
-      const manifests = platforms.map(({ platform }) => imageMaterial(platform, image, given(inputs[`image/${platform}`])))
-      const made = indexProvenance({
-        component: image.component,
-        version: image.version,
-        release,
-        manifests,
-        builderId,
-        builderVersion: request.toolVersion,
-      })
-      const said = statement([subjectOf(index.digest, image.reference)], predicateTypes.slsaProvenance, made)
-      attached.push(...attachedEntries(await attest(index, [said], request.key, ports.store, epoch)))
-      for (const { platform } of platforms) {
-        const subject = given(inputs[`image/${platform}`])
-        await sign(subject)
-        const about = (predicateType: string, predicate: Json): Statement =>
-          statement([subjectOf(subject.digest, image.reference)], predicateType, predicate)
-        const statements = [
-          about(predicateTypes.slsaProvenance, (await readJson(ports.store, given(inputs[`provenance/${platform}`]))) as Json),
-          about(predicateTypes.cyclonedx, await readSbom(ports, given(inputs[`sbom/${platform}`]))),
-        ]
-        attached.push(...attachedEntries(await attest(subject, statements, request.key, ports.store, epoch)))
-      }
-      return await pushAttached(ports, attached)
-    },
-  }
-}
-
-/** SBOMs of big images are larger than a manifest may be. */
-export const maxSbomBytes = 64 * 1024 * 1024
-
-async function readSbom(ports: ReleasePorts, descriptor: Descriptor): Promise<Json> {
-  return JSON.parse(Buffer.from(await readBytes(ports.store, descriptor, maxSbomBytes)).toString('utf8')) as Json
-}
-
-/** An index over what was attached: a task gives one descriptor, and the result cache can tell whether all of it is still there. */
-async function pushAttached(ports: ReleasePorts, attached: readonly Descriptor[]): Promise<Descriptor> {
-  const unique = [...new Map(attached.map((descriptor) => [descriptor.digest, descriptor])).values()]
-  const text = canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: unique as unknown as Json })
-  return await pushBytes(ports.store, mediaTypes.index, text)
 }

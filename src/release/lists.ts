@@ -57,6 +57,11 @@ export interface SummedFile {
   readonly sm3: string
 }
 
+/** An SBOM in SPDX. */
+export function spdxPath(component: string, platform: string): string {
+  return `sbom/${component}.${platform.replace('/', '-')}.spdx.json`
+}
+
 export function sbomPath(component: string, platform: string): string {
   return `sbom/${component}.${platform.replace('/', '-')}.cdx.json`
 }

@@ -8,10 +8,10 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { tarballName } from '../pack/tarball.ts'
 import { prebuiltOf } from '../plan/lock.ts'
-import { builderId } from './evidence-tasks.ts'
 import { given } from './given.ts'
 import type { OwnProgram } from './own-program.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import { builderId } from './sign-tasks.ts'
 import { readSourceRecord } from './source-task.ts'
 
 export interface ProvenanceTask {

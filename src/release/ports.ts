@@ -49,7 +49,9 @@ export interface StandInMark {
 /** What decides the files of a release that images of it may carry. */
 export type CarriedRequest = Pick<ReleaseRequest, 'plan' | 'installer' | 'mark'> & Partial<Pick<ReleaseRequest, 'bundle'>>
 
-export interface ReleaseRequest extends ReleaseKeys {
+export interface ReleaseRequest {
+  /** who signs; absent = nobody, and what is made is no release yet */
+  readonly keys?: ReleaseKeys
   readonly plan: ReleasePlan
   /** images.lock of this release alone, as shipped. */
   readonly lockText: string

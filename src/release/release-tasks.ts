@@ -16,13 +16,12 @@ import { unsignedDigest, unsignedSize } from './bundle-tasks.ts'
 import type { EvidenceTasks } from './evidence-tasks.ts'
 import { given } from './given.ts'
 import { type ListedFile, sm3, sm3Annotation, titledFiles } from './listing.ts'
-import { checksumLists, imageLists, sbomPath } from './lists.ts'
+import { checksumLists, imageLists, sbomPath, spdxPath } from './lists.ts'
 import { releaseNotes } from './notes.ts'
-import type { ProvenanceTask } from './own-evidence.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import type { FileRecord } from './predicate.ts'
 import { rootBytes, rootIndex } from './root.ts'
-import { statementTask } from './statement-task.ts'
+import { unsignedTask } from './statement-task.ts'
 import { platformStates, readSupport } from './support-task.ts'
 
 /** A file of the release, by its path there, and the task that gives it. */
@@ -33,7 +32,8 @@ export interface FileTask {
 
 export interface ReleaseTasks {
   readonly release: Task
-  readonly statement: Task
+  /** gives the release statement as it is before anybody has signed */
+  readonly unsigned: Task
 }
 
 /** What a release is made of, as tasks. */
@@ -42,14 +42,12 @@ export interface Parts {
   readonly files: readonly FileTask[]
   /** each gives an index of titled files */
   readonly titled: readonly Task[]
-  /** of the release's own program, for each platform */
-  readonly provenances: readonly ProvenanceTask[]
   readonly support: Task
 }
 
 export function releaseTasks(request: ReleaseRequest, parts: Parts, ports: ReleasePorts): ReleaseTasks {
   const release = rootTask(request, parts, ports)
-  return { release, statement: statementTask(request, parts, release, ports) }
+  return { release, unsigned: unsignedTask(request, parts, release, ports) }
 }
 
 function rootTask(request: ReleaseRequest, { evidence, files, titled, support }: Parts, ports: ReleasePorts): Task {
@@ -57,7 +55,10 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
   const needs: Record<string, Task> = { support }
   for (const { images, platforms } of evidence) {
     needs[`index/${images.image.component}`] = images.index
-    for (const made of platforms) needs[sbomPath(images.image.component, made.platform)] = made.sbom
+    for (const made of platforms) {
+      needs[sbomPath(images.image.component, made.platform)] = made.sbom
+      needs[spdxPath(images.image.component, made.platform)] = made.spdx
+    }
   }
   for (const { path, task } of files) needs[path] = task
   for (const task of titled) needs[task.id] = task
@@ -66,7 +67,7 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
     id: 'release',
     needs,
     key: {
-      rule: 'release@8',
+      rule: 'release@9',
       sourceOf: request.bundle.sourceOf,
       installer: digestOf(request.installer),
       verifier: digestOf(request.verifier),

@@ -19,6 +19,13 @@ export function isCanonicalSignature(der: Uint8Array): boolean {
   return canonicalSignature(der)?.equals(der) ?? false
 }
 
+/** DER of r and s side by side, as PKCS#11 gives them: https://docs.oasis-open.org/pkcs11/pkcs11-spec/v3.1/, 6.3.1 */
+export function rawSignature(bytes: Uint8Array): Buffer {
+  const half = bytes.length / 2
+  const [r, s] = [bytes.subarray(0, half), bytes.subarray(half)].map((part) => BigInt(`0x0${Buffer.from(part).toString('hex')}`))
+  return encode(r ?? 0n, s ?? 0n)
+}
+
 /** Whether bytes are two integers below the order of a curve of 256 bits, in strict DER. */
 export function isSignatureDer(der: Uint8Array, order: bigint): boolean {
   return decode(der, order) !== undefined

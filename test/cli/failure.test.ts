@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
 import { fail } from '../../src/cli/failure.ts'
 import { RfoError } from '../../src/error.ts'
+import { secretsIn } from '../../src/exec.ts'
 
 function failure(thrown: unknown, env: Readonly<Record<string, string>> = {}) {
   const written = { stdout: '', stderr: '' }
   const exit = fail(thrown, 'release', true, {
-    env,
+    secrets: secretsIn(env),
     signal: new AbortController().signal,
     stdout: (text) => {
       written.stdout += text

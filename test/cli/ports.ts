@@ -1,7 +1,7 @@
 /** A world for one run of the command line inside the test's own process. */
 import type { Ports } from '../../src/cli/context.ts'
 import { runProgram } from '../../src/cli/program.ts'
-import { exec } from '../../src/exec.ts'
+import { exec, secretsIn } from '../../src/exec.ts'
 
 export interface Run {
   readonly exit: number
@@ -16,6 +16,7 @@ export async function run(argv: readonly string[], change: Partial<Ports> = {}):
   let stderr = ''
   const exit = await runProgram(argv, {
     env: { PATH: process.env.PATH ?? '' },
+    secrets: secretsIn(change.env ?? {}),
     cwd: process.cwd(),
     stdout: (text) => {
       stdout += text

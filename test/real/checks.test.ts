@@ -23,6 +23,7 @@ if (skip) process.stderr.write('tests of checks are skipped: RFO_CLUSTER=1 and R
 const env = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
 const context: CliContext = {
   env,
+  secrets: [],
   cwd: root,
   stdout: () => {},
   stderr: { stream: process.stderr, write: () => {}, isTTY: false, columns: 80, rows: 24 },

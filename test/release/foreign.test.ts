@@ -155,7 +155,7 @@ describe('signatures', () => {
         expect(
           (await call(cosign.path, ['verify-attestation', ...flags, '--type', 'slsaprovenance1', `${repository}@${image.digest}`])).code,
         ).toBe(0)
-        for (const type of ['slsaprovenance1', 'cyclonedx']) {
+        for (const type of ['slsaprovenance1', 'cyclonedx', 'spdxjson']) {
           const attested = await call(cosign.path, ['verify-attestation', ...flags, '--type', type, `${repository}@${child}`])
           expect([attested.code, attested.stderr]).toEqual([0, expect.any(String)])
           const payload = JSON.parse(attested.stdout.split('\n')[0] ?? '{}') as { payload: string }

@@ -41,7 +41,7 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
       ...archives.flatMap((name) => [`${name}.tar.zst`, `${name}.txt`]),
       `rfo-images-all.linux-${arch}.txt`,
       ...['sha256sum', 'sm3sum'].flatMap((sum) => ['', '.sig', '.sm2', '.sigstore.json'].map((end) => `${sum}-${arch}.txt${end}`)),
-      ...made.map((image) => `sbom/${image.component}.linux-${arch}.cdx.json`),
+      ...made.flatMap((image) => ['cdx', 'spdx'].map((form) => `sbom/${image.component}.linux-${arch}.${form}.json`)),
       ...['common', 'server', 'agent'].map((name) => `${repository}/Packages/rfo-${name}-${version}-1.${rpm}.rpm`),
       `${repository}/repodata/repomd.xml`,
       `${repository}/repodata/repomd.xml.asc`,

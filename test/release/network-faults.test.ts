@@ -44,7 +44,7 @@ async function make(name: string, addresses: Sandbox['addresses']): Promise<Made
     {
       plan,
       lockText: renderLock(sandbox.lock),
-      key: readSigningKey(sandbox.key.privatePem),
+      keys: { key: readSigningKey(sandbox.key.privatePem) },
       bundle: bundleOf(project.folder, inputs),
       installer: inputs.installer,
       verifier: inputs.verifier,

@@ -112,7 +112,7 @@ describe.skipIf(go.skip || git.skip || platforms.length === 0)('compiled', { tim
       {
         plan: planOf(inputs, lock),
         lockText: renderLock(lock),
-        key: readSigningKey(sandbox.key.privatePem),
+        keys: { key: readSigningKey(sandbox.key.privatePem) },
         bundle: bundleOf(project.folder, inputs),
         installer: inputs.installer,
         verifier: inputs.verifier,

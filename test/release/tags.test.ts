@@ -126,7 +126,7 @@ describe('a release', () => {
       {
         plan,
         lockText: renderLock(lock),
-        key: readSigningKey(sandbox.key.privatePem),
+        keys: { key: readSigningKey(sandbox.key.privatePem) },
         bundle: bundleOf(project.folder, inputs),
         installer: inputs.installer,
         verifier: inputs.verifier,

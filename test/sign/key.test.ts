@@ -18,7 +18,7 @@ import {
 } from '../../src/sign/key.ts'
 import { tool } from '../tools.ts'
 
-const cosign3 = tool('cosign3')
+const [cosign2, cosign3] = [tool('cosign2'), tool('cosign3')]
 const openssl = tool('openssl')
 const pair = generateKey()
 const password = 'open sésame'
@@ -131,24 +131,30 @@ describe('keys', () => {
     }
   })
 
-  test.skipIf(cosign3.skip)('cosign reads our key file', () => {
+  const cosigns = [
+    ['cosign 2', cosign2],
+    ['cosign 3', cosign3],
+  ] as const
+
+  test.skipIf(cosign2.skip || cosign3.skip).each(cosigns)('%s reads our key file', (_, cosign) => {
     const file = join(dir, 'ours.key')
     writeFileSync(file, sealed, { mode: 0o600 })
-    const pem = execFileSync(cosign3.path, ['public-key', '--key', file], {
+    const pem = execFileSync(cosign.path, ['public-key', '--key', file], {
       env: { COSIGN_PASSWORD: password },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     expect(pem.toString()).toBe(pair.publicPem)
   })
 
-  test.skipIf(cosign3.skip)('we read cosign’s', () => {
-    execFileSync(cosign3.path, ['generate-key-pair', '--output-key-prefix', 'theirs'], {
+  test.skipIf(cosign2.skip || cosign3.skip).each(cosigns)('we read that of %s', (name, cosign) => {
+    const prefix = `theirs-${name.slice(-1)}`
+    execFileSync(cosign.path, ['generate-key-pair', '--output-key-prefix', prefix], {
       cwd: dir,
       env: { COSIGN_PASSWORD: 'pw' },
       stdio: 'pipe',
     })
-    const key = readSigningKey(readFileSync(join(dir, 'theirs.key'), 'utf8'), 'pw')
-    expect(key.publicKey.pem).toBe(readFileSync(join(dir, 'theirs.pub'), 'utf8'))
+    const key = readSigningKey(readFileSync(join(dir, `${prefix}.key`), 'utf8'), 'pw')
+    expect(key.publicKey.pem).toBe(readFileSync(join(dir, `${prefix}.pub`), 'utf8'))
   })
 })
 

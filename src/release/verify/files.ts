@@ -16,6 +16,8 @@ export const statementPath = 'evidence/release.json'
 /** The statement of a release of thousands of images stays far below. */
 export const maxStatementBytes = 64 * 1024 * 1024
 export const bundlePath = 'evidence/release.sigstore.json'
+/** Of what is not signed yet: says all that is to be signed. */
+export const handoverPath = 'evidence/unsigned.json'
 
 /** A checksum list of a release of thousands of files stays far below. */
 const maxListBytes = 16 * 1024 * 1024

@@ -18,9 +18,9 @@ import { legacyTags } from '../../sign/carriers.ts'
 import { type Found, findAttached } from '../../sign/find.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import type { VerifiedStatement } from '../../sign/verify.ts'
-import { maxSbomBytes } from '../evidence-tasks.ts'
-import { sbomPath } from '../lists.ts'
+import { sbomPath, spdxPath } from '../lists.ts'
 import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
+import { maxSbomBytes } from '../sign-tasks.ts'
 import { untrusted } from './finding.ts'
 import { hashFiles } from './hash.ts'
 import { type Built, builtOf } from './provenance.ts'
@@ -52,11 +52,14 @@ export function trustedAlone(key: PublicKey): Trusted {
 const layoutFile = canonicalJson({ imageLayoutVersion: '1.0.0' })
 const maxIndexBytes = 64 * 1024 * 1024
 
-/** `hashed`: every file below `oci/blobs` by its path, where somebody has hashed them already. */
+/**
+ * `trusted`: whose signatures must be there; `unsigned` = nobody's, and nothing may be attached. `hashed`: every file below
+ * `oci/blobs` by its path, where somebody has hashed them already.
+ */
 export async function verifyImages(
   folder: string,
   predicate: ReleasePredicate,
-  trusted: Trusted,
+  trusted: Trusted | 'unsigned',
   hashed?: ReadonlyMap<string, Hashed>,
 ): Promise<ImagesVerdict> {
   const oci = join(folder, 'oci')
@@ -142,7 +145,7 @@ async function verifyImage(
   image: ReleaseImage,
   predicate: ReleasePredicate,
   layout: ContentReader,
-  trusted: Trusted,
+  trusted: Trusted | 'unsigned',
 ): Promise<CheckedImage> {
   const index: Descriptor = { mediaType: mediaTypes.index, digest: image.digest, size: image.size }
   const content = await reachable(index, layout)
@@ -152,6 +155,7 @@ async function verifyImage(
   const manifests = await platformManifests(image, index, layout)
   const built: Built[] = []
   const attested = new Map<string, readonly string[]>()
+  if (trusted === 'unsigned') return { used, entries, signed: 0, attestations: 0, built, attested } // what is attached is an extra
   const attach = async (subject: Descriptor, predicates: readonly string[], platform?: PlatformName): Promise<Map<string, Json>> => {
     const checked = await checkAttached(subject, layout, trusted, predicate.epoch, predicates)
     const what = platform === undefined ? image.reference : `${image.reference} ${platform}`
@@ -167,10 +171,12 @@ async function verifyImage(
   }
   await attach(index, [predicateTypes.cosignSign, predicateTypes.slsaProvenance])
   for (const [platform, manifest] of manifests) {
-    const said = await attach(manifest, [predicateTypes.cosignSign, predicateTypes.slsaProvenance, predicateTypes.cyclonedx], platform)
-    await checkSbomFile(folder, sbomPath(image.component, platform), said.get(predicateTypes.cyclonedx))
+    const { cosignSign, slsaProvenance, cyclonedx, spdx } = predicateTypes
+    const said = await attach(manifest, [cosignSign, slsaProvenance, cyclonedx, spdx], platform)
+    await checkSbomFile(folder, sbomPath(image.component, platform), said.get(cyclonedx))
+    await checkSbomFile(folder, spdxPath(image.component, platform), said.get(spdx))
   }
-  return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 2 + 1, built, attested }
+  return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 3 + 1, built, attested }
 }
 
 async function everyBlob(content: readonly Descriptor[], layout: ContentReader): Promise<void> {

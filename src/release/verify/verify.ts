@@ -18,8 +18,17 @@ import { isAccepted, readTestResult, type TestResult, testResultPaths } from '..
 import type { Claim } from './claims.ts'
 import { verifyCosigners } from './cosigners.ts'
 import { verifyDeep } from './deep.ts'
-import { besidePaths, bundlePath, checksumPaths, maxStatementBytes, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
-import { condition, untrusted } from './finding.ts'
+import {
+  besidePaths,
+  bundlePath,
+  checksumPaths,
+  handoverPath,
+  maxStatementBytes,
+  statementPath,
+  verifyChecksumLists,
+  verifyFiles,
+} from './files.ts'
+import { condition, undecided, untrusted } from './finding.ts'
 import { hashFiles } from './hash.ts'
 import { isBlob, type Trusted, verifyImages } from './images.ts'
 import { judgeAge, judgeOtherKeys, judgePredicates, judgeThreshold, judgeUpstream } from './policy.ts'
@@ -80,7 +89,7 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     ...judgeThreshold(policy, cosigners.signers),
   ])
   if (request.expect !== undefined) claim('expected', { version: request.expect }, expected(predicate, request.expect))
-  claim('root', {}, checkRoot(predicate, verified))
+  claim('root', {}, checkRoot(predicate, verified.payload))
   const hashed = await hashRelease(folder, predicate, tree.files, policy.signers.sm2 !== undefined || otherKeys.sm2.length > 0)
   const files = await verifyFiles(folder, predicate, hashed.files)
   claim('files', { count: predicate.files.length }, files)
@@ -134,7 +143,8 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
 }
 
 /** Every listed file and every blob, each once. SM3 costs three SHA-256 and proves nothing that SHA-256 has not: only whoever asks for SM2 gets it. */
-async function hashRelease(
+/** Every listed file and every blob, once; `sm3`: of listed files that too. */
+export async function hashRelease(
   folder: string,
   predicate: ReleasePredicate,
   present: readonly string[],
@@ -155,13 +165,25 @@ async function readStatement(
   keys: readonly PublicKey[],
 ): Promise<{ verified: VerifiedStatement; bytes: Buffer | undefined }> {
   const bundle = await readSmall(join(folder, bundlePath), maxStatementBytes * 2, bundlePath)
-  if (bundle === undefined) throw untrusted('RFO_VERIFY_MISSING', 'no signature of the release statement', bundlePath)
+  if (bundle === undefined) throw await unsignedFinding(folder)
   try {
     const verified = verifyBundle(bundle, { keys, predicateType: predicateTypes.release })
     return { verified, bytes: await readSmall(join(folder, statementPath), maxStatementBytes, statementPath) }
   } catch (thrown) {
     throw toRfoError(thrown).at(bundlePath)
   }
+}
+
+/** Not signed yet, by its own word, is no verdict; without a signature and without that word it is no release. */
+async function unsignedFinding(folder: string): Promise<RfoError> {
+  if ((await readSmall(join(folder, handoverPath), maxStatementBytes, handoverPath)) === undefined)
+    return untrusted('RFO_VERIFY_MISSING', 'no signature of the release statement', bundlePath)
+  return undecided(
+    'RFO_VERIFY_UNSIGNED',
+    'made and not signed yet: nothing vouches for it',
+    handoverPath,
+    `rfo-build sign ${folder} --sign-key <key>`,
+  )
 }
 
 function parsePredicate(verified: VerifiedStatement): ReleasePredicate {
@@ -189,7 +211,8 @@ function expected(predicate: ReleasePredicate, version: string): RfoError[] {
     : [untrusted('RFO_VERIFY_VERSION', `this is ${predicate.version}, expected ${version}`, statementPath)]
 }
 
-function checkRoot(predicate: ReleasePredicate, verified: VerifiedStatement): RfoError[] {
+/** That root and subjects are what the predicate lists; `payload` is its statement. */
+export function checkRoot(predicate: ReleasePredicate, payload: Buffer): RfoError[] {
   const index = rootIndex(
     predicate.version,
     predicate.images,
@@ -202,7 +225,7 @@ function checkRoot(predicate: ReleasePredicate, verified: VerifiedStatement): Rf
     findings.push(
       untrusted('RFO_VERIFY_ROOT', `the root is ${rootDigest(index)}, the statement says ${predicate.root.digest}`, statementPath),
     )
-  if (!releaseStatement(predicate).equals(verified.payload))
+  if (!releaseStatement(predicate).equals(payload))
     findings.push(untrusted('RFO_VERIFY_STATEMENT', 'its subjects are not what its predicate lists', statementPath))
   return findings
 }

@@ -1,0 +1,48 @@
+/** `sign`: what was made without a key becomes a release. stdout is its root digest and the fingerprint of the key. */
+import { join } from 'node:path'
+import { RfoError } from '../error.ts'
+import { isDigest } from '../oci/digest.ts'
+import type { CliContext } from './context.ts'
+import { readReleaseKeys, signKeyFiles } from './key-files.ts'
+import { mirrorsOf } from './mirrors.ts'
+import { candidate } from './release.ts'
+import { isVersion, releaseFolder } from './target.ts'
+import type { Verb } from './verb.ts'
+import { word } from './words.ts'
+import { withPorts } from './world.ts'
+
+export const sign: Verb = {
+  name: 'sign',
+  summary: 'sign',
+  arguments: [{ syntax: '<release>', help: 'signArgument' }],
+  options: [{ flags: '--expect <digest>', help: 'signExpect' }],
+  examples: ['sign v1.25.4+rfor1 --sign-key rfo.key', 'sign /media/v1.25.4+rfor1.unsigned --sign-key rfo.key --out dist'],
+  async run(context, { args: [target = ''], flags }) {
+    const expect = flags.text('expect')
+    if (expect !== undefined && !isDigest(expect))
+      throw new RfoError('RFO_CLI_VALUE', `--expect wants sha256:<hex>, not ${expect.slice(0, 100)}`, { exit: 'usage' })
+    const folder = await folderOf(context, target)
+    const keys = await readReleaseKeys(await signKeyFiles(context), context.keyPassword)
+    const { signRelease } = await import('../release/sign.ts')
+    const request = { folder, keys, outDir: context.outDir, ...(expect === undefined ? {} : { expect }) }
+    const signed = await withPorts(context, { env: context.env, addresses: mirrorsOf(context.env) }, (ports) => signRelease(request, ports))
+    if (signed.missing.length > 0) return candidate(context, signed)
+    const { fingerprint } = keys.key.publicKey
+    const { root, version, unchanged } = signed
+    return {
+      text: word(context.lang, 'signTold', { root, fingerprint }),
+      json: { version, root, fingerprint, folder: signed.folder, unchanged },
+    }
+  },
+}
+
+/** A version is what was made of it and not signed yet; once that is gone, the release. */
+async function folderOf(context: CliContext, target: string): Promise<string> {
+  if (!isVersion(target)) return releaseFolder(context, target)
+  const { unsignedName } = await import('../release/unsigned.ts')
+  const { readSmall } = await import('../release/verify/tree.ts')
+  const { handoverPath } = await import('../release/verify/files.ts')
+  const unsigned = join(context.outDir, unsignedName(target))
+  const there = await readSmall(join(unsigned, handoverPath), Number.MAX_SAFE_INTEGER, handoverPath)
+  return there === undefined ? releaseFolder(context, target) : unsigned
+}

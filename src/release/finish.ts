@@ -1,0 +1,34 @@
+/** The last step of whoever signs: a release, or a candidate while demanded evidence is missing. */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import type { SigningKey } from '../sign/key.ts'
+import { candidateName, carriedEvidence, type Demanding, readPredicate } from './candidate.ts'
+import { type LayOutInput, layOut } from './lay-out.ts'
+import type { WorkingStore } from './ports.ts'
+import { unsignedName } from './unsigned.ts'
+
+export interface Signed extends Pick<LayOutInput, 'outDir' | 'files' | 'images'> {
+  readonly plan: Demanding
+  readonly key: SigningKey
+  /** an index of files by title, the statement among them */
+  readonly beside: Descriptor
+}
+
+/** Gives the folder, and the platforms whose conformance is demanded and not there. */
+export async function finishRelease(
+  signed: Signed,
+  store: WorkingStore,
+): Promise<{ readonly folder: string; readonly missing: readonly PlatformName[] }> {
+  const { plan, outDir, files, beside, images } = signed
+  const { carried, missing } = await carriedEvidence(signed, await readPredicate(beside, store))
+  const candidate = missing.length > 0
+  const version = candidate ? candidateName(plan.version) : plan.version
+  const folder = await layOut({ version, candidate, carried, outDir, files, beside, images }, store)
+  if (candidate) return { folder, missing }
+  // all that they hold is in the release now, the candidate's evidence too
+  for (const name of [candidateName(plan.version), unsignedName(plan.version)])
+    await rm(join(outDir, name), { recursive: true, force: true })
+  return { folder, missing }
+}
