@@ -143,7 +143,6 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
 }
 
 /** Every listed file and every blob, each once. SM3 costs three SHA-256 and proves nothing that SHA-256 has not: only whoever asks for SM2 gets it. */
-/** Every listed file and every blob, once; `sm3`: of listed files that too. */
 export async function hashRelease(
   folder: string,
   predicate: ReleasePredicate,
