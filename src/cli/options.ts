@@ -19,7 +19,7 @@ export const globalOptions: readonly Option[] = [
   { flags: '--sandbox', help: 'sandbox' },
   { flags: '--stand-in <kinds>', help: 'standIn' },
   { flags: '--key <file>', help: 'key', repeatable: true, completes: 'file' },
-  { flags: '--trust <dir>', help: 'trust', completes: 'directory' },
+  { flags: '--trust <path>', help: 'trust', completes: 'file' },
   { flags: '--sign-key <uri>', help: 'signKey', repeatable: true, completes: 'file' },
 ]
 

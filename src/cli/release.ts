@@ -14,6 +14,7 @@ import { hostArchitecture } from './host.ts'
 import { readReleaseKeys, signKeyFiles } from './key-files.ts'
 import { ownDigest } from './own-digest.ts'
 import { releaseSummary } from './release-text.ts'
+import { projectTrust, refuseUnnamed } from './release-trust.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { isReal, openWorld, type World, withPorts, workDirOf } from './world.ts'
 
@@ -29,6 +30,7 @@ export const release: Verb = {
     const inputs = await readInputs(context.cwd, version, context.platforms === undefined ? {} : { platforms: context.platforms })
     const keyFiles = await signKeyFiles(context)
     const planned = planOf(inputs)
+    const trust = isReal(context) || keyFiles.length > 0 ? await projectTrust(context) : undefined
     if (context.dryRun) return { text: canonicalJson(planned as never), json: { plan: planned as never } }
     const folder = join(context.outDir, inputs.version)
     const stampFile = join(context.storeDir, 'releases', `${inputs.version}.json`)
@@ -38,12 +40,14 @@ export const release: Verb = {
         tool: ownDigest(),
         standIns: context.standIns,
         keys: keyFiles.map(({ text }) => digestOf(text)),
+        ...(trust === undefined ? {} : { trust: digestOf(trust.text) }),
       }),
     )
     const stamp = await unchanged(stampFile, folder, asked)
     if (stamp !== undefined) return outcome(context, planned, { root: stamp.root, fingerprint: stamp.key, folder, unchanged: true })
 
     const realKeys = isReal(context) || keyFiles.length > 0 ? await readReleaseKeys(keyFiles, context.keyPassword) : undefined
+    if (trust !== undefined && realKeys !== undefined) refuseUnnamed(trust, realKeys, planned.epoch)
     const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream))
     try {
       const keys = realKeys ?? world.standIn?.keys
@@ -54,7 +58,7 @@ export const release: Verb = {
         plan,
         inputs,
         world,
-        keys,
+        trust === undefined ? keys : { ...keys, trust: trust.text },
         (flags.text('fail') ?? 'finish') as FailureMode,
         await touched(stampFile, folder),
       )

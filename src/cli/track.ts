@@ -9,6 +9,7 @@ import { issueText, trackText } from '../report/track.ts'
 import type { GitHub } from '../upstream/github.ts'
 import type { UpstreamState } from '../upstream/track.ts'
 import type { CliContext } from './context.ts'
+import { timeOf } from './today.ts'
 import type { Verb } from './verb.ts'
 
 export const track: Verb = {
@@ -27,7 +28,7 @@ export const track: Verb = {
     const from = flags.text('from')
     const tracked = await trackUpstream({
       project: context.cwd,
-      at: timeOf(flags.text('at'), context),
+      at: timeOf('--at', flags.text('at'), context),
       signal: context.signal,
       open: async ({ repository }) => (from === undefined ? await askGitHub(context, repository) : await localState(context, from)),
     })
@@ -44,18 +45,6 @@ export const track: Verb = {
       },
     }
   },
-}
-
-/** A day is its first moment in UTC. */
-function timeOf(text: string | undefined, context: CliContext): number {
-  if (text === undefined) return context.now()
-  const form = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/
-  const time = form.test(text) ? Date.parse(text) : Number.NaN
-  if (!Number.isNaN(time)) return time
-  throw new RfoError('RFO_CLI_VALUE', `--at does not know ${JSON.stringify(text.slice(0, 60))}`, {
-    exit: 'usage',
-    next: 'give it as 2022-11-20 or 2022-11-20T08:00:00Z',
-  })
 }
 
 /** A folder is a clone, a file is a recorded state. A bare path never reaches a network. */

@@ -7,6 +7,7 @@ import type { VerifyReport } from '../release/verify/verify.ts'
 import type { CliContext } from './context.ts'
 import { readPlatforms } from './options.ts'
 import { isVersion, releaseFolder } from './target.ts'
+import { timeOf } from './today.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { type VerifyTold, verifyText } from './verify-text.ts'
 
@@ -16,26 +17,38 @@ export const verify: Verb = {
   arguments: [{ syntax: '<release>', help: 'releaseArgument' }],
   options: [
     { flags: '--expect <version>', help: 'verifyExpect' },
+    { flags: '--at <time>', help: 'verifyAt' },
     { flags: '--require <evidence>', help: 'verifyRequire', repeatable: true },
   ],
   examples: [
     'verify v1.24.8+rfor1 --key rfo.pub',
     'verify /media/rfo --key rfo.pub --expect v1.24.8+rfor1',
+    'verify /media/rfo --trust rfo-trust.json --at 2026-11-20',
     'verify v1.24.8+rfor1 --key rfo.pub --require conformance=amd64',
   ],
   async run(context, { args: [target = ''], flags }) {
-    const { trustedKeys } = await import('./key-files.ts')
+    const { givenTrust, trustedKeys } = await import('./key-files.ts')
     const { verifyRelease } = await import('../release/verify/verify.ts')
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
     const require = (flags.list('require') ?? []).map(requirement)
+    const folder = releaseFolder(context, target)
+    const trust = await givenTrust(context)
     const report = await verifyRelease({
-      folder: releaseFolder(context, target),
+      folder,
       ...(await trustedKeys(context)),
+      ...(trust === undefined ? {} : { trust }),
+      at: timeOf('--at', flags.text('at'), context),
       ...(expect === undefined ? {} : { expect }),
       require,
+    }).catch(async (thrown: unknown) => {
+      throw isNoKey(thrown) ? await (await import('./verify-first.ts')).withFoundKeys(context, folder, thrown) : thrown
     })
     return outcome(context, report)
   },
+}
+
+function isNoKey(thrown: unknown): thrown is RfoError {
+  return thrown instanceof RfoError && thrown.code === 'RFO_SIGN_NOKEY'
 }
 
 /** `conformance`, or `conformance=amd64,arm64`. */

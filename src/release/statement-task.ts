@@ -1,6 +1,7 @@
 /** The last task, `statement`: says, signed, what the release consists of, and signs what carries a signature of its own. */
 import { pushBytes, readJson } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
+import { digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { signStatement } from '../sign/bundle.ts'
@@ -23,7 +24,7 @@ export function statementTask(
   release: Task,
   ports: ReleasePorts,
 ): Task {
-  const { key, sm2, pgp, plan, mark } = request
+  const { key, sm2, pgp, trust, plan, mark } = request
   const needs: Record<string, Task> = { release, support }
   for (const { images, platforms } of evidence) {
     needs[`index/${images.image.component}`] = images.index
@@ -47,6 +48,7 @@ export function statementTask(
       key: keyFingerprint(key.publicKey),
       sm2: sm2?.publicKey.fingerprint ?? null,
       pgp: pgp?.publicKey.fingerprint ?? null,
+      ...(trust === undefined ? {} : { trust: digestOf(trust) }),
       mark: mark === undefined ? null : mark.keyFingerprint,
     },
     lane: 'cpu',

@@ -8,6 +8,7 @@ import { canonicalJson } from '../../oci/json.ts'
 import { ReleasePlanSchema } from '../../plan/plan-schema.ts'
 import type { ReleasePlan } from '../../plan/release-plan.ts'
 import type { PublicKey } from '../../sign/key.ts'
+import type { Trust } from '../../sign/trust.ts'
 import { type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
 import { releaseStatement } from '../predicate.ts'
 import { refuseStandIns } from '../refusals.ts'
@@ -21,11 +22,16 @@ import { verifyPrograms } from './programs.ts'
 import { lackingEvidence, type Requirement } from './required.ts'
 import { type OtherKeys, verifySignatures } from './signatures.ts'
 import { readSmall, readTree } from './tree.ts'
+import { judgeTrust, namedKeys, newestTrust, refuseKey } from './trust.ts'
 
 export interface VerifyRequest {
   readonly folder: string
   readonly keys: readonly PublicKey[]
   readonly otherKeys?: OtherKeys
+  /** Says which keys may sign besides those given, which may no more, and which releases are not to be used. */
+  readonly trust?: Trust
+  /** The time at which it is judged: ms since 1970. Absent = nothing is said about time. */
+  readonly at?: number
   /** The version that the folder must hold. */
   readonly expect?: string
   /** Evidence that must be there. */
@@ -47,12 +53,16 @@ export interface VerifyReport {
 
 /** Throws when nothing can be said at all: no release, no statement, no key, not signed by a given key. */
 export async function verifyRelease(request: VerifyRequest): Promise<VerifyReport> {
-  const { folder, keys } = request
+  const { folder } = request
   const tree = await readTree(folder)
-  const { verified, bytes } = await readStatement(folder, keys)
+  const { trust, findings: carried } = await newestTrust(folder, request.trust)
+  const named = [...request.keys, ...namedKeys(trust)]
+  const { verified, bytes } = await readStatement(folder, named)
   const predicate = parsePredicate(verified)
-  const findings: RfoError[] = [...tree.findings]
-  const claims: Claim[] = []
+  const judged = judgeTrust(trust, predicate, verified.key, request.at)
+  const keys = named.filter((key) => refuseKey(trust, key, predicate.epoch, statementPath).length === 0)
+  const findings: RfoError[] = [...tree.findings, ...carried, ...judged.findings]
+  const claims: Claim[] = [...judged.claims]
   const claim = (name: Claim['name'], values: Claim['values'], found: readonly RfoError[]): void => {
     findings.push(...found)
     if (found.length === 0) claims.push({ name, values })
