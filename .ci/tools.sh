@@ -52,7 +52,8 @@ if [ ! -e "$stamp" ] || [ ! -x "$tools/python-tuf" ]; then
   python3 -m venv "$tools/python-tuf.venv" >&2
   "$tools/python-tuf.venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
     "tuf==$tuf_version" securesystemslib==1.6.0 urllib3==2.8.0 cryptography==50.0.2 cffi==2.1.1 pycparser==3.12 >&2
-  ln -sf python-tuf.venv/bin/python "$tools/python-tuf"
+  printf '#!/bin/sh\nexec "%s" "$@"\n' "$tools/python-tuf.venv/bin/python" >"$tools/python-tuf"
+  chmod +x "$tools/python-tuf"
   touch "$stamp"
 fi
 echo "$tools"
