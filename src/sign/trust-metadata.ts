@@ -31,8 +31,8 @@ export async function trustMetadata(key: SigningKey, epoch: number): Promise<str
 
 /** That the metadata is signed by the key that it names for every role, and that this is the given one. Throws RFO_SIGN_*. */
 export function verifyTrustMetadata(text: string, key: PublicKey): void {
-  const root = readRole('root', text, 'root')
-  verifyRole(root, 'root', root, 'root')
+  const root = readRole('root', text, '')
+  verifyRole(root, 'root', root, '')
   const { keyID } = tufKeyOf(key)
   for (const name of roles) {
     if (!root.metadata.signed.roles[name]?.keyIDs.includes(keyID))

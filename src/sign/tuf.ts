@@ -44,7 +44,7 @@ const RootForm = z.looseObject({
   roles: z.record(z.string(), z.looseObject({ threshold: Count, keyids: z.array(z.string()).max(64) })),
 })
 
-/** Throws RFO_SIGN_TRUST. `where` is the file's name. */
+/** Throws RFO_SIGN_TRUST. `where` is the file's name, empty where the caller says it. */
 export function readRole<R extends Role>(role: R, text: string, where: string): RoleFile<R> {
   if (text.length > maxMetadataBytes) throw untrusted(`longer than ${maxMetadataBytes} characters`, where)
   try {
@@ -135,7 +135,8 @@ export function timeText(ms: number): string {
 }
 
 export function untrusted(what: string, where: string, cause?: unknown) {
-  return refused('RFO_SIGN_TRUST', `not trust metadata: ${what}`, cause).at(where)
+  const error = refused('RFO_SIGN_TRUST', `not trust metadata: ${what}`, cause)
+  return where === '' ? error : error.at(where)
 }
 
 function reason(cause: unknown): string {
