@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The foreign tools that judge us, at pinned versions: Debian's packages by apt, the rest by `go install` from the
-# module proxy with its checksum database. Prints the folder that holds the Go-built ones; put it on the PATH.
+# module proxy with its checksum database, and one by pip. Prints the folder that holds the Go-built ones; put it on the PATH.
 # A tool whose exact version is already there is left alone, so a second run takes seconds.
 set -euo pipefail
 tools="${RFO_TOOLS:-$HOME/.cache/rfo-build/tools}"
 mkdir -p "$tools"
 
-apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm dnf createrepo-c python3-rpm gnupg xz-utils zstd pigz openssl shellcheck umoci busybox chromium
+apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm dnf createrepo-c python3-rpm python3-venv gnupg xz-utils zstd pigz openssl shellcheck umoci busybox chromium
   conntrack hostname iproute2 iptables mount procps util-linux
   make pkg-config gperf gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
   softhsm2 g++)
@@ -74,6 +74,20 @@ if [ ! -e "$stamp" ] || [ ! -d "$driver" ]; then
     g++ -shared -fPIC -O1 -std=c++17 -DNODE_GYP_MODULE_NAME=pkcs11 -DNAPI_DISABLE_CPP_EXCEPTIONS -Iincludes -I../node-api-headers/include \
       src/dl.cpp src/common.cpp src/main.cpp -o build/Release/pkcs11.node -ldl >&2
   )
+  touch "$stamp"
+fi
+
+# python-tuf, which reads our trust metadata and writes some for us to read. The tool is its Python.
+tuf_version=6.0.0
+stamp="$tools/.python-tuf-$tuf_version"
+if [ ! -e "$stamp" ] || [ ! -x "$tools/python-tuf" ]; then
+  echo "tools: pip install tuf==$tuf_version" >&2
+  rm -rf "$tools/python-tuf.venv" "$tools/.python-tuf-"*
+  python3 -m venv "$tools/python-tuf.venv" >&2
+  "$tools/python-tuf.venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    "tuf==$tuf_version" securesystemslib==1.6.0 urllib3==2.8.0 cryptography==50.0.2 cffi==2.1.1 pycparser==3.12 >&2
+  printf '#!/bin/sh\nexec "%s" "$@"\n' "$tools/python-tuf.venv/bin/python" >"$tools/python-tuf"
+  chmod +x "$tools/python-tuf"
   touch "$stamp"
 fi
 echo "$tools"

@@ -63,7 +63,7 @@ export interface Globals {
   readonly standIns: 'all' | readonly StandInKind[]
   /** Public keys that are trusted: files. */
   readonly keys: readonly string[]
-  /** A folder of trusted keys. */
+  /** TUF metadata, a folder or an exported file; or a folder of trusted keys. Absolute. */
   readonly trustDir: string | undefined
   /** Where the private keys are: files, one of each kind. */
   readonly signKeys: readonly string[]

@@ -8,6 +8,7 @@ import type { PublicKey } from '../sign/key.ts'
 import type { PgpPublicKey } from '../sign/pgp.ts'
 import { isTokenUri, printableTokenUri } from '../sign/pkcs11-uri.ts'
 import type { Sm2PublicKey } from '../sign/sm2.ts'
+import type { Trust } from '../sign/trust.ts'
 import type { CliContext } from './context.ts'
 
 export interface KeyFile {
@@ -93,11 +94,28 @@ export async function readTrustedKey(file: string): Promise<TrustedKey> {
   })
 }
 
-/** --key and all of --trust. */
+/** --key and all of --trust, unless that is metadata, which names its keys itself. */
 export async function trustedKeyFiles(context: CliContext): Promise<string[]> {
-  const { trustDir } = context
+  const trustDir = (await givenTrust(context)) === undefined ? context.trustDir : undefined
   const names = trustDir === undefined ? [] : (await readdir(trustDir)).filter((name) => /\.(pub|pem)$|^helm-keyring$/.test(name)).sort()
   return [...context.keys, ...names.map((name) => join(trustDir ?? '', name))]
+}
+
+/** --trust, when it is TUF metadata: a folder, or an exported file. Throws RFO_SIGN_TRUST. */
+export async function givenTrust({ trustDir }: Pick<CliContext, 'trustDir'>): Promise<Trust | undefined> {
+  if (trustDir === undefined) return undefined
+  const { readTrustFiles } = await import('../sign/trust-files.ts')
+  const files = await readTrustFiles(trustDir)
+  return files === undefined ? undefined : (await import('../sign/trust.ts')).openTrust(files)
+}
+
+/** Public keys on P-256, as trust metadata names them. Throws RFO_CLI_KEY, RFO_SIGN_KEY (exit usage). */
+export async function readReleasePublicKeys(context: CliContext, files: readonly string[]): Promise<PublicKey[]> {
+  const read = await Promise.all(files.map((file) => readTrustedKey(resolve(context.cwd, file))))
+  return read.map((each) => {
+    if (each.kind === 'release') return each.key
+    throw new RfoError('RFO_CLI_KEY', 'trust metadata names keys on P-256 alone', { exit: 'usage', where: each.file })
+  })
 }
 
 export async function trustedKeys(context: CliContext): Promise<{ readonly keys: PublicKey[]; readonly otherKeys: OtherKeys }> {

@@ -1,8 +1,9 @@
-/** `keys generate`, `keys show`: key files in, fingerprints out. */
+/** `keys generate`, `keys show`: key files in, fingerprints out. `keys rotate` has a file of its own. */
 import { mkdir, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { CliContext } from './context.ts'
+import { rotate } from './keys-rotate.ts'
 import type { Group, Outcome, Verb } from './verb.ts'
 import { word } from './words.ts'
 
@@ -86,7 +87,7 @@ const show: Verb = {
   },
 }
 
-export const keys: Group = { name: 'keys', summary: 'keys', verbs: [generate, show] }
+export const keys: Group = { name: 'keys', summary: 'keys', verbs: [generate, show, rotate] }
 
 function passwordOf(context: CliContext): string {
   const { keyPassword } = context

@@ -19,7 +19,7 @@ export const globalOptions: readonly Option[] = [
   { flags: '--sandbox', help: 'sandbox' },
   { flags: '--stand-in <kinds>', help: 'standIn' },
   { flags: '--key <file>', help: 'key', repeatable: true, completes: 'file' },
-  { flags: '--trust <dir>', help: 'trust', completes: 'directory' },
+  { flags: '--trust <path>', help: 'trust', completes: 'file' },
   { flags: '--sign-key <uri>', help: 'signKey', repeatable: true, completes: 'file' },
 ]
 
@@ -54,18 +54,6 @@ export function readPlatforms(flag: string, text: string): readonly PlatformName
   const unknown = asked.find((name) => !isPlatformName(name))
   if (unknown !== undefined || asked.length === 0) throw unknownValue(flag, unknown ?? text, platformNames)
   return platformNames.filter((name) => asked.includes(name))
-}
-
-/** `--at`, in milliseconds since 1970; a day is its first moment in UTC. */
-export function timeOf(text: string | undefined, { now }: Pick<Ports, 'now'>): number {
-  if (text === undefined) return now()
-  const form = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/
-  const time = form.test(text) ? Date.parse(text) : Number.NaN
-  if (!Number.isNaN(time)) return time
-  throw new RfoError('RFO_CLI_VALUE', `--at does not know ${JSON.stringify(text.slice(0, 60))}`, {
-    exit: 'usage',
-    next: 'give it as 2022-11-20 or 2022-11-20T08:00:00Z',
-  })
 }
 
 function standInsOf(text: string | undefined): readonly StandInKind[] {

@@ -15,6 +15,7 @@ import { hostArchitecture } from './host.ts'
 import { readReleaseKeys, signKeyFiles } from './key-files.ts'
 import { ownDigest } from './own-digest.ts'
 import { releaseSummary } from './release-text.ts'
+import { projectTrust, refuseUnnamed } from './release-trust.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { isReal, openWorld, type World, withPorts, workDirOf } from './world.ts'
 
@@ -36,6 +37,7 @@ export const release: Verb = {
     const unsigned = flags.on('unsigned')
     const keyFiles = unsigned ? [] : await signKeyFiles(context)
     const planned = planOf(inputs)
+    const trust = !unsigned && (isReal(context) || keyFiles.length > 0) ? await projectTrust(context) : undefined
     if (context.dryRun) return { text: canonicalJson(planned as never), json: { plan: planned as never } }
     const name = unsigned ? unsignedName(inputs.version) : inputs.version
     const folder = join(context.outDir, name)
@@ -47,6 +49,7 @@ export const release: Verb = {
         standIns: context.standIns,
         ...(unsigned ? { unsigned } : {}),
         keys: keyFiles.map(({ text }) => digestOf(text)),
+        ...(trust === undefined ? {} : { trust: digestOf(trust.text) }),
       }),
     )
     const stamp = await unchanged(stampFile, folder, asked)
@@ -56,6 +59,7 @@ export const release: Verb = {
 
     const realKeys =
       !unsigned && (isReal(context) || keyFiles.length > 0) ? await readReleaseKeys(keyFiles, context.keyPassword) : undefined
+    if (trust !== undefined && realKeys !== undefined) refuseUnnamed(trust, realKeys, planned.epoch)
     const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream))
     try {
       const keys = unsigned ? undefined : (realKeys ?? world.standIn?.keys)
@@ -66,7 +70,7 @@ export const release: Verb = {
         plan,
         { ...inputs, bundle },
         world,
-        keys,
+        trust === undefined || keys === undefined ? keys : { ...keys, trust: trust.text },
         (flags.text('fail') ?? 'finish') as FailureMode,
         await touched(stampFile, folder),
       )

@@ -6,6 +6,7 @@ import type { CliContext } from './context.ts'
 import { readReleaseKeys, signKeyFiles } from './key-files.ts'
 import { mirrorsOf } from './mirrors.ts'
 import { candidate } from './release.ts'
+import { projectTrust, refuseUnnamed } from './release-trust.ts'
 import { isVersion, releaseFolder } from './target.ts'
 import type { Verb } from './verb.ts'
 import { word } from './words.ts'
@@ -22,9 +23,12 @@ export const sign: Verb = {
     if (expect !== undefined && !isDigest(expect))
       throw new RfoError('RFO_CLI_VALUE', `--expect wants sha256:<hex>, not ${expect.slice(0, 100)}`, { exit: 'usage' })
     const folder = await folderOf(context, target)
-    const keys = await readReleaseKeys(await signKeyFiles(context), context.keyPassword)
+    const given = await readReleaseKeys(await signKeyFiles(context), context.keyPassword)
+    const trust = await projectTrust(context)
+    const keys = trust === undefined ? given : { ...given, trust: trust.text }
+    const refuse = (epoch: number): void => (trust === undefined ? undefined : refuseUnnamed(trust, given, epoch))
     const { signRelease } = await import('../release/sign.ts')
-    const request = { folder, keys, outDir: context.outDir, ...(expect === undefined ? {} : { expect }) }
+    const request = { folder, keys, refuse, outDir: context.outDir, ...(expect === undefined ? {} : { expect }) }
     const signed = await withPorts(context, { env: context.env, addresses: mirrorsOf(context.env) }, (ports) => signRelease(request, ports))
     if (signed.missing.length > 0) return candidate(context, signed)
     const { fingerprint } = keys.key.publicKey

@@ -1,4 +1,4 @@
-/** The day that counts: of the clock, or the one that somebody gives who repeats something old. */
+/** The day or the moment that counts: of the clock, or the one that somebody gives who repeats something old. */
 import { RfoError } from '../error.ts'
 import { dayOf } from '../plan/day.ts'
 import type { CliContext } from './context.ts'
@@ -15,5 +15,17 @@ export function today({ env, now }: CliContext): string {
   throw new RfoError('RFO_CLI_VALUE', `SOURCE_DATE_EPOCH is no time in seconds: ${JSON.stringify(given.slice(0, 100))}`, {
     exit: 'usage',
     next: 'unset it, or give seconds since 1970',
+  })
+}
+
+/** The moment that a flag names; absent: now. A day is its first moment in UTC. */
+export function timeOf(flag: string, text: string | undefined, { now }: Pick<CliContext, 'now'>): number {
+  if (text === undefined) return now()
+  const form = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/
+  const time = form.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(time)) return time
+  throw new RfoError('RFO_CLI_VALUE', `${flag} does not know ${JSON.stringify(text.slice(0, 60))}`, {
+    exit: 'usage',
+    next: 'give it as 2022-11-20 or 2022-11-20T08:00:00Z',
   })
 }

@@ -9,7 +9,7 @@ import { issueText, trackText } from '../report/track.ts'
 import type { GitHub } from '../upstream/github.ts'
 import type { UpstreamState } from '../upstream/track.ts'
 import type { CliContext } from './context.ts'
-import { timeOf } from './options.ts'
+import { timeOf } from './today.ts'
 import type { Verb } from './verb.ts'
 
 export const track: Verb = {
@@ -28,7 +28,7 @@ export const track: Verb = {
     const from = flags.text('from')
     const tracked = await trackUpstream({
       project: context.cwd,
-      at: timeOf(flags.text('at'), context),
+      at: timeOf('--at', flags.text('at'), context),
       signal: context.signal,
       open: async ({ repository }) => (from === undefined ? await askGitHub(context, repository) : await localState(context, from)),
     })

@@ -12,6 +12,7 @@ const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   lock: async () => (await import('./lock.ts')).lock,
   track: async () => (await import('./track.ts')).track,
   keys: async () => (await import('./keys.ts')).keys,
+  trust: async () => (await import('./trust.ts')).trust,
   doctor: async () => (await import('./doctor.ts')).doctor,
   completion: async () => (await import('./completion.ts')).completion,
 }

@@ -12,8 +12,9 @@ import { claims, claimText } from '../release/verify/claims.ts'
 import { levelOf } from '../release/verify/provenance.ts'
 import type { VerifyReport } from '../release/verify/verify.ts'
 import type { CliContext } from './context.ts'
-import { readPlatforms, timeOf } from './options.ts'
+import { readPlatforms } from './options.ts'
 import { isVersion, releaseFolder } from './target.ts'
+import { timeOf } from './today.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { type VerifyTold, verifyText } from './verify-text.ts'
 
@@ -32,16 +33,19 @@ export const verify: Verb = {
   examples: [
     'verify v1.24.8+rfor1 --key rfo.pub',
     'verify /media/rfo --key rfo.pub --expect v1.24.8+rfor1',
+    'verify /media/rfo --trust rfo-trust.json --at 2026-11-20',
     'verify v1.24.8+rfor1 --key rfo.pub --require conformance=amd64 --require origin=rebuilt',
     'verify v1.24.8+rfor1 --key rfo.pub --policy ours.yaml --at 2026-11-27',
     'verify v1.24.8+rfor1 --key rfo.pub --deep --sarif findings.sarif',
   ],
   async run(context, { args: [target = ''], flags }) {
-    const { trustedKeys } = await import('./key-files.ts')
+    const { givenTrust, trustedKeys } = await import('./key-files.ts')
     const { verifyRelease } = await import('../release/verify/verify.ts')
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
     const policy = withRequirements(await policyOf(context, flags.text('policy')), flags.list('require') ?? [])
-    const at = timeOf(flags.text('at'), context)
+    const at = timeOf('--at', flags.text('at'), context)
+    const folder = releaseFolder(context, target)
+    const trust = await givenTrust(context)
     const sarif = flags.text('sarif')
     const tell = async (findings: readonly RfoError[]): Promise<void> => {
       if (sarif === undefined) return
@@ -51,20 +55,26 @@ export const verify: Verb = {
     }
     try {
       const report = await verifyRelease({
-        folder: releaseFolder(context, target),
+        folder,
         ...(await trustedKeys(context)),
         ...(expect === undefined ? {} : { expect }),
+        ...(trust === undefined ? {} : { trust }),
         policy,
-        at: () => at / 1000,
+        at,
         deep: flags.on('deep'),
       })
       await tell(report.findings)
       return outcome(context, report, policy)
-    } catch (thrown) {
+    } catch (caught) {
+      const thrown = isNoKey(caught) ? await (await import('./verify-first.ts')).withFoundKeys(context, folder, caught) : caught
       if (thrown instanceof RfoError && exitOrder.includes(thrown.exit as (typeof exitOrder)[number])) await tell([thrown])
       throw thrown
     }
   },
+}
+
+function isNoKey(thrown: unknown): thrown is RfoError {
+  return thrown instanceof RfoError && thrown.code === 'RFO_SIGN_NOKEY'
 }
 
 async function policyOf(context: CliContext, name: string | undefined): Promise<VerifyPolicy> {

@@ -341,6 +341,11 @@ export const ReleaseFile = z.strictObject({
   name: z.string(),
   vendor: z.string(),
   url: z.string(),
+  fingerprints: z
+    .array(z.string().min(1).max(1000))
+    .min(1)
+    .optional()
+    .describe('places where the fingerprints of the release keys are published, besides releases; default: ask the vendor at url'),
   registry: z.string().describe('where RFO’s images live, e.g. docker.io'),
   repository: z.string().describe('prefix of rebuilt images, e.g. rfolabs'),
   platforms: z.array(z.enum(platformNames)).min(1),

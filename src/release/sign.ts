@@ -31,6 +31,8 @@ export interface SignRequest {
   /** digest of its evidence/unsigned.json */
   readonly expect?: Digest
   readonly keys: ReleaseKeys
+  /** Throws when the project's trust metadata does not let the key sign a release of that time: seconds since 1970. */
+  readonly refuse?: (epoch: number) => void
   /** the release's folder is made in here */
   readonly outDir: string
 }
@@ -51,6 +53,7 @@ export async function signRelease(request: SignRequest, ports: ReleasePorts): Pr
   const checked = await checkUnsigned(folder, request.expect)
   const { handover, predicate, plan } = checked
   await refuseOtherDigests(predicate, outDir, plan.images)
+  request.refuse?.(plan.epoch)
   const keys = keptKeys(request.keys, ports.store)
   const store = overFolder(checked.files, ports.store)
   const signing = { key: keys.key, plan, toolVersion: handover.toolVersion }

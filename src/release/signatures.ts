@@ -21,6 +21,8 @@ export interface ReleaseKeys {
   readonly key: SigningKey
   readonly sm2?: Sm2Key
   readonly pgp?: PgpKey
+  /** the project's own trust metadata, exported; absent: the release's key is all there is to say */
+  readonly trust?: string
 }
 
 export interface BesideFile {
@@ -29,10 +31,10 @@ export interface BesideFile {
 }
 
 /** Files of keys: listed in the statement, in no list of checksums. */
-export async function keyFiles({ key, sm2, pgp }: ReleaseKeys, epoch: number): Promise<BesideFile[]> {
+export async function keyFiles({ key, sm2, pgp, trust }: ReleaseKeys, epoch: number): Promise<BesideFile[]> {
   return [
     { path: keyPaths.release, bytes: key.publicKey.pem },
-    { path: keyPaths.metadata, bytes: await trustMetadata(key, epoch) },
+    { path: keyPaths.metadata, bytes: trust ?? (await trustMetadata(key, epoch)) },
     ...(sm2 === undefined ? [] : [{ path: keyPaths.sm2, bytes: sm2.publicKey.pem }]),
     ...(pgp === undefined
       ? []

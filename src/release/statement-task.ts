@@ -8,6 +8,7 @@ import { pushBytes, readBytes, readJson } from '../content/read.ts'
 import type { ContentReader, ContentStore } from '../content/store.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import { digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { signStatement } from '../sign/bundle.ts'
@@ -66,7 +67,7 @@ export interface Unsigned {
 
 /** Gives an index whose entries are the files beside the root: statement, bundle, trust, signatures of single files. */
 export function statementTask({ unsigned, provenances }: Unsigned, keys: ReleaseKeys, epoch: number, store: ContentStore): Task {
-  const { key, sm2, pgp } = keys
+  const { key, sm2, pgp, trust } = keys
   const needs: Record<string, Task> = { unsigned }
   for (const { path, task } of provenances) needs[`provenance/${path}`] = task
   const provenanceBundles = async (inputs: Parameters<Task['run']>[0], files: readonly FileRecord[]): Promise<BesideFile[]> =>
@@ -86,6 +87,7 @@ export function statementTask({ unsigned, provenances }: Unsigned, keys: Release
       key: keyFingerprint(key.publicKey),
       sm2: sm2?.publicKey.fingerprint ?? null,
       pgp: pgp?.publicKey.fingerprint ?? null,
+      ...(trust === undefined ? {} : { trust: digestOf(trust) }),
     },
     lane: 'cpu',
     async run(inputs) {

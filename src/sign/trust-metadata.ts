@@ -1,14 +1,11 @@
 /**
- * Trust metadata: TUF's root role (https://theupdateframework.github.io/specification/latest/#file-formats-root). For now one
- * key, the release's own, holds every role; rotation, revocation and targets have their places in the form already.
+ * Trust metadata of a release whose project has none of its own (./trust.ts): TUF's root role alone, in which the release's key
+ * holds every role. https://theupdateframework.github.io/specification/v1.0.33/#file-formats-root
  */
-import { createHash } from 'node:crypto'
-import { Metadata, MetadataKind, Root, Signature } from '@tufjs/models'
-import { canonicalJson, type Json } from '../oci/json.ts'
+import { Root } from '@tufjs/models'
 import type { PublicKey, SigningKey } from './key.ts'
 import { refused } from './refusal.ts'
-
-const roles = ['root', 'snapshot', 'targets', 'timestamp'] as const
+import { readRole, roles, signRole, specVersion, timeText, tufKeyOf, verifyRole } from './tuf.ts'
 
 /** Long-term releases are kept for years, and whoever carries one has no network to ask for a newer root. */
 const validYears = 5
@@ -20,45 +17,25 @@ export async function trustMetadata(key: SigningKey, epoch: number): Promise<str
   expires.setUTCFullYear(expires.getUTCFullYear() + validYears)
   const root = Root.fromJSON({
     _type: 'root',
-    spec_version: '1.0.31',
+    spec_version: specVersion,
     version: 1,
-    expires: expires.toISOString().replace(/\.\d+Z$/, 'Z'),
+    expires: timeText(expires.getTime()),
     consistent_snapshot: false,
     keys: { [keyID]: body },
     roles: Object.fromEntries(roles.map((name) => [name, { keyids: [keyID], threshold: 1 }])),
   })
-  const metadata = new Metadata(root)
-  // the library signs at once and we can't: a token answers later
-  let signed: Buffer = Buffer.alloc(0)
-  metadata.sign((bytes) => {
-    signed = bytes
-    return new Signature({ keyID, sig: '' })
-  }, false)
-  const { signature } = await key.sign(signed)
-  metadata.sign(() => new Signature({ keyID, sig: signature.toString('hex') }), false)
-  const text = canonicalJson(metadata.toJSON() as Json)
+  const { text } = await signRole('root', root, [key])
   verifyTrustMetadata(text, key.publicKey)
   return text
 }
 
 /** That the metadata is signed by the key that it names for every role, and that this is the given one. Throws RFO_SIGN_*. */
 export function verifyTrustMetadata(text: string, key: PublicKey): void {
-  let metadata: Metadata<Root>
-  try {
-    metadata = Metadata.fromJSON(MetadataKind.Root, JSON.parse(text))
-    metadata.verifyDelegate('root', metadata)
-  } catch (cause) {
-    throw refused('RFO_SIGN_TRUST', 'not TUF root metadata that its own key signed', cause)
-  }
+  const root = readRole('root', text, '')
+  verifyRole(root, 'root', root, '')
   const { keyID } = tufKeyOf(key)
   for (const name of roles) {
-    if (!metadata.signed.roles[name]?.keyIDs.includes(keyID))
+    if (!root.metadata.signed.roles[name]?.keyIDs.includes(keyID))
       throw refused('RFO_SIGN_TRUST', `${key.fingerprint} is not named for the role ${name}`)
   }
-}
-
-/** https://theupdateframework.github.io/specification/latest/#keytype-ecdsa */
-function tufKeyOf(key: PublicKey) {
-  const body = { keytype: 'ecdsa', scheme: 'ecdsa-sha2-nistp256', keyval: { public: key.pem } }
-  return { keyID: createHash('sha256').update(canonicalJson(body)).digest('hex'), body }
 }

@@ -43,7 +43,7 @@ function policy(demands: Demands): VerifyPolicy {
 }
 
 async function report(demands: Demands, folder = made, at = 0): Promise<VerifyReport> {
-  return await verifyRelease({ folder, keys: [key, other], policy: policy(demands), at: () => at })
+  return await verifyRelease({ folder, keys: [key, other], policy: policy(demands), at: at * 1000 })
 }
 
 /** `exit CODE`, each once. */

@@ -99,8 +99,8 @@ export const claims = {
     test: 'test/release/deep.test.ts: a tarball with another program, a package or chart with other files is found',
   },
   trust: {
-    en: 'trust/ names the key that signed the statement, for every role',
-    zh: 'trust/ 中各角色的密钥即为签名声明的密钥',
+    en: 'trust/ names the key that signed the statement',
+    zh: 'trust/ 指明了签名声明的密钥',
     test: 'test/release/other-keys.test.ts: trust metadata of another key is found',
   },
   sm2: {
@@ -117,6 +117,21 @@ export const claims = {
     en: '{platform}: the images that ship passed {passed} tests of {kind}; {excused} failures are excused by plan.json, {notProven} are not proven',
     zh: '{platform}：所发布的镜像通过了 {passed} 项 {kind} 测试；plan.json 豁免的失败 {excused} 项，未证明 {notProven} 项',
     test: 'test/release/test-results.test.ts: a result about other images is refused',
+  },
+  authorized: {
+    en: 'trust metadata (root {root}) lets {fingerprint} sign a release of this time, and nobody revoked it',
+    zh: '信任元数据（root {root}）允许 {fingerprint} 签署此时间的发布，且未被吊销',
+    test: 'test/release/trust.test.ts: a release of a revoked key is refused',
+  },
+  current: {
+    en: '{version} is neither withdrawn nor older than the lowest of its line',
+    zh: '{version} 未被撤回，也不低于该版本线的最低版本',
+    test: 'test/release/trust.test.ts: a withdrawn release is refused, and one below the lowest of its line',
+  },
+  fresh: {
+    en: 'what the trust metadata says holds until {until}',
+    zh: '信任元数据的内容有效至 {until}',
+    test: 'test/release/trust.test.ts: expired metadata decides nothing, and still revokes',
   },
   expected: {
     en: 'the version is {version}, as expected',

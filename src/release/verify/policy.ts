@@ -15,20 +15,14 @@ export interface Judged {
 /** seconds */
 const day = 86_400
 
-/** `at`: seconds since 1970; asked for only where the policy limits the age. */
-export function judgeAge(policy: VerifyPolicy, { epoch }: ReleasePredicate, at: () => number): Judged {
+/** `at`: ms since 1970. A clock before the release's own time is told with its trust, see trust.ts. */
+export function judgeAge(policy: VerifyPolicy, { epoch }: ReleasePredicate, at: number | undefined): Judged {
   const { maxAgeDays } = policy
   if (maxAgeDays === undefined) return { findings: [], claims: [] }
-  const age = at() - epoch
-  if (!(age >= 0))
-    return told(
-      undecided(
-        'RFO_VERIFY_CLOCK',
-        `the release is from ${dayOf(epoch)}, which has not come yet`,
-        statementPath,
-        'set the clock, or give --at',
-      ),
-    )
+  const age = at === undefined ? Number.NaN : Math.floor(at / 1000) - epoch
+  if (Number.isNaN(age))
+    return told(undecided('RFO_VERIFY_CLOCK', 'nothing says what time it is', statementPath, 'set the clock, or give --at'))
+  if (age < 0) return { findings: [], claims: [] }
   if (age > maxAgeDays * day)
     return told(
       undecided(

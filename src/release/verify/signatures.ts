@@ -11,6 +11,7 @@ import { chartNameOf, provenanceText } from '../../pack/chart-provenance.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import { type PgpPublicKey, readPgpPublicKey, verifyClearSigned, verifyDetached } from '../../sign/pgp.ts'
 import { readSm2PublicKey, type Sm2PublicKey, verifySm2 } from '../../sign/sm2.ts'
+import { isExport } from '../../sign/trust-files.ts'
 import { verifyTrustMetadata } from '../../sign/trust-metadata.ts'
 import { verifyBlob, verifyBlobBundle, verifyBundle } from '../../sign/verify.ts'
 import { fileStatements } from '../file-statements.ts'
@@ -19,6 +20,7 @@ import type { Claim } from './claims.ts'
 import { maxStatementBytes, signaturePaths, statementPath } from './files.ts'
 import { untrusted } from './finding.ts'
 import { readSmall } from './tree.ts'
+import { refuseCarried } from './trust.ts'
 
 /** Signatures and keys are small; a chart is not, and etcd would refuse one of this size. */
 const maxSignatureBytes = 1024 * 1024
@@ -186,7 +188,9 @@ async function trustFindings(folder: string, predicate: ReleasePredicate, key: P
     if (release?.toString('utf8') !== key.pem)
       return [untrusted('RFO_VERIFY_KEY', 'not the key that signed the statement', keyPaths.release)]
     if (metadata === undefined) return [untrusted('RFO_VERIFY_MISSING', 'no trust metadata', keyPaths.metadata)]
-    verifyTrustMetadata(metadata.toString('utf8'), key)
+    const text = metadata.toString('utf8')
+    if (isExport(text)) return refuseCarried(text, key, predicate.epoch)
+    verifyTrustMetadata(text, key)
     return []
   } catch (thrown) {
     return [toRfoError(thrown).at(keyPaths.metadata)]

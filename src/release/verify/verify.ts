@@ -10,6 +10,7 @@ import { ReleasePlanSchema } from '../../plan/plan-schema.ts'
 import type { ReleasePlan } from '../../plan/release-plan.ts'
 import { defaultPolicy, type VerifyPolicy } from '../../plan/verify-policy.ts'
 import type { PublicKey } from '../../sign/key.ts'
+import type { Trust } from '../../sign/trust.ts'
 import { type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
 import { releaseStatement } from '../predicate.ts'
 import { refuseStandIns } from '../refusals.ts'
@@ -38,17 +39,20 @@ import { lackingEvidence } from './required.ts'
 import { type OtherKeys, verifySignatures } from './signatures.ts'
 import { refuseSigner } from './signers.ts'
 import { type Hashed, readSmall, readTree } from './tree.ts'
+import { judgeTrust, namedKeys, newestTrust, refuseKey } from './trust.ts'
 
 export interface VerifyRequest {
   readonly folder: string
   readonly keys: readonly PublicKey[]
   readonly otherKeys?: OtherKeys
+  /** Says which keys may sign besides those given, which may no more, and which releases are not to be used. */
+  readonly trust?: Trust
+  /** The time at which it is judged: ms since 1970. Absent = nothing is said about time. */
+  readonly at?: number
   /** The version that the folder must hold. */
   readonly expect?: string
   /** What is demanded; without it, what holds for every release. */
   readonly policy?: VerifyPolicy
-  /** Seconds since 1970. Asked only when the policy limits the age. */
-  readonly at?: () => number
   /** Archives, packages, charts and layers are opened too. */
   readonly deep?: boolean
 }
@@ -69,15 +73,19 @@ export interface VerifyReport {
 
 /** Throws when nothing can be said at all: no release, no statement, no key, not signed by a given key. */
 export async function verifyRelease(request: VerifyRequest): Promise<VerifyReport> {
-  const { folder, keys, policy = defaultPolicy, otherKeys = { sm2: [], pgp: [] } } = request
+  const { folder, policy = defaultPolicy, otherKeys = { sm2: [], pgp: [] } } = request
   const tree = await readTree(folder)
-  const { verified, bytes } = await readStatement(folder, keys)
+  const { trust, findings: carried } = await newestTrust(folder, request.trust)
+  const named = [...request.keys, ...namedKeys(trust)]
+  const { verified, bytes } = await readStatement(folder, named)
+  const predicate = parsePredicate(verified)
+  const judged = judgeTrust(trust, predicate, verified.key, request.at)
+  const keys = named.filter((key) => refuseKey(trust, key, predicate.epoch, statementPath).length === 0)
   const trusted: Trusted = { keys, signers: { policy, statement: verified.key } }
   const refusal = refuseSigner(trusted.signers, 'statement', verified.key, bundlePath)
   if (refusal !== undefined) throw refusal
-  const predicate = parsePredicate(verified)
-  const findings: RfoError[] = [...tree.findings]
-  const claims: Claim[] = []
+  const findings: RfoError[] = [...tree.findings, ...carried, ...judged.findings]
+  const claims: Claim[] = [...judged.claims]
   const claim = (name: Claim['name'], values: Claim['values'], found: readonly RfoError[]): void => {
     findings.push(...found)
     if (found.length === 0) claims.push({ name, values })
@@ -119,7 +127,7 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     ...judgePredicates(policy, images.attested),
     ...judgeUpstream(policy, predicate),
   )
-  const age = judgeAge(policy, predicate, request.at ?? (() => Number.NaN))
+  const age = judgeAge(policy, predicate, request.at)
   findings.push(...age.findings)
   claims.push(...age.claims)
   // nothing of what is not as signed is opened

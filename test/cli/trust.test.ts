@@ -1,0 +1,91 @@
+/** `trust` and `keys rotate` as a person types them. */
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { generateKey, readPublicKey } from '../../src/sign/key.ts'
+import { type Run, run } from './ports.ts'
+
+const now = () => Date.parse('2026-11-01T00:00:00Z')
+let cwd: string
+const fingerprints: Record<string, string> = {}
+const go = (...argv: string[]): Promise<Run> => run(argv, { cwd, now })
+
+beforeAll(async () => {
+  cwd = mkdtempSync(join(tmpdir(), 'rfo-trust-cli-'))
+  for (const name of ['a', 'b', 'c', 'release', 'next']) {
+    const pair = generateKey()
+    writeFileSync(join(cwd, `${name}.key`), pair.privatePem)
+    writeFileSync(join(cwd, `${name}.pub`), pair.publicPem)
+    fingerprints[name] = readPublicKey(pair.publicPem).fingerprint
+  }
+  const init = ['trust', 'init', '--root-key', 'a.pub', '--root-key', 'b.pub', '--threshold', '2', '--targets-key', 'a.pub']
+  expect(await go(...init, '--release-key', 'release.pub', '--sign-key', 'a.key')).toMatchObject({ exit: 2 })
+  expect(existsSync(join(cwd, 'trust'))).toBe(false)
+  const made = await go(...init, '--release-key', 'release.pub', '--sign-key', 'a.key', '--sign-key', 'b.key', '--json')
+  expect(JSON.parse(made.stdout)).toMatchObject({ schema: 'rfo-build.trust-init/1', root: 1, until: '2027-12-06T00:00:00Z' })
+})
+afterAll(() => rmSync(cwd, { recursive: true }))
+
+test('metadata that is there is kept', async () => {
+  const again = await go('trust', 'init', '--root-key', 'a.pub', '--release-key', 'release.pub', '--sign-key', 'a.key')
+  expect([again.exit, again.lastLine]).toEqual([2, expect.stringContaining('RFO_CLI_EXISTS')])
+})
+
+test('what is said is shown, carried, and taken where it is newer alone', async () => {
+  expect((await go('trust', 'import', 'trust', '--trust', 'carried')).exit).toBe(0)
+  expect((await go('trust', 'export', '-o', 'first.json')).exit).toBe(0)
+  const old = join(cwd, 'old')
+  cpSync(join(cwd, 'trust'), old, { recursive: true })
+  const by = ['--sign-key', 'a.key']
+  expect((await go('trust', 'withdraw', 'v1.24.8+rfor1', '--reason', 'no network', '--replaced-by', 'v1.24.8+rfor2', ...by)).exit).toBe(0)
+  expect((await go('trust', 'lowest', 'v1.24.8+rfor2', ...by)).exit).toBe(0)
+  expect((await go('trust', 'revoke', fingerprints['release'] ?? '', '--reason', 'stolen', ...by)).exit).toBe(0)
+  expect((await go('keys', 'rotate', '--release-key', 'next.pub', ...by)).exit).toBe(0)
+  const both = ['--sign-key', 'a.key', '--sign-key', 'b.key']
+  expect((await go('keys', 'rotate', '--root-key', 'c.pub', ...both)).exit).toBe(0)
+  const shown = JSON.parse((await go('trust', 'show', '--json')).stdout)
+  expect(shown).toMatchObject({
+    root: 2,
+    rootKeys: { threshold: 2, keys: [fingerprints['a'], fingerprints['b'], fingerprints['c']] },
+    keys: [{ fingerprint: fingerprints['release'] }, { fingerprint: fingerprints['next'] }],
+    revoked: [{ fingerprint: fingerprints['release'], reason: 'stolen', at: '2026-11-01T00:00:00Z' }],
+    withdrawn: [{ version: 'v1.24.8+rfor1', reason: 'no network', replacedBy: 'v1.24.8+rfor2' }],
+    lowest: { 'v1.24': 'v1.24.8+rfor2' },
+  })
+  expect((await go('trust', 'show')).stdout).toContain(shown.keys[1].digits)
+  expect((await go('trust', 'renew', '--days', '10', ...by)).stdout).toContain('2026-11-11')
+  expect((await go('trust', 'export', '-o', 'last.json')).exit).toBe(0)
+  expect((await go('trust', 'import', 'last.json', '--trust', 'carried')).stdout).toContain('root 2')
+  const fallen = await go('trust', 'import', 'first.json', '--trust', 'carried')
+  expect([fallen.exit, fallen.lastLine]).toEqual([3, expect.stringContaining('RFO_SIGN_ROLLBACK')])
+  expect((await go('trust', 'import', 'old', '--trust', 'carried')).exit).toBe(3)
+  expect((await go('trust', 'import', 'last.json', '--trust', 'carried')).exit).toBe(0)
+  expect((await go('trust', 'show', '--trust', 'last.json')).exit).toBe(0)
+  expect(readdirSync(join(cwd, 'carried'), { recursive: true }).some((name) => String(name).startsWith('.'))).toBe(false)
+})
+
+test('another one’s metadata is not taken, nor what is none', async () => {
+  await go('trust', 'init', '--root-key', 'c.pub', '--release-key', 'c.pub', '--sign-key', 'c.key', '--trust', 'theirs')
+  expect((await go('trust', 'import', 'theirs')).exit).toBe(3)
+  writeFileSync(join(cwd, 'odd.json'), readFileSync(join(cwd, 'first.json'), 'utf8').replace('"files"', '"files":{},"files"'))
+  expect((await go('trust', 'import', 'odd.json')).exit).toBe(3)
+  expect((await go('trust', 'import', 'absent.json')).exit).toBe(2)
+  expect((await go('trust', 'show', '--trust', 'nowhere')).lastLine).toContain('rfo-build trust init')
+})
+
+test('usage: no reason, nothing to rotate, a threshold out of reach, a key that is none', async () => {
+  const by = ['--sign-key', 'a.key', '--sign-key', 'b.key']
+  for (const argv of [
+    ['trust', 'withdraw', 'v1.24.8+rfor9', ...by],
+    ['trust', 'lowest', 'v1.24', ...by],
+    ['trust', 'revoke', 'cafe', '--reason', 'x', ...by],
+    ['keys', 'rotate', ...by],
+    ['keys', 'rotate', '--threshold', '9', ...by],
+    ['keys', 'rotate', '--remove', 'sha256:0', ...by],
+    ['trust', 'renew', '--days', '0', ...by],
+    ['trust', 'renew'],
+    ['trust', 'export'],
+  ])
+    expect([argv.join(' '), (await go(...argv)).exit]).toEqual([argv.join(' '), 2])
+})
