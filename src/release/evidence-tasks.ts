@@ -19,6 +19,7 @@ import { given } from './given.ts'
 import type { ImagePlatform, ImageTasks } from './image-tasks.ts'
 import { buildKind, standInsOf } from './labels.ts'
 import { libraryFacts, linkedInto } from './linked.ts'
+import { maxSbomBytes } from './lists.ts'
 import { attachedEntries } from './oci-entries.ts'
 import { readPackageRecord } from './package-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
@@ -231,9 +232,6 @@ function signTask(request: ReleaseRequest, images: ImageTasks, platforms: Eviden
     },
   }
 }
-
-/** SBOMs of big images are larger than a manifest may be. */
-export const maxSbomBytes = 64 * 1024 * 1024
 
 async function readSbom(ports: ReleasePorts, descriptor: Descriptor): Promise<Json> {
   return JSON.parse(Buffer.from(await readBytes(ports.store, descriptor, maxSbomBytes)).toString('utf8')) as Json

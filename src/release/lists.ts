@@ -57,6 +57,9 @@ export interface SummedFile {
   readonly sm3: string
 }
 
+/** bytes; SBOMs of big images are larger than a manifest may be. */
+export const maxSbomBytes = 64 * 1024 * 1024
+
 export function sbomPath(component: string, platform: string): string {
   return `sbom/${component}.${platform.replace('/', '-')}.cdx.json`
 }

@@ -20,6 +20,7 @@ import { releaseTasks } from './release-tasks.ts'
 import { runTasks } from './run.ts'
 import { supportTask } from './support-task.ts'
 import { refuseOtherDigests } from './tags.ts'
+import { verifierPath, verifierTask } from './verifier-task.ts'
 
 export interface MadeRelease {
   readonly root: Digest
@@ -39,7 +40,8 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   const images = imageTasks(request.plan, charts, tools, ports, request.plan.images, own)
   const evidence = evidenceTasks(request, images, ports)
   const archives = archiveTasks(request.plan, images, ports)
-  const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives]
+  const verifier = { path: verifierPath, task: verifierTask(request, ports) }
+  const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives, verifier]
   const { release, statement } = releaseTasks(
     request,
     {

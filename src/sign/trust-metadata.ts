@@ -4,9 +4,11 @@
  */
 import { createHash } from 'node:crypto'
 import { Metadata, MetadataKind, Root, Signature } from '@tufjs/models'
-import { canonicalJson, type Json } from '../oci/json.ts'
+import { canonicalJson, type Json, parseJson } from '../oci/json.ts'
 import type { PublicKey, SigningKey } from './key.ts'
 import { refused } from './refusal.ts'
+
+type JsonObject = Parameters<typeof Metadata.fromJSON>[1]
 
 const roles = ['root', 'snapshot', 'targets', 'timestamp'] as const
 
@@ -45,7 +47,7 @@ export async function trustMetadata(key: SigningKey, epoch: number): Promise<str
 export function verifyTrustMetadata(text: string, key: PublicKey): void {
   let metadata: Metadata<Root>
   try {
-    metadata = Metadata.fromJSON(MetadataKind.Root, JSON.parse(text))
+    metadata = Metadata.fromJSON(MetadataKind.Root, parseJson(text) as JsonObject)
     metadata.verifyDelegate('root', metadata)
   } catch (cause) {
     throw refused('RFO_SIGN_TRUST', 'not TUF root metadata that its own key signed', cause)
