@@ -71,7 +71,7 @@ async function walkLayer<T>(
   const plain = createDigester()
   const bytes = from.fetch(layer, options.signal)
   const read = async (source: AsyncIterable<unknown>): Promise<void> => {
-    for await (const entry of readTar(digested(source as AsyncIterable<Uint8Array>, plain)))
+    for await (const entry of readTar(digested(bounded(source as AsyncIterable<Uint8Array>, layer), plain)))
       await apply(entry, number, tree, visitor, options.tempDir)
   }
   const unpack = packingOf(layer)
@@ -90,6 +90,21 @@ async function walkLayer<T>(
   const found = plain.finish()
   if (found !== diffId) {
     throw new RfoError('RFO_INSPECT_DIFFID', `the config says diff_id ${diffId}, the layer's bytes are ${found}`, { exit: 'untrusted' })
+  }
+}
+
+/** bytes; a layer may always grow to this */
+const freely = 64 * 1024 * 1024
+/** deflate gives at most 1032 bytes for one; zstd has no such limit, and a few kB of it could keep a reader for days */
+const ratio = 1100
+
+async function* bounded(source: AsyncIterable<Uint8Array>, layer: Descriptor): AsyncGenerator<Uint8Array> {
+  let left = Math.max(freely, layer.size * ratio)
+  for await (const chunk of source) {
+    left -= chunk.length
+    if (left < 0)
+      throw new RfoError('RFO_INSPECT_BOMB', `${layer.size} bytes grow to more than ${ratio} times as many`, { exit: 'untrusted' })
+    yield chunk
   }
 }
 
