@@ -21,7 +21,8 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
   const cache = process.env.XDG_CACHE_HOME || (process.env.HOME ? `${process.env.HOME}/.cache` : '')
   if (cache !== '' && !process.env.NODE_COMPILE_CACHE) module.enableCompileCache(`${cache}/rfo-build/compiled`)
   const { main } = await import('../src/main.ts')
-  await main(version)
+  const { commands } = await import('../src/cli/verbs.ts')
+  await main(version, commands)
 }
 
 /** `^22.22.2 || >=26.0.0` against `24.21.0`: only these two operators, as package.json writes them. */

@@ -1,5 +1,7 @@
 /** The composition root: the only place that knows the process, the clock and the exit. */
 import { writeFileSync } from 'node:fs'
+import type { Commands } from './cli/commands.ts'
+import type { Ports } from './cli/context.ts'
 import { Interrupted } from './cli/failure.ts'
 import { runProgram } from './cli/program.ts'
 import { exec, secretsIn, secretVariables } from './exec.ts'
@@ -23,8 +25,8 @@ function keepMemoryOutOfCores(): void {
   }
 }
 
-/** Runs the command line and ends the process with its exit code. */
-export async function main(toolVersion: string): Promise<void> {
+/** Runs the command line and ends the process with its exit code. `alone` is the command that is meant where none is named. */
+export async function main(toolVersion: string, commands: Commands, alone?: string): Promise<void> {
   const { stdout, stderr } = process
   keepMemoryOutOfCores()
   const env = takeEnvironment()
@@ -44,7 +46,8 @@ export async function main(toolVersion: string): Promise<void> {
       if (error.code !== 'EPIPE') throw error
     })
   }
-  const code = await runProgram(process.argv.slice(2), {
+  const argv = process.argv.slice(2)
+  const ports: Ports = {
     env,
     secrets: secretsIn(env),
     cwd: process.cwd(),
@@ -61,7 +64,8 @@ export async function main(toolVersion: string): Promise<void> {
     exec,
     host: { platform: process.platform, arch: process.arch, nodeVersion: process.versions.node, nodePath: process.execPath },
     toolVersion,
-  })
+  }
+  const code = await runProgram(alone === undefined || argv[0] === alone ? argv : [alone, ...argv], ports, commands)
   await Promise.all([stdout, stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))))
   process.exit(code)
 }

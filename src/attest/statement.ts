@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { RfoError } from '../error.ts'
 import type { Digest } from '../oci/digest.ts'
 import { hex } from '../oci/digest.ts'
-import { canonicalJson, type Json } from '../oci/json.ts'
+import { canonicalJson, type Json, parseJson } from '../oci/json.ts'
 
 export const statementType = 'https://in-toto.io/Statement/v1'
 /** `cosign attest` still writes this one. */
@@ -94,8 +94,9 @@ export function parseStatement(bytes: Uint8Array): Statement {
   if (bytes.length > maxStatementBytes) throw refused(`larger than ${maxStatementBytes} bytes`)
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
+    value = parseJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
   } catch (cause) {
+    if (cause instanceof RfoError) throw cause
     throw refused('not JSON in UTF-8', cause)
   }
   const parsed = StatementForm.safeParse(value)

@@ -2,11 +2,11 @@
 import { Argument, Command, CommanderError, Option as CommanderOption } from 'commander'
 import { exitCodes, exitFor, RfoError } from '../error.ts'
 import { type Language, language } from '../report/messages.ts'
+import type { Commands } from './commands.ts'
 import type { CliContext, Ports } from './context.ts'
 import { decisiveOf, errorDocument, fail } from './failure.ts'
 import { globalOptions, globalsOf } from './options.ts'
 import { type Entry, flagsOf, type Option, type Outcome, type Verb } from './verb.ts'
-import { allEntries, isVerbName, loadEntry } from './verbs.ts'
 import { type WordKey, word } from './words.ts'
 
 interface Answer {
@@ -14,16 +14,16 @@ interface Answer {
   outcome?: Outcome
 }
 
-/** The exit code of `rfo-build <argv>`. Never rejects. */
-export async function runProgram(argv: readonly string[], ports: Ports): Promise<number> {
+/** The exit code of `<program> <argv>`. Never rejects. */
+export async function runProgram(argv: readonly string[], ports: Ports, commands: Commands): Promise<number> {
   const json = argv.includes('--json')
   const answer: Answer = {}
   try {
     const lang = language(givenValue(argv, '--lang'), ports.env)
     // Only what is named is loaded; a word that names nothing needs all of them, for help and for a hint.
-    const named = [...new Set(argv.filter(isVerbName))]
-    const entries = named.length === 0 || argv.includes('help') ? await allEntries() : await Promise.all(named.map(loadEntry))
-    const program = commandTree(entries, lang, ports, answer)
+    const named = [...new Set(argv.filter(commands.has))]
+    const entries = named.length === 0 || argv.includes('help') ? await commands.all() : await Promise.all(named.map(commands.load))
+    const program = commandTree(entries, lang, ports, answer, commands.program)
     if (argv.length === 0) {
       ports.stderr.write(`${program.helpInformation()}\n`)
       throw usage('no command', undefined)
@@ -35,9 +35,9 @@ export async function runProgram(argv: readonly string[], ports: Ports): Promise
     if (thrown instanceof CommanderError) {
       if (thrown.exitCode === 0) return exitCodes.ok // help was asked for and printed
       const what = thrown.code === 'commander.help' ? 'a command is missing' : thrown.message
-      return fail(usage(what, argv.find(isVerbName)), argv.find(isVerbName), json, ports)
+      return fail(usage(what, argv.find(commands.has)), argv.find(commands.has), json, ports)
     }
-    return fail(thrown, answer.verb ?? argv.find(isVerbName), json, ports)
+    return fail(thrown, answer.verb ?? argv.find(commands.has), json, ports)
   }
 }
 
@@ -53,8 +53,8 @@ function print(verb: string, outcome: Outcome, json: boolean, ports: Ports): num
 }
 
 /** The tree that commander parses with; also what docs/cli.md prints the help of. */
-export function commandTree(entries: readonly Entry[], lang: Language, ports: Ports, answer: Answer = {}): Command {
-  const program = new Command('rfo-build').description(word(lang, 'program')).usage('[options] <command>')
+export function commandTree(entries: readonly Entry[], lang: Language, ports: Ports, answer: Answer = {}, called = 'rfo-build'): Command {
+  const program = new Command(called).description(word(lang, 'program')).usage('[options] <command>')
   const dress = (command: Command): Command =>
     command
       .exitOverride()
@@ -70,7 +70,7 @@ export function commandTree(entries: readonly Entry[], lang: Language, ports: Po
     for (const option of verb.options) command.addOption(optionOf(option, lang))
     command.addHelpText(
       'after',
-      () => `\n${word(lang, 'examples')}\n${verb.examples.map((example) => `  rfo-build ${example}\n`).join('')}`,
+      () => `\n${word(lang, 'examples')}\n${verb.examples.map((example) => `  ${called} ${example}\n`).join('')}`,
     )
     command.action(async () => {
       answer.verb = path

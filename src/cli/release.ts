@@ -147,6 +147,7 @@ async function make(
         bundle: inputs.bundle,
         installer: inputs.installer,
         verifier: inputs.verifier,
+        code: ownDigest(),
         ...(keys === undefined ? {} : { keys }),
         ...(world.standIn === undefined ? {} : { mark: world.standIn.mark }),
         failureMode,

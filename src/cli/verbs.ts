@@ -1,4 +1,5 @@
 /** Every command that works, by name. A command's file is loaded when it is named. */
+import { type Commands, commandsOf } from './commands.ts'
 import type { Entry } from './verb.ts'
 
 const entries: Readonly<Record<string, () => Promise<Entry>>> = {
@@ -17,16 +18,8 @@ const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   completion: async () => (await import('./completion.ts')).completion,
 }
 
-export function isVerbName(text: string): boolean {
-  return Object.hasOwn(entries, text)
-}
-
-export async function loadEntry(name: string): Promise<Entry> {
-  const load = entries[name]
-  if (load === undefined) throw new Error(`no command ${name}`)
-  return await load()
-}
+export const commands: Commands = commandsOf('rfo-build', entries)
 
 export function allEntries(): Promise<readonly Entry[]> {
-  return Promise.all(Object.keys(entries).map(loadEntry))
+  return commands.all()
 }

@@ -2,6 +2,7 @@
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { digestOf } from '../oci/digest.ts'
+import { parseJson } from '../oci/json.ts'
 import { maxManifestBytes } from '../oci/manifest.ts'
 import { bytesBody, gather, verified } from './body.ts'
 import type { ContentReader, ContentStore } from './store.ts'
@@ -31,8 +32,9 @@ export async function readJson(
 ): Promise<unknown> {
   const bytes = await readBytes(from, target, maxBytes, signal)
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
+    if (cause instanceof RfoError) throw cause
     throw new RfoError('RFO_CONTENT_JSON', `${target.digest} (${target.mediaType}) is not JSON in UTF-8`, { exit: 'untrusted', cause })
   }
 }

@@ -79,7 +79,7 @@ async function walkLayer<T>(
   }
 }
 
-/** Gives `read` the layer's tar. Throws what the reader throws, and RFO_INSPECT_LAYER. */
+/** Gives `read` the layer's tar. Throws what the reader throws, RFO_INSPECT_LAYER, and RFO_INSPECT_BOMB for one that grows for ever. */
 export async function unpackLayer(
   layer: Descriptor,
   from: ContentReader,
@@ -88,10 +88,10 @@ export async function unpackLayer(
 ): Promise<void> {
   const unpack = packingOf(layer)
   const bytes = from.fetch(layer, signal)
-  const reading = async (source: AsyncIterable<unknown>): Promise<void> => read(source as AsyncIterable<Uint8Array>)
+  const reading = async (source: AsyncIterable<unknown>): Promise<void> => read(bounded(source as AsyncIterable<Uint8Array>, layer))
   const options = signal === undefined ? {} : { signal }
   try {
-    if (unpack === 'zstd') await read(unzstd(bytes))
+    if (unpack === 'zstd') await read(bounded(unzstd(bytes), layer))
     else if (unpack === 'none') await read(bytes)
     else await pipeline(Readable.from(bytes, { objectMode: false }), createGunzip({ chunkSize: 64 * 1024 }), reading, options)
   } catch (thrown) {
@@ -103,7 +103,25 @@ export async function unpackLayer(
   }
 }
 
-async function* digested(source: AsyncIterable<Uint8Array>, digester: { update(bytes: Uint8Array): void }): AsyncGenerator<Uint8Array> {
+/** bytes; a layer may always grow to this */
+const freely = 64 * 1024 * 1024
+/** deflate gives at most 1032 bytes for one; zstd has no such limit, and a few kB of it could keep a reader for days */
+const ratio = 1100
+
+async function* bounded(source: AsyncIterable<Uint8Array>, layer: Descriptor): AsyncGenerator<Uint8Array> {
+  let left = Math.max(freely, layer.size * ratio)
+  for await (const chunk of source) {
+    left -= chunk.length
+    if (left < 0)
+      throw new RfoError('RFO_INSPECT_BOMB', `${layer.size} bytes grow to more than ${ratio} times as many`, { exit: 'untrusted' })
+    yield chunk
+  }
+}
+
+export async function* digested(
+  source: AsyncIterable<Uint8Array>,
+  digester: { update(bytes: Uint8Array): void },
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of source) {
     digester.update(chunk)
     yield chunk

@@ -5,13 +5,8 @@ import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
 import { maxManifestBytes, parseImageConfig, parseManifest } from '../oci/manifest.ts'
-import { unpackLayer } from './image.ts'
+import { digested, unpackLayer } from './image.ts'
 import { readTar, splitPath } from './tar.ts'
-
-/** Go programs and text pack to a quarter, logs to a hundredth; gzip could reach a thousandth, zstd far more. */
-const mostGrowth = 200
-/** bytes that any layer may have: a small one of zeros is no bomb */
-const alwaysAllowed = 64 * 1024 * 1024
 
 export interface Layer {
   readonly layer: Descriptor
@@ -30,9 +25,8 @@ export async function layersOf(manifest: Descriptor, from: ContentReader): Promi
 /** Throws RFO_INSPECT_LAYER, _BOMB, _DIFFID, _TAR, _PATH. Constant memory. */
 export async function checkLayer({ layer, diffId }: Layer, from: ContentReader): Promise<void> {
   const plain = createDigester()
-  const most = Math.max(alwaysAllowed, layer.size * mostGrowth)
   const read = async (source: AsyncIterable<Uint8Array>): Promise<void> => {
-    for await (const entry of readTar(bounded(source, most, plain))) {
+    for await (const entry of readTar(digested(source, plain))) {
       if (entry.kind === 'hardlink') splitPath(entry.target) // one that leaves the root is refused
       for await (const _ of entry.body) {
         // its digest is the layer's
@@ -43,18 +37,4 @@ export async function checkLayer({ layer, diffId }: Layer, from: ContentReader):
   const found = plain.finish()
   if (found !== diffId)
     throw new RfoError('RFO_INSPECT_DIFFID', `the config says diff_id ${diffId}, the layer's bytes are ${found}`, { exit: 'untrusted' })
-}
-
-async function* bounded(
-  source: AsyncIterable<Uint8Array>,
-  most: number,
-  digester: { update(bytes: Uint8Array): void },
-): AsyncGenerator<Uint8Array> {
-  let total = 0
-  for await (const chunk of source) {
-    total += chunk.length
-    if (total > most) throw new RfoError('RFO_INSPECT_BOMB', `a layer that unpacks to more than ${most} bytes`, { exit: 'untrusted' })
-    digester.update(chunk)
-    yield chunk
-  }
 }

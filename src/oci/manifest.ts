@@ -6,6 +6,7 @@
 import { RfoError } from '../error.ts'
 import type { Descriptor } from './descriptor.ts'
 import { type Digest, isDigest } from './digest.ts'
+import { parseJson } from './json.ts'
 import { isIndexType, isManifestType } from './mediatype.ts'
 
 /** bytes; https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests asks registries to take at least this */
@@ -168,7 +169,7 @@ function present<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K],
 function document(bytes: Uint8Array, what: string, maxBytes: number): Members {
   if (bytes.length > maxBytes) refuse(what, `${bytes.length} bytes are more than ${maxBytes}`)
   try {
-    return object(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), what, 'it')
+    return object(parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), what, 'it')
   } catch (cause) {
     if (cause instanceof RfoError) throw cause
     return refuse(what, 'not JSON in UTF-8')

@@ -236,7 +236,7 @@ function origins(plan: ReleasePlan, sourceOf: string): (path: string) => Markup 
     const held = archive === null ? [] : archive[1] === undefined ? legacyGroups.filter((group) => groups.has(group)) : [archive[1]]
     if (held.length > 0) return markup`${held.map((group, i) => markup`${i === 0 ? '' : ' + '}${within(`group-${group}`, group)}`)}`
     if (/^rfo\.linux-|^rpm\//.test(path)) return markup`${say(words.program)} ${within(`image-${sourceOf}`, sourceOf)}`
-    return path === 'install-rfo.sh' || path === 'verify.sh' ? markup`rfo-build` : say(words.written)
+    return /^(install-rfo|verify)\.sh$|^rfo-verify\.cjs$/.test(path) ? markup`rfo-build` : say(words.written)
   }
 }
 

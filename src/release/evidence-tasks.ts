@@ -16,9 +16,10 @@ import { given } from './given.ts'
 import type { ImagePlatform, ImageTasks } from './image-tasks.ts'
 import { buildKind, standInsOf } from './labels.ts'
 import { libraryFacts, linkedInto } from './linked.ts'
+import { maxSbomBytes } from './lists.ts'
 import { readPackageRecord } from './package-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
-import { builderId, imageMaterial, maxSbomBytes, type SaidPlatform } from './sign-tasks.ts'
+import { builderId, imageMaterial, type SaidPlatform } from './sign-tasks.ts'
 import { editOf, goEditOf, readSourceRecord } from './source-task.ts'
 
 export interface EvidenceTasks {

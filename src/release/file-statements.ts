@@ -1,6 +1,7 @@
 /** What a single file's bundle says: its digest, the names that the release has for it, and nothing else. */
 import { predicateTypes, statement, statementBytes, subjectOf } from '../attest/statement.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { Json } from '../oci/json.ts'
 import { fileBundlePath } from './signed-paths.ts'
 
 /** Path of a bundle → the bytes that it signs; one bundle a digest. Whoever was given one file needs no other. */
@@ -13,4 +14,9 @@ export function fileStatements(files: readonly { readonly path: string; readonly
       return [fileBundlePath(digest), statementBytes(statement(subjects, predicateTypes.cosignSign, {}))]
     }),
   )
+}
+
+/** What is signed: the predicate about one file. */
+export function provenanceStatement(path: string, digest: Digest, predicate: Json): Buffer {
+  return statementBytes(statement([subjectOf(digest, path)], predicateTypes.slsaProvenance, predicate))
 }

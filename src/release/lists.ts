@@ -57,6 +57,8 @@ export interface SummedFile {
   readonly sm3: string
 }
 
+/** bytes; SBOMs of big images are larger than a manifest may be. */
+export const maxSbomBytes = 64 * 1024 * 1024
 /** An SBOM in SPDX. */
 export function spdxPath(component: string, platform: string): string {
   return `sbom/${component}.${platform.replace('/', '-')}.spdx.json`

@@ -21,6 +21,7 @@ import { statementTask } from './statement-task.ts'
 import { supportTask } from './support-task.ts'
 import { refuseOtherDigests } from './tags.ts'
 import { layOutUnsigned } from './unsigned.ts'
+import { verifierPath, verifierTask } from './verifier-task.ts'
 
 export interface MadeRelease {
   readonly root: Digest
@@ -43,7 +44,8 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   const images = imageTasks(plan, charts, tools, ports, plan.images, own)
   const evidence = evidenceTasks(request, images, ports)
   const archives = archiveTasks(plan, images, ports)
-  const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives]
+  const verifier = { path: verifierPath, task: verifierTask(request, ports) }
+  const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives, verifier]
   const titled = bundleTasks(request, own, ports)
   const { release, unsigned } = releaseTasks(request, { evidence, files, titled, support }, ports)
   const provenances = programProvenances(request, own.program, ports)

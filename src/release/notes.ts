@@ -19,6 +19,7 @@ interface Words {
   readonly missing: string
   readonly check: string
   readonly checkWithout: (verifier: string) => string
+  readonly checkWithNode: (verifier: string) => string
   readonly support: string
   readonly bootable: string
   readonly partial: (count: number) => string
@@ -44,6 +45,8 @@ const words: Record<NotesLanguage, Words> = {
     check: 'Check it, without a network: `rfo-build verify . --key <public key>`; or `sha256sum -c sha256sum-<arch>.txt`.',
     checkWithout: (verifier) =>
       `Without rfo-build, with openssl and sha256sum: \`sh verify.sh --key <public key>\`; its SHA-256 is \`${verifier}\`.`,
+    checkWithNode: (verifier) =>
+      `With nothing but Node (18 or later): \`node rfo-verify.cjs . --key <public key>\`; its SHA-256 is \`${verifier}\`.`,
     columns: ['image', 'made by', 'platforms'],
     support: 'Support',
     bootable: 'bootable',
@@ -80,6 +83,8 @@ const words: Record<NotesLanguage, Words> = {
     check: '离线校验：`rfo-build verify . --key <公钥>`；或 `sha256sum -c sha256sum-<arch>.txt`。',
     checkWithout: (verifier) =>
       `没有 rfo-build 时，用 openssl 与 sha256sum 校验：\`sh verify.sh --key <公钥>\`；该脚本的 SHA-256 为 \`${verifier}\`。`,
+    checkWithNode: (verifier) =>
+      `只有 Node（18 或更高版本）时：\`node rfo-verify.cjs . --key <公钥>\`；该文件的 SHA-256 为 \`${verifier}\`。`,
     columns: ['镜像', '方式', '平台'],
     support: '支持情况',
     bootable: '可启动',
@@ -107,12 +112,19 @@ const words: Record<NotesLanguage, Words> = {
   },
 }
 
-/** `verifier`: of verify.sh, so that whoever trusts these notes can trust that script. */
+export interface Verifiers {
+  /** of verify.sh */
+  readonly shell: Digest
+  /** of rfo-verify.cjs */
+  readonly node: Digest
+}
+
+/** `verifiers`: whoever trusts these notes can trust those scripts. */
 export function releaseNotes(
   plan: ReleasePlan,
   digests: ReadonlyMap<string, Digest>,
   support: Support,
-  verifier: Digest,
+  verifiers: Verifiers,
   language: NotesLanguage,
 ): string {
   const say = words[language]
@@ -191,7 +203,9 @@ export function releaseNotes(
     '',
     say.check,
     '',
-    say.checkWithout(hex(verifier)),
+    say.checkWithout(hex(verifiers.shell)),
+    '',
+    say.checkWithNode(hex(verifiers.node)),
     '',
   ]
   return lines.join('\n')

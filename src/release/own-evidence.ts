@@ -1,9 +1,7 @@
 /** How the release's own program came to be: a provenance that is signed beside the file, as an image's is beside the image. */
 import { provenance } from '../attest/provenance.ts'
-import { predicateTypes, statement, statementBytes, subjectOf } from '../attest/statement.ts'
 import { pushBytes } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
-import type { Digest } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { tarballName } from '../pack/tarball.ts'
@@ -44,7 +42,7 @@ export function programProvenances(request: ReleaseRequest, own: OwnProgram | un
       key: { rule: 'own-provenance@1', facts: facts as unknown as Json },
       lane: 'cpu',
       async run(inputs) {
-        const { materials, revision } = await readSourceRecord(ports, given(inputs['source']))
+        const { materials, revision } = await readSourceRecord(ports, given(inputs.source))
         const [first = { uri: revision, digest: {} }, ...others] = materials
         const predicate = provenance({ ...facts, source: { uri: first.uri, digest: first.digest }, materials: others })
         return await pushBytes(ports.store, mediaTypes.json, canonicalJson(predicate))
@@ -52,9 +50,4 @@ export function programProvenances(request: ReleaseRequest, own: OwnProgram | un
     }
     return { path: tarballName(platform).program, task }
   })
-}
-
-/** What is signed: the predicate about one file. */
-export function provenanceStatement(path: string, digest: Digest, predicate: Json): Buffer {
-  return statementBytes(statement([subjectOf(digest, path)], predicateTypes.slsaProvenance, predicate))
 }

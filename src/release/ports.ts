@@ -61,6 +61,8 @@ export interface ReleaseRequest {
   readonly installer: string
   /** install/verify.sh, as it ships */
   readonly verifier: string
+  /** of rfo-build's own code, of which rfo-verify.cjs is made */
+  readonly code: Digest
   readonly mark?: StandInMark
   readonly failureMode: 'finish' | 'stop' | 'kill'
   /** The release's folder is made in here: `<outDir>/<version>/`. */

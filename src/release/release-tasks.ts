@@ -23,6 +23,7 @@ import type { FileRecord } from './predicate.ts'
 import { rootBytes, rootIndex } from './root.ts'
 import { unsignedTask } from './statement-task.ts'
 import { platformStates, readSupport } from './support-task.ts'
+import { verifierPath } from './verifier-task.ts'
 
 /** A file of the release, by its path there, and the task that gives it. */
 export interface FileTask {
@@ -80,13 +81,13 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
       const images = evidence.map(({ images: { image } }) => ({ reference: image.reference, ...sized(inputs[`index/${image.component}`]) }))
       const said = await readSupport(inputs['support'], ports.store)
       const digests = new Map(images.map((image) => [image.reference, image.digest]))
-      const verifier = digestOf(request.verifier)
+      const verifiers = { shell: digestOf(request.verifier), node: given(inputs[verifierPath]).digest }
       const texts = [
         ...imageLists(plan),
         { path: 'images.lock', text: request.lockText },
         { path: 'plan.json', text: planText },
-        { path: 'RELEASE.md', text: releaseNotes(plan, digests, said, verifier, 'en') },
-        { path: 'RELEASE.zh.md', text: releaseNotes(plan, digests, said, verifier, 'zh') },
+        { path: 'RELEASE.md', text: releaseNotes(plan, digests, said, verifiers, 'en') },
+        { path: 'RELEASE.zh.md', text: releaseNotes(plan, digests, said, verifiers, 'zh') },
         { path: 'install-rfo.sh', text: installerText(request.installer, plan.version) },
         { path: 'verify.sh', text: request.verifier },
         { path: 'platforms.txt', text: platformsText(plan.version, platformStates(said.platforms)) },

@@ -13,6 +13,7 @@ import type { ImagePlan } from '../plan/release-plan.ts'
 import { attest, signImage } from '../sign/attach.ts'
 import { keyFingerprint, type SigningKey } from '../sign/key.ts'
 import { given } from './given.ts'
+import { maxSbomBytes } from './lists.ts'
 import { attachedEntries } from './oci-entries.ts'
 
 /** https://slsa.dev/spec/v1.0/provenance#builder.id : who ran the build; a CI's own identity replaces it when one signs there. */
@@ -97,9 +98,6 @@ export function imageMaterial(
   const sha256 = hex(manifest.digest)
   return { name, uri: `oci://${image.reference}@sha256:${sha256}`, digest: { sha256 } }
 }
-
-/** SBOMs of big images are larger than a manifest may be. */
-export const maxSbomBytes = 64 * 1024 * 1024
 
 async function readSbom(store: ContentStore, descriptor: Descriptor): Promise<Json> {
   return JSON.parse(Buffer.from(await readBytes(store, descriptor, maxSbomBytes)).toString('utf8')) as Json

@@ -1,5 +1,7 @@
 /** The foreign forms that `verify` reads, bounded and strict: what is not known is refused, not skipped. */
 import { z } from 'zod'
+import { RfoError } from '../error.ts'
+import { parseJson } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { refused } from './refusal.ts'
 
@@ -69,8 +71,9 @@ function read<T>(form: z.ZodType<T>, text: string, what: string, max: number): T
   if (text.length > max) throw refused('RFO_SIGN_FORM', `not ${what}: longer than ${max} characters`)
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJson(text)
   } catch (cause) {
+    if (cause instanceof RfoError) throw cause
     throw refused('RFO_SIGN_FORM', `not ${what}: not JSON`, cause)
   }
   const parsed = form.safeParse(value)

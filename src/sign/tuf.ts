@@ -7,7 +7,8 @@
 import { createHash, createPublicKey } from 'node:crypto'
 import { Metadata, MetadataKind, type Root, Signature, type Snapshot, type Targets, type Timestamp } from '@tufjs/models'
 import { z } from 'zod'
-import { canonicalJson, hasRepeatedKeys, type Json } from '../oci/json.ts'
+import { RfoError } from '../error.ts'
+import { canonicalJson, type Json, parseJson } from '../oci/json.ts'
 import type { PublicKey, SigningKey } from './key.ts'
 import { refused } from './refusal.ts'
 
@@ -69,14 +70,11 @@ const kinds = {
 
 /** JSON in which no object names a member twice: of two readers one would see the first, one the last. */
 export function strictJson(text: string, where: string): unknown {
-  let value: unknown
   try {
-    value = JSON.parse(text)
+    return parseJson(text)
   } catch (cause) {
-    throw untrusted('not JSON', where, cause)
+    throw untrusted(cause instanceof RfoError ? 'a member is named twice' : 'not JSON', where, cause)
   }
-  if (hasRepeatedKeys(text)) throw untrusted('a member is named twice', where)
-  return value
 }
 
 /** The library counts ids: one key under two ids would be two of a threshold. */

@@ -190,6 +190,13 @@ test('files over 8 MiB are looked at in a temporary file, which is gone afterwar
   expect(readdirSync(tempDir)).toEqual([])
 })
 
+test('a few kB that would grow for ever are no layer', async () => {
+  const { store, manifest } = await image([[{ name: 'zeros', body: Buffer.alloc(72 << 20) }]], { packing: 'zstd' })
+  await expect(walkImage(manifest, store, { wants: () => false, visit: async () => undefined }, { tempDir: folder })).rejects.toMatchObject(
+    { code: 'RFO_INSPECT_BOMB', exit: 'untrusted' },
+  )
+})
+
 test('a place where nothing can be kept is this machine’s fault', async () => {
   const notAFolder = join(folder, 'file')
   writeFileSync(notAFolder, '')

@@ -49,7 +49,18 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
   })
   return [
     ...perPlatform,
-    ...['install-rfo.sh', 'verify.sh', 'RELEASE.md', 'RELEASE.zh.md', 'audit.html', 'images.lock', 'plan.json', 'platforms.txt', 'SANDBOX'],
+    ...[
+      'install-rfo.sh',
+      'verify.sh',
+      'rfo-verify.cjs',
+      'RELEASE.md',
+      'RELEASE.zh.md',
+      'audit.html',
+      'images.lock',
+      'plan.json',
+      'platforms.txt',
+      'SANDBOX',
+    ],
     ...['evidence/release.json', 'evidence/release.sigstore.json', 'evidence/release.sm2'],
     ...[...new Set(predicate.files.map((file) => `evidence/${file.digest.slice('sha256:'.length)}.sigstore.json`))],
     ...predicate.files

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openDirectoryStore } from '../../src/content/directory.ts'
 import { createRegistrySession } from '../../src/content/registry.ts'
 import { RfoError } from '../../src/error.ts'
+import { digestOf } from '../../src/oci/digest.ts'
 import { listDigest } from '../../src/plan/fingerprint.ts'
 import { renderLock } from '../../src/plan/lock-text.ts'
 import { bundleOf, planOf, type ReleaseInputs, readInputs } from '../../src/release/inputs.ts'
@@ -48,6 +49,7 @@ async function make(name: string, addresses: Sandbox['addresses']): Promise<Made
       bundle: bundleOf(project.folder, inputs),
       installer: inputs.installer,
       verifier: inputs.verifier,
+      code: digestOf('code'),
       failureMode: 'finish',
       outDir: join(folder, 'dist'),
       toolVersion: '0',

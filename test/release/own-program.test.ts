@@ -2,6 +2,7 @@
  * The release's own program: compiled out of a repository of RKE2's layout, in a release whose other inputs are stand-ins.
  * It prints every constant that the plan sets; what sets nothing is refused; its provenance is signed and verified.
  */
+
 import { execFileSync } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openDirectoryStore } from '../../src/content/directory.ts'
 import { createRegistrySession } from '../../src/content/registry.ts'
+import { digestOf } from '../../src/oci/digest.ts'
 import { canonicalJson } from '../../src/oci/json.ts'
 import { platformNames, platformOf } from '../../src/oci/platform.ts'
 import { editSources } from '../../src/pack/tarball.ts'
@@ -116,6 +118,7 @@ describe.skipIf(go.skip || git.skip || platforms.length === 0)('compiled', { tim
         bundle: bundleOf(project.folder, inputs),
         installer: inputs.installer,
         verifier: inputs.verifier,
+        code: digestOf('code'),
         failureMode: 'finish',
         outDir: join(dir, 'dist'),
         toolVersion: '0',

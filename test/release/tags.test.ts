@@ -130,6 +130,7 @@ describe('a release', () => {
         bundle: bundleOf(project.folder, inputs),
         installer: inputs.installer,
         verifier: inputs.verifier,
+        code: digestOf('code'),
         failureMode: 'finish',
         outDir,
         toolVersion: '0',

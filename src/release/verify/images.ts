@@ -8,7 +8,7 @@ import type { ContentReader } from '../../content/store.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { type Digest, hex, isDigest } from '../../oci/digest.ts'
-import { canonicalJson, type Json } from '../../oci/json.ts'
+import { canonicalJson, type Json, parseJson } from '../../oci/json.ts'
 import { parseIndex } from '../../oci/manifest.ts'
 import { mediaTypes } from '../../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../../oci/platform.ts'
@@ -18,9 +18,8 @@ import { legacyTags } from '../../sign/carriers.ts'
 import { type Found, findAttached } from '../../sign/find.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import type { VerifiedStatement } from '../../sign/verify.ts'
-import { sbomPath, spdxPath } from '../lists.ts'
+import { maxSbomBytes, sbomPath, spdxPath } from '../lists.ts'
 import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
-import { maxSbomBytes } from '../sign-tasks.ts'
 import { untrusted } from './finding.ts'
 import { hashFiles } from './hash.ts'
 import { type Built, builtOf } from './provenance.ts'
@@ -291,7 +290,7 @@ async function checkSbomFile(folder: string, path: string, predicate: Json | und
   if (bytes === undefined) return // the list of files has told
   let same = false
   try {
-    same = predicate !== undefined && canonicalJson(JSON.parse(bytes.toString('utf8')) as Json) === canonicalJson(predicate)
+    same = predicate !== undefined && canonicalJson(parseJson(bytes.toString('utf8')) as Json) === canonicalJson(predicate)
   } catch {
     // not JSON: not the same
   }

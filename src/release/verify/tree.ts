@@ -60,7 +60,10 @@ export interface Hashed {
 
 /** One pass over one file; SM3 costs three SHA-256, so it is computed where a statement names it. */
 export async function hashFile(path: string, sm3: boolean): Promise<Hashed> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ELOOP') throw untrusted('RFO_VERIFY_KIND', 'neither a regular file nor a folder', path)
+    throw new RfoError('RFO_VERIFY_READ', `can't read: ${cause.code}`, { exit: 'machine', where: path, cause })
+  })
   try {
     const digester = createDigester()
     const other = sm3 ? createHash('sm3') : undefined

@@ -1,0 +1,123 @@
+/** Signatures survive our copy, from layouts to registries with and without the referrers API and back, or the copy fails. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { predicateTypes, statement, subjectOf } from '../../src/attest/statement.ts'
+import { copyGraph } from '../../src/content/copy.ts'
+import { openLayout } from '../../src/content/layout.ts'
+import type { ContentReader, ContentStore } from '../../src/content/store.ts'
+import type { Descriptor } from '../../src/oci/descriptor.ts'
+import { startRegistry as startModernRegistry } from '../../src/sandbox/registry.ts'
+import { attest, signImage } from '../../src/sign/attach.ts'
+import { verifyAttached } from '../../src/sign/attached.ts'
+import { legacyTags } from '../../src/sign/carriers.ts'
+import { findAttached } from '../../src/sign/find.ts'
+import { generateKey, readSigningKey } from '../../src/sign/key.ts'
+import { tool } from '../tools.ts'
+import { type TinyImage, tinyImage } from './images.ts'
+import { repositoryStore, startRegistry } from './registry.ts'
+
+const cosign2 = tool('cosign2')
+const cosign3 = tool('cosign3')
+const dockerRegistry = tool('docker-registry')
+const pair = generateKey()
+const key = readSigningKey(pair.privatePem)
+const options = { keys: [key.publicKey], epoch: 1_668_000_000 }
+const root = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
+let dir: string
+let layout: ContentStore
+let image: TinyImage
+let all: readonly Descriptor[]
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'rfo-copies-'))
+  writeFileSync(join(dir, 'key.pub'), pair.publicPem)
+  writeFileSync(join(dir, 'root.json'), root)
+  layout = await openLayout(join(dir, 'first'), { create: true })
+  image = await tinyImage(layout, 'copies')
+  all = [image.index, ...image.platforms]
+  for (const target of all) {
+    await signImage(target, 'docker.io/rfolabs/copies:v1', key, layout, options.epoch)
+    const said = statement([subjectOf(target.digest)], predicateTypes.slsaProvenance, { a: 1 })
+    await attest(target, [said], key, layout, options.epoch)
+  }
+})
+afterAll(() => rmSync(dir, { recursive: true, force: true }))
+
+/** The image with what refers to it, and cosign 2's tags, which nothing but their names ties to it. Tags come last. */
+async function copied(from: ContentReader, to: ContentStore): Promise<void> {
+  const tagged: [string, Descriptor][] = []
+  for (const target of all)
+    for (const tag of Object.values(legacyTags(target.digest))) tagged.push([tag, (await from.resolve(tag)) as Descriptor])
+  await copyGraph([image.index, ...tagged.map(([, manifest]) => manifest)], from, to, { concurrency: 2, referrers: true })
+  for (const [tag, manifest] of tagged) await to.tag(manifest, tag)
+  await to.tag(image.index, 'v1')
+}
+
+async function verified(store: ContentReader): Promise<void> {
+  for (const target of all) {
+    const { statements, signature, attestation } = verifyAttached(target, await findAttached(target, store), options)
+    expect([statements.length, signature?.key.fingerprint, attestation]).toEqual([2, key.publicKey.fingerprint, true])
+  }
+}
+
+function cosign(program: string, reference: string): Promise<string> {
+  const argv = ['verify', '--key', join(dir, 'key.pub'), '--insecure-ignore-tlog=true', '--trusted-root', join(dir, 'root.json'), reference]
+  return new Promise((resolve) => {
+    execFile(program, argv, { env: { HOME: dir }, timeout: 60_000 }, (error, _, said) => resolve(error === null ? 'verified' : said))
+  })
+}
+
+test.skipIf(cosign2.skip || cosign3.skip || dockerRegistry.skip)(
+  'layout → registry without the API → registry with it → layout: ours, cosign 2 and cosign 3 verify index and platform manifests',
+  async () => {
+    const [old, modern] = [await startRegistry(dockerRegistry.path), await startModernRegistry()]
+    try {
+      let from: ContentReader = layout
+      for (const { host } of [old, modern]) {
+        const to = repositoryStore(host, 'copies/x')
+        await copied(from, to)
+        await verified(to)
+        for (const target of all)
+          for (const program of [cosign2.path, cosign3.path])
+            expect(await cosign(program, `${host}/copies/x@${target.digest}`)).toBe('verified')
+        from = to
+      }
+      const last = await openLayout(join(dir, 'last'), { create: true })
+      await copied(from, last)
+      await verified(last)
+    } finally {
+      old.stop()
+      await modern.close()
+    }
+  },
+  120_000,
+)
+
+test.each([
+  ['has the referrers API and refuses what refers', true],
+  ['has none, and refuses the tag that stands in', false],
+])('where the target %s, the copy fails and no tag says that it is there', async (_, referrers) => {
+  const registry = await startModernRegistry({
+    referrers,
+    faults: ({ method, path }) => {
+      const name = /\/manifests\/(.*)$/.exec(path)?.[1]
+      if (method !== 'PUT' || name === undefined) return undefined
+      const refused = referrers ? !all.some(({ digest }) => digest === name) : /^sha256-[0-9a-f]{64}$/.test(name)
+      return refused ? { kind: 'status', status: 403 } : undefined
+    },
+  })
+  try {
+    const to = repositoryStore(registry.host, 'copies/x')
+    await expect(copied(layout, to)).rejects.toMatchObject({
+      code: expect.stringMatching(/^RFO_CONTENT_/),
+      where: expect.stringMatching(/^destination/),
+    })
+    expect(await to.resolve('v1')).toBeUndefined()
+    expect(await to.resolve(legacyTags(image.index.digest).signature)).toBeUndefined()
+  } finally {
+    await registry.close()
+  }
+})
