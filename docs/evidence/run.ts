@@ -8,9 +8,14 @@ import { copyFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { conformancePage } from './conformance-page.ts'
+import { sigstoreConformance } from './sigstore-conformance.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-const names: Readonly<Record<string, () => Promise<string>>> = { components, conformance }
+const names: Readonly<Record<string, () => Promise<string>>> = {
+  components,
+  conformance,
+  'sigstore-conformance': () => sigstoreConformance((line) => log.write(`${line}\n`)),
+}
 
 const [name = ''] = process.argv.slice(2)
 const prove = names[name]

@@ -12,22 +12,28 @@ import type { ReleaseKeys } from '../release/signatures.ts'
 import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
 import { readReleaseKeys, signKeyFiles } from './key-files.ts'
+import { isKeyless, readKeylessSigner } from './keyless.ts'
 import { ownDigest } from './own-digest.ts'
 import { releaseSummary } from './release-text.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { isReal, openWorld, type World, withPorts, workDirOf } from './world.ts'
+
+/** A job of GitHub Actions that signs as itself, besides the release's key. */
+const keylessExample =
+  "release v1.25.4+rfor1 --sign-key rfo.key --sign-key 'keyless:?identity=https://github.com/rfolabs/rfo/.github/workflows/release.yml@refs/heads/main&issuer=https://token.actions.githubusercontent.com&signing-config=signing.json&trusted-root=root.json'"
 
 export const release: Verb = {
   name: 'release',
   summary: 'release',
   arguments: [{ syntax: '<version>', help: 'versionArgument' }],
   options: [{ flags: '--fail <mode>', help: 'releaseFail', choices: ['finish', 'stop', 'kill'] }],
-  examples: ['release v1.24.8+rfor1 --sandbox', 'release v1.25.4+rfor1 --sign-key rfo.key'],
+  examples: ['release v1.24.8+rfor1 --sandbox', 'release v1.25.4+rfor1 --sign-key rfo.key', keylessExample],
   async run(context, { args: [version = ''], flags }) {
     const { readInputs, planOf } = await import('../release/inputs.ts')
     const { unchanged, touched, writeStamp } = await import('../release/unchanged.ts')
     const inputs = await readInputs(context.cwd, version, context.platforms === undefined ? {} : { platforms: context.platforms })
     const keyFiles = await signKeyFiles(context)
+    const keyless = await readKeylessSigner(context)
     const planned = planOf(inputs)
     if (context.dryRun) return { text: canonicalJson(planned as never), json: { plan: planned as never } }
     const folder = join(context.outDir, inputs.version)
@@ -38,6 +44,7 @@ export const release: Verb = {
         tool: ownDigest(),
         standIns: context.standIns,
         keys: keyFiles.map(({ text }) => digestOf(text)),
+        ...(keyless === undefined ? {} : { keyless: keyless.fingerprint }),
       }),
     )
     const stamp = await unchanged(stampFile, folder, asked)
@@ -46,8 +53,9 @@ export const release: Verb = {
     const realKeys = isReal(context) || keyFiles.length > 0 ? await readReleaseKeys(keyFiles, context.keyPassword) : undefined
     const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream))
     try {
-      const keys = realKeys ?? world.standIn?.keys
-      if (keys === undefined) throw new Error('a real world without keys of its own')
+      const own = realKeys ?? world.standIn?.keys
+      if (own === undefined) throw new Error('a real world without keys of its own')
+      const keys = keyless === undefined ? own : { ...own, keyless }
       const plan = planOf(inputs, world.lock)
       const made = await make(
         context,
@@ -137,7 +145,7 @@ function outcome(
   const standIns = context.standIns === 'all' ? 'all' : [...context.standIns]
   const folder = relative(context.cwd, made.folder) || '.'
   const publicKey =
-    isReal(context) || context.signKeys.length > 0
+    isReal(context) || context.signKeys.some((name) => !isKeyless(name))
       ? `${folder}/trust/cosign.pub`
       : relative(context.cwd, join(context.storeDir, 'sandbox', 'cosign.pub'))
   if (context.progress !== 'none' && context.progress !== 'json') {

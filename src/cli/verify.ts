@@ -17,22 +17,29 @@ export const verify: Verb = {
   options: [
     { flags: '--expect <version>', help: 'verifyExpect' },
     { flags: '--require <evidence>', help: 'verifyRequire', repeatable: true },
+    { flags: '--identity <name>', help: 'verifyIdentity' },
+    { flags: '--issuer <url>', help: 'verifyIssuer' },
+    { flags: '--trusted-root <file>', help: 'verifyTrustedRoot', completes: 'file' },
   ],
   examples: [
     'verify v1.24.8+rfor1 --key rfo.pub',
     'verify /media/rfo --key rfo.pub --expect v1.24.8+rfor1',
     'verify v1.24.8+rfor1 --key rfo.pub --require conformance=amd64',
+    'verify v1.24.8+rfor1 --key rfo.pub --identity builder@rfo.example --issuer https://oidc.rfo.example --trusted-root root.json',
   ],
   async run(context, { args: [target = ''], flags }) {
     const { trustedKeys } = await import('./key-files.ts')
+    const { expectedIdentity } = await import('./keyless.ts')
     const { verifyRelease } = await import('../release/verify/verify.ts')
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
     const require = (flags.list('require') ?? []).map(requirement)
+    const identity = await expectedIdentity(context, flags)
     const report = await verifyRelease({
       folder: releaseFolder(context, target),
       ...(await trustedKeys(context)),
       ...(expect === undefined ? {} : { expect }),
       require,
+      ...(identity === undefined ? {} : { identity }),
     })
     return outcome(context, report)
   },

@@ -26,7 +26,7 @@ const en = {
   key: 'a public key to trust (may be repeated)',
   trust: 'a folder of public keys to trust (RFO_TRUST)',
   signKey:
-    'the private key to sign with, a file; again for one of SM2 or PGP beside it (RFO_SIGN_KEY, with commas; password in RFO_KEY_PASSWORD)',
+    'the private key to sign with, a file; again for one of SM2 or PGP beside it, or keyless:?… (RFO_SIGN_KEY, with commas; password in RFO_KEY_PASSWORD)',
 
   versionArgument: 'a version of RFO, such as v1.24.8+rfor1',
   releaseArgument: 'a version (meaning dist/<version>/) or the folder of a release',
@@ -52,6 +52,9 @@ const en = {
   verify: 'prove a release without a network: every file, blob, signature and attestation',
   verifyExpect: 'refuse any other version than this one',
   verifyRequire: 'ask for evidence: conformance, or conformance=amd64,arm64',
+  verifyIdentity: 'who must have signed without a key too, exactly as the certificate has it',
+  verifyIssuer: 'who must have certified that identity, exactly',
+  verifyTrustedRoot: 'the Sigstore trusted root (JSON) that vouches for it',
   track: 'what RKE2 has released and RFO has not: version, why, due, overdue',
   trackFrom: 'the folder of a clone of RKE2, or a recorded file (default: GitHub’s API; GITHUB_API_URL, GITHUB_TOKEN)',
   trackAt: 'as of this day or moment, such as 2022-11-20 (default: now)',
@@ -123,7 +126,7 @@ const zh = {
   standIn: '只替换这些种类的输入，以逗号分隔：bases,mirrors,git,charts',
   key: '受信任的公钥（可重复）',
   trust: '存放受信任公钥的目录（RFO_TRUST）',
-  signKey: '签名用的私钥文件；可再给出 SM2 或 PGP 私钥（RFO_SIGN_KEY，以逗号分隔；口令在 RFO_KEY_PASSWORD 中）',
+  signKey: '签名用的私钥文件；可再给出 SM2 或 PGP 私钥，或 keyless:?…（RFO_SIGN_KEY，以逗号分隔；口令在 RFO_KEY_PASSWORD 中）',
 
   versionArgument: 'RFO 的版本，例如 v1.24.8+rfor1',
   releaseArgument: '版本（即 dist/<version>/）或发布物所在的目录',
@@ -149,6 +152,9 @@ const zh = {
   verify: '不用网络证明一次发布：每个文件、数据块、签名与证明',
   verifyExpect: '拒绝此版本以外的任何版本',
   verifyRequire: '要求证据：conformance，或 conformance=amd64,arm64',
+  verifyIdentity: '另须无密钥签名的身份，与证书所载完全一致',
+  verifyIssuer: '认证该身份的签发者，完全一致',
+  verifyTrustedRoot: '为其担保的 Sigstore 信任根文件（JSON）',
   track: 'RKE2 已发布而 RFO 尚未跟随的：版本、原因、期限、是否逾期',
   trackFrom: 'RKE2 克隆所在的目录，或记录文件（默认：GitHub 的 API；GITHUB_API_URL、GITHUB_TOKEN）',
   trackAt: '以此日期或时刻为准，例如 2022-11-20（默认：现在）',

@@ -77,7 +77,16 @@ export function isReal(context: Pick<CliContext, 'standIns'>): boolean {
 }
 
 /** What no compiler and no git needs to know: it leaves the environment before the first child starts. */
-const secretNames: readonly string[] = ['RFO_SIGN_KEY', 'RFO_KEY_PASSWORD', 'COSIGN_PASSWORD', 'GITHUB_TOKEN', 'GH_TOKEN']
+const secretNames: readonly string[] = [
+  'RFO_SIGN_KEY',
+  'RFO_KEY_PASSWORD',
+  'COSIGN_PASSWORD',
+  'GITHUB_TOKEN',
+  'GH_TOKEN',
+  'SIGSTORE_ID_TOKEN',
+  'ACTIONS_ID_TOKEN_REQUEST_URL',
+  'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+]
 
 function forChildren(env: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !secretNames.includes(name)))
@@ -104,7 +113,8 @@ export async function withPorts<T>(context: CliContext, world: World, use: (port
   const workDir = workDirOf(context)
   await mkdir(workDir, { recursive: true })
   const store = await openDirectoryStore(context.storeDir)
-  const secrets = [context.keyPassword].filter((secret) => secret !== undefined)
+  const { SIGSTORE_ID_TOKEN, ACTIONS_ID_TOKEN_REQUEST_TOKEN } = context.env
+  const secrets = [context.keyPassword, SIGSTORE_ID_TOKEN, ACTIONS_ID_TOKEN_REQUEST_TOKEN].filter((secret) => secret !== undefined)
   const progress = renderer(context.progress, {
     ...context.stderr,
     stderr: context.stderr.stream,

@@ -12,7 +12,7 @@ import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { collectedComponents } from '../plan/component.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
-import { attest, signImage } from '../sign/attach.ts'
+import { attest, signImage, signKeyless } from '../sign/attach.ts'
 import { keyFingerprint } from '../sign/key.ts'
 import { carriedMaterials, releasePurl } from './carried-task.ts'
 import { given } from './given.ts'
@@ -195,6 +195,7 @@ function signTask(request: ReleaseRequest, images: ImageTasks, platforms: Eviden
       release,
       reference: image.reference,
       key: keyFingerprint(request.key.publicKey),
+      ...(request.keyless === undefined ? {} : { keyless: request.keyless.fingerprint }),
       epoch,
     },
     lane: 'cpu',
@@ -202,6 +203,8 @@ function signTask(request: ReleaseRequest, images: ImageTasks, platforms: Eviden
       const attached: Descriptor[] = []
       const sign = async (subject: Descriptor): Promise<void> => {
         attached.push(...attachedEntries(await signImage(subject, image.reference, request.key, ports.store, epoch)))
+        if (request.keyless !== undefined)
+          attached.push(...attachedEntries(await signKeyless(subject, request.keyless, ports.store, epoch)))
       }
       const index = given(inputs['index'])
       await sign(index)

@@ -23,7 +23,7 @@ export function statementTask(
   release: Task,
   ports: ReleasePorts,
 ): Task {
-  const { key, sm2, pgp, plan, mark } = request
+  const { key, sm2, pgp, keyless, plan, mark } = request
   const needs: Record<string, Task> = { release, support }
   for (const { images, platforms } of evidence) {
     needs[`index/${images.image.component}`] = images.index
@@ -47,6 +47,7 @@ export function statementTask(
       key: keyFingerprint(key.publicKey),
       sm2: sm2?.publicKey.fingerprint ?? null,
       pgp: pgp?.publicKey.fingerprint ?? null,
+      ...(keyless === undefined ? {} : { keyless: keyless.fingerprint }),
       mark: mark === undefined ? null : mark.keyFingerprint,
     },
     lane: 'cpu',

@@ -5,10 +5,11 @@
  */
 import { generateKeyPairSync, sign, X509Certificate } from 'node:crypto'
 import type { BundleWithDsseEnvelope } from '@sigstore/bundle'
+import { HashAlgorithm } from '@sigstore/protobuf-specs'
 import type { Signature, Signer, Witness } from '@sigstore/sign'
 import { parseStatement } from '../attest/statement.ts'
 import { RfoError } from '../error.ts'
-import { digestOf } from '../oci/digest.ts'
+import { digestOf, hex } from '../oci/digest.ts'
 import { canonicalJson } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { canonicalSignature } from './ecdsa.ts'
@@ -105,12 +106,31 @@ async function certified(authority: string, token: () => Promise<string>, now: (
 async function witnesses({ log, stamps }: SigningServices): Promise<Witness[]> {
   const { RekorWitness, TSAWitness } = await import('@sigstore/sign')
   const found: Witness[] = []
-  if (log !== undefined)
-    found.push(
-      new RekorWitness({ rekorBaseURL: log.url, majorApiVersion: log.version, entryType: 'dsse', timeout: patience, retry: retries }),
-    )
+  if (log !== undefined) {
+    const { url, version } = log
+    const rekor = new RekorWitness({ rekorBaseURL: url, majorApiVersion: version, entryType: 'dsse', timeout: patience, retry: retries })
+    found.push(version === 2 ? overEncoding(rekor) : rekor)
+  }
   if (stamps !== undefined) found.push(readableStamps(new TSAWitness({ tsaBaseURL: stamps, timeout: patience, retry: retries })))
   return found
+}
+
+/**
+ * Rekor 2 has one kind of entry, a signature over a digest; of an envelope it is the digest of what was signed, its encoding.
+ * The library asks for an entry of a kind of its own, which cosign 3 does not know.
+ * https://github.com/secure-systems-lab/dsse/blob/master/protocol.md (PAE)
+ */
+function overEncoding(rekor: Witness): Witness {
+  return {
+    async testify(content, publicKey) {
+      if (content.$case !== 'dsseEnvelope') return await rekor.testify(content, publicKey)
+      const { payload, payloadType, signatures } = content.dsseEnvelope
+      const encoded = Buffer.concat([Buffer.from(`DSSEv1 ${payloadType.length} ${payloadType} ${payload.length} `), payload])
+      const messageDigest = { algorithm: HashAlgorithm.SHA2_256, digest: Buffer.from(hex(digestOf(encoded)), 'hex') }
+      const signature = signatures[0]?.sig ?? Buffer.alloc(0)
+      return await rekor.testify({ $case: 'messageSignature', messageSignature: { messageDigest, signature } }, publicKey)
+    },
+  }
 }
 
 /**

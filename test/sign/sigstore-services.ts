@@ -201,27 +201,18 @@ class Rekor {
     const signedEntryTimestamp = sign('sha256', Buffer.from(canonicalJson(promised)), this.#pair.privateKey).toString('base64')
     const proof = { logIndex: index, treeSize: size, rootHash: root.toString('hex'), hashes: hashes.map((each) => each.toString('hex')) }
     const verification = {
-      inclusionProof: { ...proof, checkpoint: this.#checkpoint(size, root, `${this.#host} - 42`) },
+      inclusionProof: { ...proof, checkpoint: this.#checkpoint(size, root, this.#host, ' - 42') },
       signedEntryTimestamp,
     }
     return { uuid: leafHash(body).toString('hex'), entry: { ...promised, verification } }
   }
 
   /** https://github.com/sigstore/rekor-tiles/blob/main/api/proto/rekor/v2 */
-  second({ hashedRekordRequestV002: record, dsseRequestV002: dsse }: { hashedRekordRequestV002?: Json2; dsseRequestV002?: Json2 }) {
-    const [kind, spec] =
-      dsse === undefined
-        ? ['hashedrekord', { hashedRekordV002: { data: { algorithm: 'SHA2_256', digest: record?.digest }, signature: record?.signature } }]
-        : [
-            'dsse',
-            {
-              dsseV002: {
-                payloadHash: { algorithm: 'SHA2_256', digest: sha256(Buffer.from(dsse.envelope.payload, 'base64')).toString('base64') },
-                signatures: [{ content: dsse.envelope.signatures[0].sig, verifier: dsse.verifiers[0] }],
-              },
-            },
-          ]
-    const body = Buffer.from(canonicalJson({ apiVersion: '0.0.2', kind, spec } as unknown as Json))
+  second({ hashedRekordRequestV002: record }: { hashedRekordRequestV002?: { digest: Json; signature: Json } }) {
+    if (record === undefined) throw new Error('this log has entries of one kind')
+    const kind = 'hashedrekord'
+    const spec = { hashedRekordV002: { data: { algorithm: 'SHA2_256', digest: record.digest }, signature: record.signature } }
+    const body = Buffer.from(canonicalJson({ apiVersion: '0.0.2', kind, spec }))
     const { index, hashes, root, size, logId } = this.#append(body)
     return {
       logIndex: String(index),
@@ -232,7 +223,7 @@ class Rekor {
         rootHash: root.toString('base64'),
         treeSize: String(size),
         hashes: hashes.map((each) => each.toString('base64')),
-        checkpoint: { envelope: this.#checkpoint(size, root, this.#host) },
+        checkpoint: { envelope: this.#checkpoint(size, root, this.#host.replace(/:.*/, '')) },
       },
       canonicalizedBody: body.toString('base64'),
     }
@@ -250,15 +241,13 @@ class Rekor {
     }
   }
 
-  #checkpoint(size: number, root: Buffer, origin: string): string {
-    const note = `${origin}\n${size}\n${root.toString('base64')}\n`
+  #checkpoint(size: number, root: Buffer, name: string, tree = ''): string {
+    const note = `${name}${tree}\n${size}\n${root.toString('base64')}\n`
     const signature = sign('sha256', Buffer.from(note), this.#pair.privateKey)
     const id = sha256(spki(this.#pair.publicKey)).subarray(0, 4)
-    return `${note}\n\u2014 ${this.#host} ${Buffer.concat([id, signature]).toString('base64')}\n`
+    return `${note}\n\u2014 ${name} ${Buffer.concat([id, signature]).toString('base64')}\n`
   }
 }
-// biome-ignore lint/suspicious/noExplicitAny: requests of Rekor's clients
-type Json2 = any
 
 function dsseSpec({ envelope, verifiers }: { envelope: string; verifiers: string[] }): Json {
   const { payload, signatures } = JSON.parse(envelope) as { payload: string; signatures: { sig: string }[] }

@@ -16,6 +16,7 @@ import { type PlatformName, platformOf } from '../../oci/platform.ts'
 import { verifyAttached } from '../../sign/attached.ts'
 import { legacyTags } from '../../sign/carriers.ts'
 import { type Found, findAttached } from '../../sign/find.ts'
+import type { TrustedIdentity } from '../../sign/identity.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import { maxSbomBytes } from '../evidence-tasks.ts'
 import { sbomPath } from '../lists.ts'
@@ -34,7 +35,13 @@ export interface ImagesVerdict {
 const layoutFile = canonicalJson({ imageLayoutVersion: '1.0.0' })
 const maxIndexBytes = 64 * 1024 * 1024
 
-export async function verifyImages(folder: string, predicate: ReleasePredicate, keys: readonly PublicKey[]): Promise<ImagesVerdict> {
+/** `identity`: when the release is signed without a key too, who must have signed every index and manifest. */
+export async function verifyImages(
+  folder: string,
+  predicate: ReleasePredicate,
+  keys: readonly PublicKey[],
+  identity?: TrustedIdentity,
+): Promise<ImagesVerdict> {
   const oci = join(folder, 'oci')
   const findings: RfoError[] = []
   if ((await readSmall(join(oci, 'oci-layout'), 1024, 'oci/oci-layout'))?.toString('utf8') !== layoutFile) {
@@ -57,7 +64,7 @@ export async function verifyImages(folder: string, predicate: ReleasePredicate, 
   let attestations = 0
   for (const image of predicate.images) {
     try {
-      const checked = await verifyImage(folder, image, predicate, layout, keys)
+      const checked = await verifyImage(folder, image, predicate, layout, { keys, identity })
       for (const digest of checked.used) used.add(digest)
       entries.push(...checked.entries)
       signed += checked.signed
@@ -100,7 +107,7 @@ async function verifyImage(
   image: ReleaseImage,
   predicate: ReleasePredicate,
   layout: ContentReader,
-  keys: readonly PublicKey[],
+  signers: Signers,
 ): Promise<CheckedImage> {
   const index: Descriptor = { mediaType: mediaTypes.index, digest: image.digest, size: image.size }
   const content = await reachable(index, layout)
@@ -109,7 +116,7 @@ async function verifyImage(
   const entries: Descriptor[] = [entryOfImage(image.reference, index)]
   const manifests = await platformManifests(image, index, layout)
   const attach = async (subject: Descriptor, predicates: readonly string[]): Promise<Map<string, Json>> => {
-    const checked = await checkAttached(subject, layout, keys, predicate.epoch, predicates)
+    const checked = await checkAttached(subject, layout, signers, predicate.epoch, predicates)
     used.push(...checked.used)
     entries.push(...checked.entries)
     return checked.predicates
@@ -150,6 +157,11 @@ async function platformManifests(image: ReleaseImage, index: Descriptor, layout:
   return found
 }
 
+interface Signers {
+  readonly keys: readonly PublicKey[]
+  readonly identity: TrustedIdentity | undefined
+}
+
 interface CheckedAttachments {
   readonly used: readonly Digest[]
   readonly entries: readonly Descriptor[]
@@ -159,12 +171,12 @@ interface CheckedAttachments {
 async function checkAttached(
   subject: Descriptor,
   layout: ContentReader,
-  keys: readonly PublicKey[],
+  { keys, identity }: Signers,
   epoch: number,
   wanted: readonly string[],
 ): Promise<CheckedAttachments> {
   const found = await findAttached(subject, layout)
-  const { statements, signature, attestation } = verifyAttached(subject, found, { keys, epoch })
+  const { statements, keyless, signature, attestation } = verifyAttached(subject, found, { keys, epoch, ...(identity && { identity }) })
   const types = statements.map((one) => one.statement.predicateType)
   if ([...types].sort().join('\n') !== [...wanted].sort().join('\n')) {
     throw untrusted(
@@ -173,6 +185,9 @@ async function checkAttached(
       subject.digest,
     )
   }
+  const byIdentity = keyless.map((one) => one.statement.predicateType).join('\n')
+  if (byIdentity !== (identity === undefined ? '' : predicateTypes.cosignSign))
+    throw untrusted('RFO_VERIFY_ATTACHED', `signed without a key are ${byIdentity || 'no bundles'}; wanted one signature`, subject.digest)
   const attests = wanted.length > 1
   if (signature === undefined) throw untrusted('RFO_VERIFY_ATTACHED', 'no .sig for cosign 2', subject.digest)
   if (attests !== attestation)

@@ -7,6 +7,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { canonicalJson } from '../../oci/json.ts'
 import { ReleasePlanSchema } from '../../plan/plan-schema.ts'
 import type { ReleasePlan } from '../../plan/release-plan.ts'
+import type { TrustedIdentity } from '../../sign/identity.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import { type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
 import { releaseStatement } from '../predicate.ts'
@@ -17,6 +18,7 @@ import type { Claim } from './claims.ts'
 import { besidePaths, bundlePath, checksumPaths, maxStatementBytes, statementPath, verifyChecksumLists, verifyFiles } from './files.ts'
 import { condition, untrusted } from './finding.ts'
 import { verifyImages } from './images.ts'
+import { verifyKeyless } from './keyless.ts'
 import { verifyPrograms } from './programs.ts'
 import { lackingEvidence, type Requirement } from './required.ts'
 import { type OtherKeys, verifySignatures } from './signatures.ts'
@@ -26,6 +28,8 @@ export interface VerifyRequest {
   readonly folder: string
   readonly keys: readonly PublicKey[]
   readonly otherKeys?: OtherKeys
+  /** Who must have signed without a key, besides. */
+  readonly identity?: TrustedIdentity
   /** The version that the folder must hold. */
   readonly expect?: string
   /** Evidence that must be there. */
@@ -67,7 +71,9 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   claims.push(...signatures.claims)
   const programs = await verifyPrograms(folder, predicate, verified.key)
   claim('programs', { count: programs.count }, programs.findings)
-  const images = await verifyImages(folder, predicate, [verified.key])
+  const keyless = await verifyKeyless(folder, predicate, verified, request.identity)
+  findings.push(...keyless.findings)
+  const images = await verifyImages(folder, predicate, [verified.key], keyless.identity)
   const { tests, accepted, findings: untested } = await verifyTestResults(folder, predicate, keys)
   findings.push(...untested)
   for (const one of accepted)
@@ -77,6 +83,7 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   if (images.findings.length === 0) {
     claims.push({ name: 'blobs', values: { count: images.blobs } }, { name: 'images', values: { count: predicate.images.length } })
     claims.push({ name: 'signatures', values: { count: images.signed } }, { name: 'attestations', values: { count: images.attestations } })
+    if (keyless.identity !== undefined && keyless.findings.length === 0) claims.push(keylessClaim(keyless.identity, images.signed))
     if (extras.length === 0 && tree.findings.length === 0) claims.push({ name: 'extras', values: {} })
   }
   const required = request.require ?? []
@@ -91,6 +98,10 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     claims,
     findings,
   }
+}
+
+function keylessClaim({ identity, issuer, root }: TrustedIdentity, count: number): Claim {
+  return { name: 'keyless', values: { identity, issuer, root: root.digest, count } }
 }
 
 async function readStatement(
