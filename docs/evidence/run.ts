@@ -11,7 +11,7 @@ import { conformancePage } from './conformance-page.ts'
 import { sigstoreConformance } from './sigstore-conformance.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-const names: Readonly<Record<string, () => Promise<string>>> = {
+const names: Readonly<Record<string, () => string | Promise<string>>> = {
   components,
   conformance,
   'sigstore-conformance': () => sigstoreConformance((line) => log.write(`${line}\n`)),

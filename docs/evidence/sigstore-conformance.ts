@@ -2,12 +2,11 @@
  * The bundle cases of sigstore-conformance, put to test/sign/conformance-client.ts as the suite's test_bundle.py does: each
  * folder twice, with the artifact and with its digest alone. The suite is nothing of ours and stays outside.
  */
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { verifyAsSuite } from '../../test/sign/conformance-client.ts'
 
-const client = join(import.meta.dirname, '..', '..', 'test', 'sign', 'conformance-client.ts')
 /** The suite's own: whose bundles they are, unless a case says another. test/client.py */
 const identity =
   'https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main'
@@ -20,7 +19,7 @@ interface Verdict {
 }
 
 /** Gives the page. Without the suite nothing is written, and why is said. */
-export async function sigstoreConformance(log: (line: string) => void): Promise<string> {
+export function sigstoreConformance(log: (line: string) => void): string {
   const [suite, root, commit] = ['RFO_SIGSTORE_CONFORMANCE', 'RFO_SIGSTORE_ROOT', 'RFO_SIGSTORE_COMMIT'].map(
     (name) => process.env[name] ?? '',
   )
@@ -37,13 +36,13 @@ export async function sigstoreConformance(log: (line: string) => void): Promise<
     .map((entry) => entry.name)
     .sort()
   const verdicts: Verdict[] = []
-  for (const name of names) verdicts.push(...(await Promise.all([false, true].map((byDigest) => judge(join(cases, name), name, byDigest)))))
+  for (const name of names) verdicts.push(...[false, true].map((byDigest) => judge(join(cases, name), name, byDigest)))
   for (const { name, good, said } of verdicts) log(`${good ? 'passed' : 'MISSED'} ${name}: ${said}`)
   const missed = verdicts.filter(({ good }) => !good)
   return `# Sigstore’s bundle cases
 
 \`npm run evidence -- sigstore-conformance\` ({machine}). sigstore-conformance at commit \`${commit}\` has ${names.length} bundles, good and forged,
-each verified twice: against the artifact, and against its digest alone. The client is \`test/sign/conformance-client.ts\`, whose checks are
+each verified twice, as the suite’s `test_bundle.py` does: against the artifact, and against its digest alone. The client is \`test/sign/conformance-client.ts\`, whose checks are
 those of \`src/sign\`; the root of the public instance is the file with the SHA-256 \`${sha256(readFileSync(root))}\`.
 
 **${verdicts.length - missed.length} of ${verdicts.length} passed** ([log](sigstore-conformance.log), SHA-256 \`{log}\`).
@@ -55,7 +54,7 @@ that cosign 3 verifies what it makes, is what \`test/sign/keyless-cosign.test.ts
 `.replace('{log}', sha256(Buffer.from(verdicts.map(({ name, good, said }) => `${good ? 'passed' : 'MISSED'} ${name}: ${said}\n`).join(''))))
 }
 
-async function judge(folder: string, name: string, byDigest: boolean): Promise<Verdict> {
+function judge(folder: string, name: string, byDigest: boolean): Verdict {
   const at = (file: string): string | undefined => (existsSync(join(folder, file)) ? join(folder, file) : undefined)
   const text = (file: string, otherwise: string): string =>
     at(file) === undefined ? otherwise : readFileSync(join(folder, file), 'utf8').trim()
@@ -75,17 +74,13 @@ async function judge(folder: string, name: string, byDigest: boolean): Promise<V
     ...(root === undefined ? [] : ['--trusted-root', root]),
     about,
   ]
-  const { code, said } = await new Promise<{ code: number; said: string }>((resolve) => {
-    execFile(process.execPath, [client, ...argv], (error, stdout, stderr) =>
-      resolve({
-        code: error === null ? 0 : Number(error.code),
-        said: (stdout + stderr).trim().split('\n').at(-1)?.replaceAll(folder, name) ?? '',
-      }),
-    )
-  })
-  // a client that does not run at all refuses everything: only its own 1 is a verdict
-  const good = name.endsWith('_fail') ? code === 1 : code === 0
-  return { name: `${name} (${byDigest ? 'digest' : 'artifact'})`, good, said }
+  let said = 'verified'
+  try {
+    verifyAsSuite(argv)
+  } catch (thrown) {
+    said = `refused: ${(thrown as { code?: string }).code ?? ''} ${(thrown as Error).message.replaceAll(folder, name)}`
+  }
+  return { name: `${name} (${byDigest ? 'digest' : 'artifact'})`, good: name.endsWith('_fail') === (said !== 'verified'), said }
 }
 
 function sha256(bytes: Uint8Array): string {

@@ -16,38 +16,28 @@ import { checkCertified, trustedIdentity } from '../../src/sign/identity.ts'
 import { readTrustedRoot, type TrustRoot } from '../../src/sign/trusted-root.ts'
 import { readStatement } from '../../src/sign/verify.ts'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    bundle: { type: 'string', default: '' },
-    'certificate-identity': { type: 'string', default: '' },
-    'certificate-oidc-issuer': { type: 'string', default: '' },
-    key: { type: 'string' },
-    'trusted-root': { type: 'string' },
-    staging: { type: 'boolean' },
-  },
-})
-const [command, file = ''] = positionals
-if (command !== 'verify-bundle' || values.staging === true) {
-  process.stderr.write('only verify-bundle, and not against staging\n')
-  process.exit(2)
-}
-try {
-  verify()
-  process.stdout.write('verified\n')
-} catch (thrown) {
-  const { code = '', message } = thrown as { code?: string; message: string }
-  process.stderr.write(`${code} ${message}\n`)
-  process.exitCode = 1
-}
-
-function verify(): void {
+/** Throws what is wrong with the bundle. `argv` is the suite's, the command included. */
+export function verifyAsSuite(argv: readonly string[]): void {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      bundle: { type: 'string', default: '' },
+      'certificate-identity': { type: 'string', default: '' },
+      'certificate-oidc-issuer': { type: 'string', default: '' },
+      key: { type: 'string' },
+      'trusted-root': { type: 'string' },
+      staging: { type: 'boolean' },
+    },
+  })
+  const [command, file = ''] = positionals
+  if (command !== 'verify-bundle' || values.staging === true) throw new Error('only verify-bundle, and not against staging')
   const text = readFileSync(values.bundle, 'utf8')
   const value: unknown = JSON.parse(text)
   if (hasRepeatedKeys(text)) throw new Error('a key is there twice')
   const bundle = bundleFromJSON(value)
   const root = readTrustedRoot(readFileSync(values['trusted-root'] ?? process.env.RFO_SIGSTORE_ROOT ?? '', 'utf8'))
-  const entity = entityOf(bundle)
+  const entity = entityOf(bundle, file)
   if (values.key !== undefined) {
     checkKey(entity, createPublicKey(readFileSync(values.key)), root)
     return
@@ -63,7 +53,7 @@ function checkKey(entity: SignedEntity, publicKey: KeyObject, { material }: Trus
 }
 
 /** What the bundle must be about, which the library does not compare. A digest alone can be verified too. */
-function entityOf(bundle: Bundle): SignedEntity {
+function entityOf(bundle: Bundle, file: string): SignedEntity {
   const byDigest = /^sha256:[0-9a-f]{64}$/.test(file) && !existsSync(file)
   const artifact = byDigest ? undefined : readFileSync(file)
   const digest = artifact === undefined ? Buffer.from(file.slice('sha256:'.length), 'hex') : createHash('sha256').update(artifact).digest()
@@ -95,4 +85,15 @@ function holdsOverDigest(key: KeyObject, digest: Buffer, signature: Buffer): boo
   const { x = '', y = '' } = key.export({ format: 'jwk' })
   const point = Buffer.concat([Buffer.from([4]), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')])
   return p256.verify(signature, digest, point, { prehash: false, lowS: false, format: 'der' })
+}
+
+if (process.argv[1] === import.meta.filename) {
+  try {
+    verifyAsSuite(process.argv.slice(2))
+    process.stdout.write('verified\n')
+  } catch (thrown) {
+    const { code = '', message } = thrown as { code?: string; message: string }
+    process.stderr.write(`${code} ${message}\n`)
+    process.exitCode = 1
+  }
 }

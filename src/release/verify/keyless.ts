@@ -37,15 +37,16 @@ export async function verifyKeyless(
     const why = `nothing here is signed by ${given.identity}, nor by any other identity`
     return { findings: [undecided('RFO_VERIFY_KEYLESS', why, keylessStatement, 'ask its publisher, or leave out --identity')] }
   }
+  let identity = given
   try {
-    const identity = given ?? (await listedIdentity(folder, who, root))
+    identity ??= await listedIdentity(folder, who, root)
     const bundle = await readSmall(join(folder, keylessStatement), maxStatementBytes * 2, keylessStatement)
     if (bundle === undefined) return { identity, findings: [untrusted('RFO_VERIFY_MISSING', 'no such signature', keylessStatement)] }
     const { payload } = verifyIdentityBundle(bundle, identity, { predicateType: predicateTypes.release })
     if (payload.equals(signed.payload)) return { identity, findings: [] }
     return { identity, findings: [untrusted('RFO_SIGN_SUBJECT', 'signed is another statement than the one by the key', keylessStatement)] }
   } catch (thrown) {
-    return { ...(given && { identity: given }), findings: [toRfoError(thrown).at(keylessStatement)] }
+    return { ...(identity && { identity }), findings: [toRfoError(thrown).at(keylessStatement)] }
   }
 }
 
