@@ -42,7 +42,7 @@ export function sigstoreConformance(log: (line: string) => void): string {
   return `# Sigstore’s bundle cases
 
 \`npm run evidence -- sigstore-conformance\` ({machine}). sigstore-conformance at commit \`${commit}\` has ${names.length} bundles, good and forged,
-each verified twice, as the suite’s `test_bundle.py` does: against the artifact, and against its digest alone. The client is \`test/sign/conformance-client.ts\`, whose checks are
+each verified twice, as the suite’s \`test_bundle.py\` does: against the artifact, and against its digest alone. The client is \`test/sign/conformance-client.ts\`, whose checks are
 those of \`src/sign\`; the root of the public instance is the file with the SHA-256 \`${sha256(readFileSync(root))}\`.
 
 **${verdicts.length - missed.length} of ${verdicts.length} passed** ([log](sigstore-conformance.log), SHA-256 \`{log}\`).
