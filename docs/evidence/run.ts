@@ -8,9 +8,15 @@ import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { conformancePage } from './conformance-page.ts'
+import { sigstoreConformance } from './sigstore-conformance.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-const names: Readonly<Record<string, () => Promise<string>>> = { components, conformance, mutations }
+const names: Readonly<Record<string, () => string | Promise<string>>> = {
+  components,
+  conformance,
+  mutations,
+  'sigstore-conformance': () => sigstoreConformance((line) => log.write(`${line}\n`)),
+}
 
 const [name = ''] = process.argv.slice(2)
 const prove = names[name]

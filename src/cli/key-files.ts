@@ -10,6 +10,7 @@ import { isTokenUri, printableTokenUri } from '../sign/pkcs11-uri.ts'
 import type { Sm2PublicKey } from '../sign/sm2.ts'
 import type { Trust } from '../sign/trust.ts'
 import type { CliContext } from './context.ts'
+import { isKeyless } from './keyless.ts'
 
 export interface KeyFile {
   /** absolute */
@@ -19,21 +20,23 @@ export interface KeyFile {
   readonly driverFrom?: string
 }
 
-/** Private keys: every --sign-key. Throws RFO_CLI_KEY. */
+/** Private keys: every --sign-key that is a file. Throws RFO_CLI_KEY. */
 export async function signKeyFiles(context: CliContext): Promise<KeyFile[]> {
   return await Promise.all(
-    context.signKeys.map(async (name): Promise<KeyFile> => {
-      if (isTokenUri(name)) return { file: printableTokenUri(name), text: name, driverFrom: context.cwd }
-      const file = resolve(context.cwd, name)
-      const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-        throw new RfoError('RFO_CLI_KEY', `can't read the signing key: ${cause.code}`, {
-          exit: 'usage',
-          where: file,
-          next: 'make a key: rfo-build keys generate',
+    context.signKeys
+      .filter((name) => !isKeyless(name))
+      .map(async (name): Promise<KeyFile> => {
+        if (isTokenUri(name)) return { file: printableTokenUri(name), text: name, driverFrom: context.cwd }
+        const file = resolve(context.cwd, name)
+        const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+          throw new RfoError('RFO_CLI_KEY', `can't read the signing key: ${cause.code}`, {
+            exit: 'usage',
+            where: file,
+            next: 'make a key: rfo-build keys generate',
+          })
         })
-      })
-      return { file, text }
-    }),
+        return { file, text }
+      }),
   )
 }
 

@@ -13,11 +13,16 @@ import type { ReleaseKeys } from '../release/signatures.ts'
 import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
 import { readReleaseKeys, signKeyFiles } from './key-files.ts'
+import { isKeyless, readKeylessSigner } from './keyless.ts'
 import { ownDigest } from './own-digest.ts'
 import { releaseSummary } from './release-text.ts'
 import { projectTrust, refuseUnnamed } from './release-trust.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { isReal, openWorld, type World, withPorts, workDirOf } from './world.ts'
+
+/** A job of GitHub Actions that signs as itself, besides the release's key. */
+const keylessExample =
+  "release v1.25.4+rfor1 --sign-key rfo.key --sign-key 'keyless:?identity=https://github.com/rfolabs/rfo/.github/workflows/release.yml@refs/heads/main&issuer=https://token.actions.githubusercontent.com&signing-config=signing.json&trusted-root=root.json'"
 
 export const release: Verb = {
   name: 'release',
@@ -27,7 +32,12 @@ export const release: Verb = {
     { flags: '--unsigned', help: 'releaseUnsigned' },
     { flags: '--fail <mode>', help: 'releaseFail', choices: ['finish', 'stop', 'kill'] },
   ],
-  examples: ['release v1.24.8+rfor1 --sandbox', 'release v1.25.4+rfor1 --sign-key rfo.key', 'release v1.25.4+rfor1 --unsigned'],
+  examples: [
+    'release v1.24.8+rfor1 --sandbox',
+    'release v1.25.4+rfor1 --sign-key rfo.key',
+    'release v1.25.4+rfor1 --unsigned',
+    keylessExample,
+  ],
   async run(context, { args: [version = ''], flags }) {
     const { bundleOf, readInputs, planOf } = await import('../release/inputs.ts')
     const { unsignedName } = await import('../release/unsigned.ts')
@@ -36,6 +46,7 @@ export const release: Verb = {
     const bundle = bundleOf(context.cwd, inputs)
     const unsigned = flags.on('unsigned')
     const keyFiles = unsigned ? [] : await signKeyFiles(context)
+    const keyless = unsigned ? undefined : await readKeylessSigner(context)
     const planned = planOf(inputs)
     const trust = !unsigned && (isReal(context) || keyFiles.length > 0) ? await projectTrust(context) : undefined
     if (context.dryRun) return { text: canonicalJson(planned as never), json: { plan: planned as never } }
@@ -50,6 +61,7 @@ export const release: Verb = {
         ...(unsigned ? { unsigned } : {}),
         keys: keyFiles.map(({ text }) => digestOf(text)),
         ...(trust === undefined ? {} : { trust: digestOf(trust.text) }),
+        ...(keyless === undefined ? {} : { keyless: keyless.fingerprint }),
       }),
     )
     const stamp = await unchanged(stampFile, folder, asked)
@@ -70,7 +82,7 @@ export const release: Verb = {
         plan,
         { ...inputs, bundle },
         world,
-        trust === undefined || keys === undefined ? keys : { ...keys, trust: trust.text },
+        keys && { ...keys, ...(trust && { trust: trust.text }), ...(keyless && { keyless }) },
         (flags.text('fail') ?? 'finish') as FailureMode,
         await touched(stampFile, folder),
       )
@@ -167,7 +179,7 @@ function outcome(
   const standIns = context.standIns === 'all' ? 'all' : [...context.standIns]
   const folder = relative(context.cwd, made.folder) || '.'
   const publicKey =
-    isReal(context) || context.signKeys.length > 0
+    isReal(context) || context.signKeys.some((name) => !isKeyless(name))
       ? `${folder}/trust/cosign.pub`
       : relative(context.cwd, join(context.storeDir, 'sandbox', 'cosign.pub'))
   if (context.progress !== 'none' && context.progress !== 'json') {

@@ -4,6 +4,7 @@ import { RfoError } from '../error.ts'
 import { isDigest } from '../oci/digest.ts'
 import type { CliContext } from './context.ts'
 import { readReleaseKeys, signKeyFiles } from './key-files.ts'
+import { readKeylessSigner } from './keyless.ts'
 import { mirrorsOf } from './mirrors.ts'
 import { candidate } from './release.ts'
 import { projectTrust, refuseUnnamed } from './release-trust.ts'
@@ -25,7 +26,8 @@ export const sign: Verb = {
     const folder = await folderOf(context, target)
     const given = await readReleaseKeys(await signKeyFiles(context), context.keyPassword)
     const trust = await projectTrust(context)
-    const keys = trust === undefined ? given : { ...given, trust: trust.text }
+    const keyless = await readKeylessSigner(context)
+    const keys = { ...given, ...(trust && { trust: trust.text }), ...(keyless && { keyless }) }
     const refuse = (epoch: number): void => (trust === undefined ? undefined : refuseUnnamed(trust, given, epoch))
     const { signRelease } = await import('../release/sign.ts')
     const request = { folder, keys, refuse, outDir: context.outDir, ...(expect === undefined ? {} : { expect }) }

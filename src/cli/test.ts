@@ -8,6 +8,7 @@ import type { PlatformName } from '../oci/platform.ts'
 import type { AttachedTest } from '../release/attach-test.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
+import { isKeyless } from './keyless.ts'
 import { isVersion, releaseFolder } from './target.ts'
 import type { ClusterRequest, ClusterTestRequest } from './test-cluster.ts'
 import { today } from './today.ts'
@@ -195,6 +196,6 @@ async function folderOf(context: CliContext, target: string): Promise<string> {
 async function keyFor(context: CliContext): Promise<SigningKey> {
   const { readReleaseKeys, signKeyFiles } = await import('./key-files.ts')
   const own = join(context.storeDir, 'sandbox', 'cosign.key')
-  const files = await signKeyFiles(context.signKeys.length === 0 ? { ...context, signKeys: [own] } : context)
+  const files = await signKeyFiles(context.signKeys.every(isKeyless) ? { ...context, signKeys: [own] } : context)
   return (await readReleaseKeys(files, context.keyPassword)).key
 }

@@ -29,6 +29,9 @@ export const verify: Verb = {
     { flags: '--at <time>', help: 'verifyAt' },
     { flags: '--deep', help: 'verifyDeep' },
     { flags: '--sarif <file>', help: 'verifySarif', completes: 'file' },
+    { flags: '--identity <name>', help: 'verifyIdentity' },
+    { flags: '--issuer <url>', help: 'verifyIssuer' },
+    { flags: '--trusted-root <file>', help: 'verifyTrustedRoot', completes: 'file' },
   ],
   examples: [
     'verify v1.24.8+rfor1 --key rfo.pub',
@@ -37,15 +40,18 @@ export const verify: Verb = {
     'verify v1.24.8+rfor1 --key rfo.pub --require conformance=amd64 --require origin=rebuilt',
     'verify v1.24.8+rfor1 --key rfo.pub --policy ours.yaml --at 2026-11-27',
     'verify v1.24.8+rfor1 --key rfo.pub --deep --sarif findings.sarif',
+    'verify v1.24.8+rfor1 --key rfo.pub --identity builder@rfo.example --issuer https://oidc.rfo.example --trusted-root root.json',
   ],
   async run(context, { args: [target = ''], flags }) {
     const { givenTrust, trustedKeys } = await import('./key-files.ts')
+    const { expectedIdentity } = await import('./keyless.ts')
     const { verifyRelease } = await import('../release/verify/verify.ts')
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
     const policy = withRequirements(await policyOf(context, flags.text('policy')), flags.list('require') ?? [])
     const at = timeOf('--at', flags.text('at'), context)
     const folder = releaseFolder(context, target)
     const trust = await givenTrust(context)
+    const identity = await expectedIdentity(context, flags)
     const sarif = flags.text('sarif')
     const tell = async (findings: readonly RfoError[]): Promise<void> => {
       if (sarif === undefined) return
@@ -59,6 +65,7 @@ export const verify: Verb = {
         ...(await trustedKeys(context)),
         ...(expect === undefined ? {} : { expect }),
         ...(trust === undefined ? {} : { trust }),
+        ...(identity === undefined ? {} : { identity }),
         policy,
         at,
         deep: flags.on('deep'),

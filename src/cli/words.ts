@@ -26,7 +26,7 @@ const en = {
   key: 'a public key to trust (may be repeated)',
   trust: 'trust metadata, a folder or an exported file; or a folder of public keys to trust (RFO_TRUST)',
   signKey:
-    'the private key to sign with: a file, or pkcs11:… for a token; again for one of SM2 or PGP (RFO_SIGN_KEY, with commas; password or PIN in RFO_KEY_PASSWORD)',
+    'the private key to sign with: a file, or pkcs11:… for a token; again for one of SM2 or PGP, or keyless:?… (RFO_SIGN_KEY, with commas; password or PIN in RFO_KEY_PASSWORD)',
 
   versionArgument: 'a version of RFO, such as v1.24.8+rfor1',
   releaseArgument: 'a version (meaning dist/<version>/) or the folder of a release',
@@ -64,6 +64,9 @@ const en = {
   verifySpoken:
     'the digits are the SHA-256 as one decimal number of 80 digits; compare them with whoever publishes the keys, not with this release',
   verifyPublished: 'published by {place}',
+  verifyIdentity: 'who must have signed without a key too, exactly as the certificate has it',
+  verifyIssuer: 'who must have certified that identity, exactly',
+  verifyTrustedRoot: 'the Sigstore trusted root (JSON) that vouches for it',
   track: 'what RKE2 has released and RFO has not: version, why, due, overdue',
   trackFrom: 'the folder of a clone of RKE2, or a recorded file (default: GitHub’s API; GITHUB_API_URL, GITHUB_TOKEN)',
   trackAt: 'as of this day or moment, such as 2022-11-20 (default: now)',
@@ -171,7 +174,7 @@ const zh = {
   key: '受信任的公钥（可重复）',
   trust: '信任元数据（目录或导出的文件），或存放受信任公钥的目录（RFO_TRUST）',
   signKey:
-    '签名用的私钥：文件，或以 pkcs11:… 指定令牌；可再给出 SM2 或 PGP 私钥（RFO_SIGN_KEY，以逗号分隔；口令或 PIN 在 RFO_KEY_PASSWORD 中）',
+    '签名用的私钥：文件，或以 pkcs11:… 指定令牌；可再给出 SM2 或 PGP 私钥，或 keyless:?…（RFO_SIGN_KEY，以逗号分隔；口令或 PIN 在 RFO_KEY_PASSWORD 中）',
 
   versionArgument: 'RFO 的版本，例如 v1.24.8+rfor1',
   releaseArgument: '版本（即 dist/<version>/）或发布物所在的目录',
@@ -207,6 +210,9 @@ const zh = {
   verifySarif: '将发现以 SARIF 2.1.0 写入此文件',
   verifySpoken: '这些数字是把 SHA-256 写成一个 80 位的十进制数；请与密钥的发布者核对，而不是与此发布物核对',
   verifyPublished: '发布处：{place}',
+  verifyIdentity: '另须无密钥签名的身份，与证书所载完全一致',
+  verifyIssuer: '认证该身份的签发者，完全一致',
+  verifyTrustedRoot: '为其担保的 Sigstore 信任根文件（JSON）',
   track: 'RKE2 已发布而 RFO 尚未跟随的：版本、原因、期限、是否逾期',
   trackFrom: 'RKE2 克隆所在的目录，或记录文件（默认：GitHub 的 API；GITHUB_API_URL、GITHUB_TOKEN）',
   trackAt: '以此日期或时刻为准，例如 2022-11-20（默认：现在）',

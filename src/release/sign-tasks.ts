@@ -10,8 +10,9 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
-import { attest, signImage } from '../sign/attach.ts'
+import { attest, signImage, signKeyless } from '../sign/attach.ts'
 import { keyFingerprint, type SigningKey } from '../sign/key.ts'
+import type { KeylessSigner } from '../sign/keyless.ts'
 import { given } from './given.ts'
 import { maxSbomBytes } from './lists.ts'
 import { attachedEntries } from './oci-entries.ts'
@@ -38,6 +39,7 @@ export interface SaidImage {
 
 export interface Signing {
   readonly key: SigningKey
+  readonly keyless?: KeylessSigner
   readonly plan: { readonly version: string; readonly epoch: number }
   /** of the rfo-build that made the images */
   readonly toolVersion: string
@@ -47,7 +49,7 @@ export interface Signing {
  * Signs the index and every platform manifest, and attests: of what the index is, and of each manifest provenance and SBOMs.
  * Gives an index over everything attached to the image.
  */
-export function signTask({ image, index, platforms }: SaidImage, { key, plan, toolVersion }: Signing, store: ContentStore): Task {
+export function signTask({ image, index, platforms }: SaidImage, { key, keyless, plan, toolVersion }: Signing, store: ContentStore): Task {
   const { epoch, version: release } = plan
   const needs: Record<string, Task> = { index }
   for (const made of platforms) {
@@ -59,12 +61,21 @@ export function signTask({ image, index, platforms }: SaidImage, { key, plan, to
   return {
     id: `sign/${image.component}`,
     needs,
-    key: { rule: 'sign@3', tool: toolVersion, release, reference: image.reference, key: keyFingerprint(key.publicKey), epoch },
+    key: {
+      rule: 'sign@3',
+      tool: toolVersion,
+      release,
+      reference: image.reference,
+      key: keyFingerprint(key.publicKey),
+      ...(keyless === undefined ? {} : { keyless: keyless.fingerprint }),
+      epoch,
+    },
     lane: 'cpu',
     async run(inputs) {
       const attached: Descriptor[] = []
       const sign = async (subject: Descriptor): Promise<void> => {
         attached.push(...attachedEntries(await signImage(subject, image.reference, key, store, epoch)))
+        if (keyless !== undefined) attached.push(...attachedEntries(await signKeyless(subject, keyless, store, epoch)))
       }
       const whole = given(inputs['index'])
       await sign(whole)

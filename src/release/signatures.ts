@@ -4,17 +4,22 @@
  */
 import { pushBytes, readBytes } from '../content/read.ts'
 import type { ContentStore } from '../content/store.ts'
+import { digestOf } from '../oci/digest.ts'
+import { canonicalJson } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { chartNameOf, provenanceText } from '../pack/chart-provenance.ts'
+import { signKeyless } from '../sign/attach.ts'
 import { signBlob, signStatement } from '../sign/bundle.ts'
+import type { TrustedIdentity } from '../sign/identity.ts'
 import type { SigningKey } from '../sign/key.ts'
+import type { KeylessSigner } from '../sign/keyless.ts'
 import type { PgpKey } from '../sign/pgp.ts'
 import type { Sm2Key } from '../sign/sm2.ts'
 import { trustMetadata } from '../sign/trust-metadata.ts'
 import { maxChartBytes } from './chart-tasks.ts'
 import { fileStatements } from './file-statements.ts'
 import type { FileRecord } from './predicate.ts'
-import { isChart, isChecksumList, isRepositoryIndex, keyPaths, sm2Statement } from './signed-paths.ts'
+import { isChart, isChecksumList, isRepositoryIndex, keylessStatement, keyPaths, sm2Statement } from './signed-paths.ts'
 
 /** Who signs. The first is the release's key, for everything; the others sign beside it, where somebody reads nothing else. */
 export interface ReleaseKeys {
@@ -23,6 +28,8 @@ export interface ReleaseKeys {
   readonly pgp?: PgpKey
   /** the project's own trust metadata, exported; absent: the release's key is all there is to say */
   readonly trust?: string
+  /** signs the statement and the images */
+  readonly keyless?: KeylessSigner
 }
 
 export interface BesideFile {
@@ -31,7 +38,7 @@ export interface BesideFile {
 }
 
 /** Files of keys: listed in the statement, in no list of checksums. */
-export async function keyFiles({ key, sm2, pgp, trust }: ReleaseKeys, epoch: number): Promise<BesideFile[]> {
+export async function keyFiles({ key, sm2, pgp, trust, keyless }: ReleaseKeys, epoch: number): Promise<BesideFile[]> {
   return [
     { path: keyPaths.release, bytes: key.publicKey.pem },
     { path: keyPaths.metadata, bytes: trust ?? (await trustMetadata(key, epoch)) },
@@ -42,7 +49,18 @@ export async function keyFiles({ key, sm2, pgp, trust }: ReleaseKeys, epoch: num
           { path: keyPaths.helm, bytes: pgp.publicKey.binary },
           { path: keyPaths.rpm, bytes: pgp.publicKey.armored },
         ]),
+    ...(keyless === undefined
+      ? []
+      : [
+          { path: keyPaths.identity, bytes: identityText(keyless.trusted) },
+          { path: keyPaths.trustedRoot, bytes: keyless.trusted.root.text },
+        ]),
   ]
+}
+
+/** `trust/identity.json` */
+export function identityText({ identity, issuer }: Pick<TrustedIdentity, 'identity' | 'issuer'>): string {
+  return canonicalJson({ identity, issuer })
 }
 
 /** Everything that signs, over the statement's text and the files that carry a signature of their own. */
@@ -53,12 +71,16 @@ export async function fileSignatures(
   store: ContentStore,
   epoch: number,
 ): Promise<BesideFile[]> {
-  const { key, sm2, pgp } = keys
+  const { key, sm2, pgp, keyless } = keys
   const beside: BesideFile[] = [
     { path: statement.path, bytes: statement.bytes },
     { path: statement.bundlePath, bytes: await signStatement(statement.bytes, key) },
   ]
   if (sm2 !== undefined) beside.push({ path: sm2Statement, bytes: await sm2.sign(statement.bytes) })
+  if (keyless !== undefined) {
+    const about = { mediaType: mediaTypes.octets, digest: digestOf(statement.bytes), size: statement.bytes.length }
+    beside.push({ path: keylessStatement, bytes: (await signKeyless(about, keyless, store, epoch, statement.bytes)).text })
+  }
   for (const [path, bytes] of fileStatements(files)) beside.push({ path, bytes: await signStatement(bytes, key) })
   for (const file of files) {
     const read = (): Promise<Uint8Array> =>

@@ -8,9 +8,13 @@ export const keyPaths = {
   sm2: 'trust/sm2.pub',
   helm: 'trust/helm-keyring',
   rpm: 'rpm/RPM-GPG-KEY-rfo',
+  /** who signs without a key, and by which root */
+  identity: 'trust/identity.json',
+  trustedRoot: 'trust/trusted_root.json',
 } as const
 
 export const sm2Statement = 'evidence/release.sm2'
+export const keylessStatement = 'evidence/release.keyless.sigstore.json'
 
 /** How a signature's name ends, `.sig` or another; '' = the file is none. */
 export function signatureSuffix(path: string): string {

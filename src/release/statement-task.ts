@@ -68,7 +68,7 @@ export interface Unsigned {
 
 /** Gives an index whose entries are the files beside the root: statement, bundle, trust, signatures of single files. */
 export function statementTask({ unsigned, provenances }: Unsigned, keys: ReleaseKeys, epoch: number, store: ContentStore): Task {
-  const { key, sm2, pgp, trust } = keys
+  const { key, sm2, pgp, trust, keyless } = keys
   const needs: Record<string, Task> = { unsigned }
   for (const { path, task } of provenances) needs[`provenance/${path}`] = task
   const provenanceBundles = async (inputs: Parameters<Task['run']>[0], files: readonly FileRecord[]): Promise<BesideFile[]> =>
@@ -89,6 +89,7 @@ export function statementTask({ unsigned, provenances }: Unsigned, keys: Release
       sm2: sm2?.publicKey.fingerprint ?? null,
       pgp: pgp?.publicKey.fingerprint ?? null,
       ...(trust === undefined ? {} : { trust: digestOf(trust) }),
+      ...(keyless === undefined ? {} : { keyless: keyless.fingerprint }),
     },
     lane: 'cpu',
     async run(inputs) {

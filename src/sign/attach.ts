@@ -2,7 +2,7 @@
  * Signs images and attaches what is said about them, for cosign 3 (bundle referrers) and cosign 2 (`.sig`, `.att`), both
  * by the same key: cosign looks no further than the bundles once there is one.
  */
-import { predicateTypes, type Statement, statement, statementBytes, subjectOf } from '../attest/statement.ts'
+import { parseStatement, predicateTypes, type Statement, statement, statementBytes, subjectOf } from '../attest/statement.ts'
 import { pushBytes } from '../content/read.ts'
 import type { ContentStore } from '../content/store.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -17,7 +17,9 @@ import {
   simpleSigningPayload,
 } from './carriers.ts'
 import { type Found, findReadable } from './find.ts'
+import { verifyIdentityBundle } from './identity.ts'
 import type { SigningKey } from './key.ts'
+import type { KeylessSigner } from './keyless.ts'
 import { type VerifiedStatement, verifyBlob, verifyBundle } from './verify.ts'
 
 export { bundleReferrer, legacyAttestationManifest, legacySignatureManifest, simpleSigningPayload } from './carriers.ts'
@@ -87,6 +89,46 @@ export async function attest(
     referrers: carried.map(({ carrier }) => carrier.descriptor),
     tags: [{ reference: attestation, manifest: legacy.descriptor }],
   }
+}
+
+/**
+ * The same without a key: a second bundle beside the key's. `said` is the statement; absent: the signature of an image. A
+ * bundle that this identity already made for it is kept, since its certificate only had to be valid then.
+ */
+export async function signKeyless(
+  subject: Descriptor,
+  signer: KeylessSigner,
+  store: ContentStore,
+  epoch: number,
+  said: Uint8Array = imageSignature(subject),
+): Promise<Attached & { readonly text: string }> {
+  const { predicateType } = parseStatement(said)
+  const kept = keptKeyless(await findReadable(subject, store), subject, said, signer, epoch)
+  const text = kept ?? (await signer.sign(said))
+  const carrier = bundleReferrer(subject, text, predicateType, epoch)
+  await push(store, carrier)
+  return { subject, referrers: [carrier.descriptor], tags: [], text }
+}
+
+function imageSignature(subject: Descriptor): Buffer {
+  return statementBytes(statement([subjectOf(subject.digest)], predicateTypes.cosignSign, {}))
+}
+
+function keptKeyless(
+  found: Pick<Found, 'referrers'>,
+  subject: Descriptor,
+  payload: Uint8Array,
+  { trusted }: KeylessSigner,
+  epoch: number,
+): string | undefined {
+  for (const { bytes, layers } of found.referrers) {
+    const text = layers[0]?.bytes.toString('utf8')
+    if (text === undefined || layers.length !== 1) continue
+    const verified = attempt(() => verifyIdentityBundle(text, trusted))
+    if (verified === undefined || !verified.payload.equals(payload)) continue
+    if (bytes.equals(Buffer.from(bundleReferrer(subject, text, verified.statement.predicateType, epoch).text))) return text
+  }
+  return undefined
 }
 
 async function carry(

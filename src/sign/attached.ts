@@ -4,13 +4,17 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import { bundleReferrer, type Carrier, legacyAttestationManifest, legacySignatureManifest, simpleSigningPayload } from './carriers.ts'
 import type { AttachedManifest, Found } from './find.ts'
+import { type IdentityStatement, type TrustedIdentity, verifyIdentityBundle } from './identity.ts'
 import type { PublicKey } from './key.ts'
+import { isKeylessBundle } from './keyless-bundle.ts'
 import { refused } from './refusal.ts'
 import { type VerifiedStatement, verifyBlob, verifyBundle, verifySimpleSigning } from './verify.ts'
 
 export interface VerifiedAttachments {
-  /** all bundles, the image signature (predicate type cosignSign) among them, in the order of their manifests' digests */
+  /** all bundles by keys, the image signature (predicate type cosignSign) among them, in the order of their manifests' digests */
   readonly statements: readonly VerifiedStatement[]
+  /** the bundles by the identity, if one is trusted; without one, such a bundle is refused */
+  readonly keyless: readonly IdentityStatement[]
   /** the key and the reference of cosign 2's `.sig`; undefined = there is none */
   readonly signature: { readonly key: PublicKey; readonly reference: string } | undefined
   /** true when cosign 2's `.att` is there and holds exactly the bundles' attestations */
@@ -24,19 +28,27 @@ export interface VerifiedAttachments {
 export function verifyAttached(
   subject: Descriptor,
   found: Found,
-  options: { readonly keys: readonly PublicKey[]; readonly epoch: number },
+  options: { readonly keys: readonly PublicKey[]; readonly epoch: number; readonly identity?: TrustedIdentity },
 ): VerifiedAttachments {
-  const statements = found.referrers.map((referrer) => {
+  const statements: VerifiedStatement[] = []
+  const keyless: IdentityStatement[] = []
+  for (const referrer of found.referrers) {
     const layer = referrer.layers[0]
     if (referrer.artifactType !== mediaTypes.sigstoreBundle || layer === undefined) {
       throw refused('RFO_SIGN_EXTRA', `${referrer.descriptor.digest} is attached to ${subject.digest}, but is no signature that we know`)
     }
-    const verified = verifyBundle(layer.bytes, { keys: options.keys, subject })
-    same(referrer, bundleReferrer(subject, layer.bytes.toString('utf8'), verified.statement.predicateType, options.epoch))
-    return verified
-  })
+    const text = layer.bytes.toString('utf8')
+    const { identity } = options
+    const byIdentity = identity !== undefined && isKeylessBundle(text) ? verifyIdentityBundle(text, identity, { subject }) : undefined
+    const byKey = byIdentity === undefined ? verifyBundle(text, { keys: options.keys, subject }) : undefined
+    if (byIdentity !== undefined) keyless.push(byIdentity)
+    if (byKey !== undefined) statements.push(byKey)
+    const predicateType = (byIdentity ?? byKey)?.statement.predicateType ?? ''
+    same(referrer, bundleReferrer(subject, text, predicateType, options.epoch))
+  }
   return {
     statements,
+    keyless,
     signature: found.signature === undefined ? undefined : checkSignature(subject, found.signature, options.keys),
     attestation: found.attestation !== undefined && checkAttestation(found.attestation, statements),
   }

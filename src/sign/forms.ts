@@ -45,19 +45,19 @@ const SimpleSigning = z.strictObject({
 })
 
 export function readBundle(text: string): z.infer<typeof Bundle> {
-  return read(Bundle, text, 'a DSSE bundle v0.3 with a public key', maxBundleLength)
+  return readForm(Bundle, text, 'a DSSE bundle v0.3 with a public key', maxBundleLength)
 }
 
 export function readBlobBundle(text: string): z.infer<typeof BlobBundle> {
-  return read(BlobBundle, text, 'a message signature bundle v0.3 with a public key', maxPayloadLength)
+  return readForm(BlobBundle, text, 'a message signature bundle v0.3 with a public key', maxPayloadLength)
 }
 
 export function readEnvelope(text: string): Envelope {
-  return read(Envelope, text, 'a DSSE envelope', maxBundleLength)
+  return readForm(Envelope, text, 'a DSSE envelope', maxBundleLength)
 }
 
 export function readSimpleSigning(payload: Uint8Array): z.infer<typeof SimpleSigning> {
-  return read(SimpleSigning, Buffer.from(payload).toString('utf8'), 'a simple signing payload', maxPayloadLength)
+  return readForm(SimpleSigning, Buffer.from(payload).toString('utf8'), 'a simple signing payload', maxPayloadLength)
 }
 
 /** Node reads base64 with spare bits, missing padding and the URL alphabet: many texts, the same bytes. One is accepted. */
@@ -67,7 +67,8 @@ export function decodeBase64(text: string, what: string): Buffer {
   return bytes
 }
 
-function read<T>(form: z.ZodType<T>, text: string, what: string, max: number): T {
+/** Reads JSON of one form. Throws RFO_SIGN_FORM. */
+export function readForm<T>(form: z.ZodType<T>, text: string, what: string, max: number): T {
   if (text.length > max) throw refused('RFO_SIGN_FORM', `not ${what}: longer than ${max} characters`)
   let value: unknown
   try {

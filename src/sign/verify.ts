@@ -151,13 +151,17 @@ function checkSignature(bundle: unknown, key: PublicKey): void {
 }
 
 function accept(payload: Buffer, signature: Buffer, key: PublicKey, options: VerifyOptions): VerifiedStatement {
+  return { statement: readStatement(payload, options), payload, signature, key } as VerifiedStatement
+}
+
+/** A payload whose signature held: what it is about, and of which type. Throws RFO_SIGN_SUBJECT, RFO_SIGN_PREDICATE. */
+export function readStatement(payload: Buffer, { subject, predicateType }: Pick<VerifyOptions, 'subject' | 'predicateType'>): Statement {
   const statement = parseStatement(payload)
-  const { subject, predicateType } = options
   if (subject !== undefined && !statement.subject.some((one) => one.digest.sha256 === hex(subject.digest))) {
     throw refused('RFO_SIGN_SUBJECT', `the statement is not about ${subject.digest}`)
   }
   if (predicateType !== undefined && statement.predicateType !== predicateType) {
     throw refused('RFO_SIGN_PREDICATE', `the statement is ${statement.predicateType.slice(0, 200)}, wanted ${predicateType}`)
   }
-  return { statement, payload, signature, key } as VerifiedStatement
+  return statement
 }

@@ -107,6 +107,7 @@ describe('what is attached', () => {
   test('nothing attached is nothing found', async () => {
     expect(verifyAttached(subject, await findAttached(subject, store), options)).toEqual({
       statements: [],
+      keyless: [],
       signature: undefined,
       attestation: false,
     })

@@ -113,6 +113,11 @@ export const claims = {
     zh: '{count} 个 chart 与软件包仓库具有 PGP 签名，密钥 {fingerprint}',
     test: 'test/release/other-keys.test.ts: a PGP signature over other bytes is found',
   },
+  keyless: {
+    en: 'the statement and {count} indexes and manifests are signed by {identity} too, certified by {issuer}, by the trusted root {root}',
+    zh: '声明以及 {count} 个索引与清单另由 {identity} 无密钥签名，由 {issuer} 认证，信任根 {root}',
+    test: 'test/release/keyless.test.ts: a keyless bundle by another identity is refused',
+  },
   tested: {
     en: '{platform}: the images that ship passed {passed} tests of {kind}; {excused} failures are excused by plan.json, {notProven} are not proven',
     zh: '{platform}：所发布的镜像通过了 {passed} 项 {kind} 测试；plan.json 豁免的失败 {excused} 项，未证明 {notProven} 项',

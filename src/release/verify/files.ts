@@ -8,7 +8,16 @@ import { mediaTypes } from '../../oci/mediatype.ts'
 import { rpmExtent } from '../../rpm/extent.ts'
 import { checksumListNames, checksumLists } from '../lists.ts'
 import { isRooted } from '../root.ts'
-import { fileBundlePath, isChart, isRepositoryIndex, keyPaths, programArchitecture, provenancePath, sm2Statement } from '../signed-paths.ts'
+import {
+  fileBundlePath,
+  isChart,
+  isRepositoryIndex,
+  keylessStatement,
+  keyPaths,
+  programArchitecture,
+  provenancePath,
+  sm2Statement,
+} from '../signed-paths.ts'
 import { untrusted } from './finding.ts'
 import { type Hashed, readSmall } from './tree.ts'
 
@@ -105,6 +114,7 @@ export function besidePaths(predicate: ReleasePredicate): string[] {
     statementPath,
     bundlePath,
     ...signaturePaths(predicate),
+    ...(predicate.files.some((file) => file.path === keyPaths.identity) ? [keylessStatement] : []),
     ...predicate.files.map((file) => fileBundlePath(file.digest)),
     ...programFiles(predicate).map((file) => provenancePath(file.digest)),
     'oci/index.json',

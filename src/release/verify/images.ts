@@ -16,6 +16,7 @@ import { defaultPolicy } from '../../plan/verify-policy.ts'
 import { verifyAttached } from '../../sign/attached.ts'
 import { legacyTags } from '../../sign/carriers.ts'
 import { type Found, findAttached } from '../../sign/find.ts'
+import type { TrustedIdentity } from '../../sign/identity.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import type { VerifiedStatement } from '../../sign/verify.ts'
 import { maxSbomBytes, sbomPath, spdxPath } from '../lists.ts'
@@ -41,6 +42,8 @@ export interface ImagesVerdict {
 export interface Trusted {
   readonly keys: readonly PublicKey[]
   readonly signers: Signers
+  /** who must have signed every index and manifest without a key, too */
+  readonly identity?: TrustedIdentity
 }
 
 /** One key for everything, by the policy that asks for nothing. */
@@ -216,12 +219,12 @@ interface CheckedAttachments {
 async function checkAttached(
   subject: Descriptor,
   layout: ContentReader,
-  { keys, signers }: Trusted,
+  { keys, signers, identity }: Trusted,
   epoch: number,
   wanted: readonly string[],
 ): Promise<CheckedAttachments> {
   const found = await findAttached(subject, layout)
-  const { statements, signature, attestation } = verifyAttached(subject, found, { keys, epoch })
+  const { statements, keyless, signature, attestation } = verifyAttached(subject, found, { keys, epoch, ...(identity && { identity }) })
   const types = statements.map((one) => one.statement.predicateType)
   for (const { statement, key } of statements) {
     const refusal = refuseSigner(
@@ -241,6 +244,9 @@ async function checkAttached(
       subject.digest,
     )
   }
+  const byIdentity = keyless.map((one) => one.statement.predicateType).join('\n')
+  if (byIdentity !== (identity === undefined ? '' : predicateTypes.cosignSign))
+    throw untrusted('RFO_VERIFY_ATTACHED', `signed without a key are ${byIdentity || 'no bundles'}; wanted one signature`, subject.digest)
   const attests = wanted.length > 1
   if (signature === undefined) throw untrusted('RFO_VERIFY_ATTACHED', 'no .sig for cosign 2', subject.digest)
   if (attests !== attestation)

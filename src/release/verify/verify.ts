@@ -9,6 +9,7 @@ import { canonicalJson } from '../../oci/json.ts'
 import { ReleasePlanSchema } from '../../plan/plan-schema.ts'
 import type { ReleasePlan } from '../../plan/release-plan.ts'
 import { defaultPolicy, type VerifyPolicy } from '../../plan/verify-policy.ts'
+import type { TrustedIdentity } from '../../sign/identity.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import type { Trust } from '../../sign/trust.ts'
 import { type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
@@ -32,6 +33,7 @@ import {
 import { condition, undecided, untrusted } from './finding.ts'
 import { hashFiles } from './hash.ts'
 import { isBlob, type Trusted, verifyImages } from './images.ts'
+import { verifyKeyless } from './keyless.ts'
 import { judgeAge, judgeOtherKeys, judgePredicates, judgeThreshold, judgeUpstream } from './policy.ts'
 import { verifyPrograms } from './programs.ts'
 import { type Built, judgeBuilt, judgeOrigin, levelClaims } from './provenance.ts'
@@ -49,6 +51,8 @@ export interface VerifyRequest {
   readonly trust?: Trust
   /** The time at which it is judged: ms since 1970. Absent = nothing is said about time. */
   readonly at?: number
+  /** Who must have signed without a key, besides. */
+  readonly identity?: TrustedIdentity
   /** The version that the folder must hold. */
   readonly expect?: string
   /** What is demanded; without it, what holds for every release. */
@@ -108,7 +112,10 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   claims.push(...signatures.claims)
   const programs = await verifyPrograms(folder, predicate, trusted)
   claim('programs', { count: programs.count }, programs.findings)
-  const images = await verifyImages(folder, predicate, trusted, hashed.blobs)
+  const keyless = await verifyKeyless(folder, predicate, verified, request.identity)
+  findings.push(...keyless.findings)
+  const signers = keyless.identity === undefined ? trusted : { ...trusted, identity: keyless.identity }
+  const images = await verifyImages(folder, predicate, signers, hashed.blobs)
   const { tests, accepted, findings: untested } = await verifyTestResults(folder, predicate, trusted)
   findings.push(...untested)
   for (const one of accepted) claims.push({ name: 'tested', values: testedValues(one) })
@@ -119,6 +126,8 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     claims.push({ name: 'blobs', values: { count: images.blobs } }, { name: 'images', values: { count: predicate.images.length } })
     claims.push({ name: 'signatures', values: { count: images.signed } }, { name: 'attestations', values: { count: images.attestations } })
     if (programs.findings.length === 0) claims.push(...levelClaims(built, policy))
+    if (keyless.identity !== undefined && keyless.findings.length === 0) claims.push(keylessClaim(keyless.identity, images.signed))
+    if (keyless.identity !== undefined && keyless.findings.length === 0) claims.push(keylessClaim(keyless.identity, images.signed))
     if (extras.length === 0 && tree.findings.length === 0) claims.push({ name: 'extras', values: {} })
   }
   findings.push(
@@ -165,6 +174,10 @@ export async function hashRelease(
   const of = (paths: readonly { readonly path: string }[]): Map<string, Hashed> =>
     new Map(paths.flatMap(({ path }) => (found.has(path) ? [[path, found.get(path) as Hashed] as const] : [])))
   return { files: of(files), blobs: of(blobs), sm3 }
+}
+
+function keylessClaim({ identity, issuer, root }: TrustedIdentity, count: number): Claim {
+  return { name: 'keyless', values: { identity, issuer, root: root.digest, count } }
 }
 
 async function readStatement(
