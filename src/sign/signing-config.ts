@@ -45,7 +45,7 @@ export function readSigningConfig(text: string, now: number): SigningServices {
       digest: digestOf(canonicalJson(value)),
     }
   } catch (thrown) {
-    if (thrown instanceof RfoError) throw thrown
+    if (thrown instanceof RfoError && thrown.code !== 'RFO_OCI_JSON') throw thrown
     throw unreadable((thrown as Error).message.slice(0, 200))
   }
 }

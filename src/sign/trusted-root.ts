@@ -33,7 +33,7 @@ export function readTrustedRoot(text: string): TrustRoot {
     const canonical = canonicalJson(value)
     return { material: toTrustMaterial(root, refuseKeys), text: canonical, digest: digestOf(canonical) }
   } catch (thrown) {
-    if (thrown instanceof RfoError) throw thrown
+    if (thrown instanceof RfoError && thrown.code !== 'RFO_OCI_JSON') throw thrown
     throw unreadable((thrown as Error).message.slice(0, 200))
   }
 }

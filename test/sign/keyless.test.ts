@@ -266,7 +266,7 @@ describe('refused', () => {
   test('another spelling, a key twice, more than one signature', () => {
     refusedWith('RFO_SIGN_BYTES', () => check(JSON.stringify(JSON.parse(bundle), null, 1)))
     expect(check(JSON.stringify(JSON.parse(bundle), null, 1), { spelling: 'any' }).payload.equals(said)).toBe(true)
-    refusedWith('RFO_SIGN_FORM', () => check(bundle.replace('{"dsseEnvelope":', '{"mediaType":"x","dsseEnvelope":'), { spelling: 'any' }))
+    refusedWith('RFO_OCI_JSON', () => check(bundle.replace('{"dsseEnvelope":', '{"mediaType":"x","dsseEnvelope":'), { spelling: 'any' }))
     refusedWith('RFO_SIGN_FORM', () =>
       check(
         edited((each) => each.dsseEnvelope.signatures.push({ sig: 'AAAA' })),
