@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { predicateTypes, statement, subjectOf } from '../../src/attest/statement.ts'
 import { copyGraph } from '../../src/content/copy.ts'
@@ -22,6 +23,9 @@ import { repositoryStore, startRegistry } from './registry.ts'
 const cosign2 = tool('cosign2')
 const cosign3 = tool('cosign3')
 const dockerRegistry = tool('docker-registry')
+const oras = tool('oras')
+const skopeo = tool('skopeo')
+const crane = tool('crane')
 const pair = generateKey()
 const key = readSigningKey(pair.privatePem)
 const options = { keys: [key.publicKey], epoch: 1_668_000_000 }
@@ -94,6 +98,51 @@ test.skipIf(cosign2.skip || cosign3.skip || dockerRegistry.skip)(
     }
   },
   120_000,
+)
+
+const ran = promisify(execFile)
+
+/** Each copies as its users do: oras with what refers to it, skopeo and crane the image and then each of cosign 2's tags. */
+const copiers: Readonly<Record<string, (from: string, to: string) => Promise<unknown>>> = {
+  async oras(from, to) {
+    for (const tag of ['v1', ...Object.values(legacyTags(image.index.digest))])
+      await ran(oras.path, ['cp', '-r', '--from-plain-http', '--to-plain-http', `${from}:${tag}`, `${to}:${tag}`])
+  },
+  async skopeo(from, to) {
+    const plain = ['--src-tls-verify=false', '--dest-tls-verify=false', '--insecure-policy']
+    for (const tag of ['v1', ...all.flatMap(({ digest }) => Object.values(legacyTags(digest)))])
+      await ran(skopeo.path, ['copy', '--all', '--quiet', ...plain, `docker://${from}:${tag}`, `docker://${to}:${tag}`])
+  },
+  async crane(from, to) {
+    for (const tag of ['v1', ...all.flatMap(({ digest }) => Object.values(legacyTags(digest)))])
+      await ran(crane.path, ['copy', '--insecure', `${from}:${tag}`, `${to}:${tag}`])
+  },
+}
+
+test.skipIf(cosign2.skip || cosign3.skip || dockerRegistry.skip || oras.skip || skopeo.skip || crane.skip)(
+  'copied by oras, skopeo and crane, index and platform manifests keep the signatures that each of them carries',
+  async () => {
+    const [old, modern] = [await startRegistry(dockerRegistry.path), await startModernRegistry()]
+    try {
+      await copied(layout, repositoryStore(modern.host, 'copies/x'))
+      for (const [name, copy] of Object.entries(copiers)) {
+        await copy(`${modern.host}/copies/x`, `${old.host}/${name}/x`)
+        // what refers to an image goes with oras alone; tags go with everybody who is told of them
+        const withReferrers = name === 'oras'
+        for (const target of withReferrers ? [image.index] : all)
+          expect([name, await cosign(withReferrers ? cosign3.path : cosign2.path, `${old.host}/${name}/x@${target.digest}`)]).toEqual([
+            name,
+            'verified',
+          ])
+        const found = await findAttached(image.index, repositoryStore(old.host, `${name}/x`))
+        expect([name, found.referrers.length, found.signature !== undefined]).toEqual([name, withReferrers ? 2 : 0, true])
+      }
+    } finally {
+      old.stop()
+      await modern.close()
+    }
+  },
+  180_000,
 )
 
 test.each([
