@@ -33,7 +33,10 @@ export function lackingEvidence(
         'RFO_VERIFY_UNTESTED',
         `no ${kind} result of ${platform} that holds for these images`,
         testResultPaths(platform, kind).bundle,
-        `rfo-build test ${predicate.version} --platform ${platform.slice(platform.indexOf('/') + 1)} --suite ${kind} --kubeconfig <file>`,
+        // kube-bench looks at the node itself
+        kind === 'cis'
+          ? `rfo-build test ${predicate.version} --suite cis --cluster local, on a machine of that platform`
+          : `rfo-build test ${predicate.version} --platform ${platform.slice(platform.indexOf('/') + 1)} --suite ${kind} --kubeconfig <file>`,
       ),
     )
   })
