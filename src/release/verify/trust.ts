@@ -123,7 +123,7 @@ function clockFindings({ epoch }: ReleasePredicate, at: number | undefined): Rfo
   return [
     undecided(
       'RFO_VERIFY_CLOCK',
-      `it is ${timeText(at)} by this clock, and the release is of ${timeText(epoch * 1000)}`,
+      `it is ${Number.isNaN(at) ? 'no time' : timeText(at)} by this clock, and the release is of ${timeText(epoch * 1000)}`,
       statementPath,
       'set the clock, or say what time it is: --at <time>',
     ),
