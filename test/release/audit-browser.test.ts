@@ -80,12 +80,10 @@ describe.skipIf(chromium.skip)('in a browser', () => {
       )
     const all = (await rows()).length
     await type('SBOM pause')
-    expect(await rows()).toEqual([
-      'sbom/pause.linux-amd64.cdx.json',
-      'sbom/pause.linux-arm64.cdx.json',
-      'sbom/pause.linux-riscv64.cdx.json',
-    ])
-    expect(await shown('#file-count')).toBe(`3 / ${all}`)
+    expect(await rows()).toEqual(
+      ['amd64', 'arm64', 'riscv64'].flatMap((arch) => ['cdx', 'spdx'].map((form) => `sbom/pause.linux-${arch}.${form}.json`)),
+    )
+    expect(await shown('#file-count')).toBe(`6 / ${all}`)
     await type('')
     expect((await rows()).length).toBe(all)
   })
