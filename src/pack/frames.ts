@@ -31,8 +31,6 @@ const level = 9
 /** For task keys: what decides the bytes besides the tar. */
 export const frameEncoder = `frames@1 stored zstd-${level}/${frameBytes >> 20}MiB ${process.versions.zstd}`
 
-const compress = promisify(zstdCompress)
-
 /** The same entries give the same frames, in whatever chunks they come. */
 export async function* zstdFrames(entries: AsyncIterable<FrameEntry>): AsyncGenerator<Uint8Array, void, undefined> {
   const buffer = Buffer.allocUnsafeSlow(frameBytes)
@@ -64,7 +62,7 @@ export async function* zstdFrames(entries: AsyncIterable<FrameEntry>): AsyncGene
 async function compressedFrame(bytes: Buffer): Promise<Uint8Array> {
   const params = { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 }
   // without it a frame would not say how much it holds
-  return (await compress(bytes, { params, pledgedSrcSize: bytes.length })) as Buffer
+  return (await promisify(zstdCompress)(bytes, { params, pledgedSrcSize: bytes.length })) as Buffer
 }
 
 async function* storedFrames(size: number, chunks: FrameEntry['chunks']): AsyncGenerator<Uint8Array, void, undefined> {

@@ -5,8 +5,6 @@ import { type Pull, pull } from '../content/pull.ts'
 import { RfoError } from '../error.ts'
 import { frameBytes } from './frames.ts'
 
-const decompress = promisify(zstdDecompress)
-
 /** bytes; "Block_Maximum_Size": https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.2.4 */
 const largestBlock = 1 << 17
 /** bytes; a skippable frame is read over, but must not hold a reader for ever */
@@ -85,7 +83,8 @@ async function decoded(content: number, header: readonly Buffer[], input: Pull):
   parts.push(await input.exactly(4))
   let bytes: Buffer
   try {
-    bytes = (await decompress(Buffer.concat(parts), { maxOutputLength: Math.max(content, 1) })) as Buffer
+    // looked up when it is needed: a verifier runs on a Node without zstd, too
+    bytes = (await promisify(zstdDecompress)(Buffer.concat(parts), { maxOutputLength: Math.max(content, 1) })) as Buffer
   } catch (cause) {
     throw refused((cause as Error).message, cause)
   }

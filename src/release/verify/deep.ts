@@ -5,11 +5,12 @@
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createZstdDecompress } from 'node:zlib'
 import pLimit from 'p-limit'
 import type { ReleaseFileEntry, ReleaseImage, ReleasePredicate } from '../../attest/release.ts'
 import { openLayout } from '../../content/layout.ts'
 import { readBytes } from '../../content/read.ts'
-import { type RfoError, toRfoError } from '../../error.ts'
+import { RfoError, toRfoError } from '../../error.ts'
 import { checkLayer, type Layer, layersOf } from '../../inspect/layers.ts'
 import { parseIndex } from '../../oci/manifest.ts'
 import { mediaTypes } from '../../oci/mediatype.ts'
@@ -35,7 +36,13 @@ const atOnce = 3
 
 type Check = { readonly where: string; run(): Promise<void> }
 
+/** Throws RFO_VERIFY_NODE (machine) where Node has no zstd: before 22.15. */
 export async function verifyDeep(folder: string, predicate: ReleasePredicate): Promise<DeepVerdict> {
+  if (typeof createZstdDecompress !== 'function')
+    throw new RfoError('RFO_VERIFY_NODE', `Node ${process.versions.node} has no zstd, which --deep needs`, {
+      exit: 'machine',
+      next: 'use Node 22.15 or newer, or leave out --deep',
+    })
   const archives = predicate.files.flatMap((file) => archiveCheck(folder, predicate, file))
   const contents = predicate.files.flatMap((file) => contentCheck(folder, predicate, file))
   const layers = await layerChecks(folder, predicate)

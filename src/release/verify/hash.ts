@@ -16,13 +16,16 @@ export interface ToHash {
 /** bytes: below, starting a thread (30 ms of CPU) costs more than it saves */
 const worthThreads = 192 * 1024 * 1024
 
+/** In rfo-verify.cjs there is one file alone, and what lies beside it is what is verified: never a program. */
+const hasWorker = /[/\\]hash\.ts$/.test(import.meta.filename ?? '')
+
 /** A file that can't be read rejects with what the system says. */
 export async function hashFiles(folder: string, files: readonly ToHash[], threads = availableParallelism()): Promise<Map<string, Hashed>> {
   const queue = [...files].sort((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1))
   const total = queue.reduce((sum, { size }) => sum + size, 0)
   const found = new Map<string, Hashed>()
   const next = (): ToHash | undefined => queue.shift()
-  if (threads < 2 || total < worthThreads || queue.length < 2) {
+  if (!hasWorker || threads < 2 || total < worthThreads || queue.length < 2) {
     for (let file = next(); file !== undefined; file = next()) found.set(file.path, await hashFile(join(folder, file.path), file.sm3))
     return found
   }

@@ -18,7 +18,7 @@ const Form = z.object({
     buildType: z.string().min(1),
     externalParameters: z.object({ release: z.string(), platform: z.string().optional() }),
     internalParameters: z.object({ upstreamSignature: z.enum(['none', 'unverified', 'unchecked']).optional() }).optional(),
-    resolvedDependencies: z.array(z.object({ uri: z.string().min(1), digest: z.record(z.string(), z.string()) })).min(1),
+    resolvedDependencies: z.array(z.object({ uri: z.string().min(1), digest: z.record(z.string(), z.string()) })),
   }),
   runDetails: z.object({ builder: z.object({ id: z.string().min(1) }) }),
 })
@@ -58,7 +58,8 @@ export function builtOf(predicate: unknown, about: About): Built {
   const mirrored = buildDefinition.buildType === buildTypes.mirror
   if (about.platform !== undefined && mirrored !== (about.action === 'mirror'))
     throw bad(`the statement says ${about.action}, the provenance ${buildDefinition.buildType}`.slice(0, 300))
-  const [source] = buildDefinition.resolvedDependencies
+  // an index of no platform is made of nothing
+  const [source = about.platform === undefined ? { uri: about.what, digest: {} } : undefined] = buildDefinition.resolvedDependencies
   if (source === undefined || (mirrored && (!source.uri.startsWith('oci://') || source.digest['sha256'] === undefined)))
     throw bad('it does not say of which upstream image it is a copy')
   return {
