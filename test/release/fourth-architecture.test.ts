@@ -29,7 +29,7 @@ let tree: string
 beforeAll(async () => {
   project = await smallProject()
   tree = await mkdtemp(join(tmpdir(), 'rfo-fourth-'))
-  for (const name of ['src', 'bin', 'install', 'package.json', 'package-lock.json'])
+  for (const name of ['src', 'bin', 'install', 'LICENSE', 'package.json', 'package-lock.json'])
     await cp(join(root, name), join(tree, name), { recursive: true })
   await symlink(join(root, 'node_modules'), join(tree, 'node_modules'))
   const table = join(tree, 'src/oci/platform.ts')
