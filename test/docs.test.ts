@@ -60,7 +60,7 @@ function fresh(code: string): string {
 let scratch: string
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'rfo-docs-'))
-  for (const name of ['bin', 'src', 'bench', 'install', 'pipelines', 'package.json', 'package-lock.json', 'images.lock'])
+  for (const name of ['bin', 'src', 'bench', 'install', 'LICENSE', 'pipelines', 'package.json', 'package-lock.json', 'images.lock'])
     cpSync(join(root, name), join(scratch, name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(scratch, 'node_modules'))
 })

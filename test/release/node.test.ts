@@ -59,6 +59,7 @@ test('runc is that of the release’s runtime image, as is every other program; 
     'containerd-shim-runc-v2',
     'ctr',
     'etcd',
+    'etcdctl',
     'kube-apiserver',
     'kube-controller-manager',
     'kube-proxy',
