@@ -41,13 +41,14 @@ async function releaseWith(component: string, from: string, to: string): Promise
 }
 
 /** What comes of every change that a release shows. */
-const everyRelease = ['release', 'statement']
+const everyRelease = ['release', 'statement', 'unsigned']
 const said = (component: string): string[] => [
   `index/${component}`,
   `inventory/${component}/linux/amd64`,
   `provenance/${component}/linux/amd64`,
   `sbom/${component}/linux/amd64`,
   `sign/${component}`,
+  `spdx/${component}/linux/amd64`,
 ]
 
 test('a label: its image, and all that says something of it or holds it', async () => {
