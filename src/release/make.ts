@@ -65,7 +65,7 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
     return { root: root.digest, ...laid, missing: [], ran: made.ran, cached: made.cached }
   }
   const statement = statementTask({ unsigned, provenances }, keys, plan.epoch, ports.store)
-  const signed = said.map((each) => ({ ...each, sign: signTask(each, { key: keys.key, plan, toolVersion }, ports.store) }))
+  const signed = said.map((each) => ({ ...each, sign: signTask(each, { ...keys, plan, toolVersion }, ports.store) }))
   const made = await runTasks([release, statement, ...signed.map(({ sign }) => sign)], ports, request.failureMode)
   const { root } = await readListing(made.of(release), ports.store)
   await refuseOtherDigests(await readPredicate(made.of(statement), ports.store), outDir, plan.images)

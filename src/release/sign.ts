@@ -56,7 +56,7 @@ export async function signRelease(request: SignRequest, ports: ReleasePorts): Pr
   request.refuse?.(plan.epoch)
   const keys = keptKeys(request.keys, ports.store)
   const store = overFolder(checked.files, ports.store)
-  const signing = { key: keys.key, plan, toolVersion: handover.toolVersion }
+  const signing = { ...keys, plan, toolVersion: handover.toolVersion }
   const said = await Promise.all(predicate.images.map((image) => saidImage(image, checked, store)))
   const signed = said.map((each) => ({ ...each, sign: signTask(each, signing, store) }))
   const provenances = programFiles(predicate).map(({ path }) => ({

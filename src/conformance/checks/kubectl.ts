@@ -1,4 +1,5 @@
 /** kubectl, as checks use it. */
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RfoError } from '../../error.ts'
 import type { Json } from '../../oci/json.ts'
@@ -16,7 +17,8 @@ export async function apply(ports: ApiPorts, ...items: readonly Json[]): Promise
 
 /** A namespace of the check's own, for as long as `use` runs. */
 export async function inNamespace<T>(ports: ApiPorts, name: string, use: (namespace: string) => Promise<T>): Promise<T> {
-  const namespace = `rfo-check-${name}`
+  // the one of a run before may still be going
+  const namespace = `rfo-check-${name}-${randomUUID().slice(0, 8)}`
   await apply(ports, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
   try {
     return await use(namespace)

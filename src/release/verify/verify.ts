@@ -85,7 +85,11 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   const predicate = parsePredicate(verified)
   const judged = judgeTrust(trust, predicate, verified.key, request.at)
   const keys = named.filter((key) => refuseKey(trust, key, predicate.epoch, statementPath).length === 0)
-  const trusted: Trusted = { keys, signers: { policy, statement: verified.key } }
+  // what is said of the statement's own signer is said once, above
+  const trusted: Trusted = {
+    keys: keys.includes(verified.key) ? keys : [...keys, verified.key],
+    signers: { policy, statement: verified.key },
+  }
   const refusal = refuseSigner(trusted.signers, 'statement', verified.key, bundlePath)
   if (refusal !== undefined) throw refusal
   const findings: RfoError[] = [...tree.findings, ...carried, ...judged.findings]
