@@ -12,8 +12,9 @@ export default defineConfig({
     // processes, not threads: tests spawn, kill and measure; two, for the two cores that a release is meant to need
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // a hook makes whole releases, two files at a time on two cores: this ends what hangs, and measures nothing
+    testTimeout: 120_000,
+    hookTimeout: 240_000,
     passWithNoTests: false,
     ...(results === undefined || results === ''
       ? {}
