@@ -84,12 +84,17 @@ async function readText(path: string, maxBytes: number): Promise<string> {
  */
 export async function writeTrust(folder: string, files: TrustFiles, before?: Trust): Promise<void> {
   await mkdir(join(folder, 'targets'), { recursive: true })
+  for (const [name, text] of inWritingOrder(files, before)) await writeWhole(join(folder, name), text)
+}
+
+/** What is new or other than before, each file when all that it needs is there. */
+export function inWritingOrder(files: TrustFiles, before?: Trust): (readonly [string, string])[] {
   const rank = (name: string): number => {
     if (name === 'timestamp.json') return 1
     return name.endsWith('.root.json') ? (before !== undefined && holdsUnder(before, files) ? 2 : 0) : -1
   }
   const changed = [...files].filter(([name, text]) => before?.files.get(name) !== text)
-  for (const [name, text] of changed.sort(([a], [b]) => rank(a) - rank(b))) await writeWhole(join(folder, name), text)
+  return changed.sort(([a], [b]) => rank(a) - rank(b))
 }
 
 /** Temporary name, flush, rename, flush of the folder. */

@@ -7,7 +7,7 @@ import { canonicalJson, type Json } from '../../src/oci/json.ts'
 import { spokenDigits } from '../../src/sign/spoken.ts'
 import { newerTrust, openTrust, rootOf, type Trust, type TrustFiles } from '../../src/sign/trust.ts'
 import { authorityOf, makeTrust, rotateRoot } from '../../src/sign/trust-edit.ts'
-import { exportText, readExport, readTrustFiles, writeTrust } from '../../src/sign/trust-files.ts'
+import { exportText, inWritingOrder, readExport, readTrustFiles, writeTrust } from '../../src/sign/trust-files.ts'
 import { addKey, closeKey, keyIn, nothingSaid, revokeKey, setLowest, withdraw } from '../../src/sign/trust-targets.ts'
 import { maxMetadataBytes, signRole, tufKeyOf } from '../../src/sign/tuf.ts'
 import { a, at, authority, b, c, changed, firstTrust, newKey, releaseKey, targetsKey, withFile } from './trust-state.ts'
@@ -198,10 +198,12 @@ describe('as files', () => {
     const to = { root: authority.root, targets: { keys: [other.publicKey], threshold: 1 } }
     for (const files of [second.files, await rotateRoot(first, to, [a, b, targetsKey, other], at)]) {
       const folder = await mkdtemp(join(scratch, 'k'))
-      await writeTrust(folder, first.files)
       const seen: string[] = []
       // each prefix of the writes, as rename after rename makes it
-      const order = await writesOf(folder, files)
+      const order = inWritingOrder(files, first)
+      await writeTrust(folder, first.files)
+      await writeTrust(folder, files, first)
+      expect(await readTrustFiles(folder)).toEqual(new Map([...first.files, ...order]))
       for (let length = 0; length <= order.length; length += 1) {
         const state = new Map([...first.files, ...order.slice(0, length)])
         seen.push(newerTrust(first, state).state)
@@ -209,18 +211,6 @@ describe('as files', () => {
       expect([seen[0], seen.at(-1)]).toEqual(['same', 'newer'])
     }
   }, 20_000)
-
-  /** In the order of their change times, which the file system keeps in nanoseconds. */
-  async function writesOf(folder: string, files: TrustFiles): Promise<(readonly [string, string])[]> {
-    const { stat } = await import('node:fs/promises')
-    const before = new Set(first.files.keys())
-    await writeTrust(folder, files, first)
-    const fresh = [...files].filter(([name, text]) => !before.has(name) || first.files.get(name) !== text)
-    const times = await Promise.all(
-      fresh.map(async ([name, text]) => ({ name, text, time: (await stat(join(folder, name), { bigint: true })).mtimeNs })),
-    )
-    return times.sort((x, y) => (x.time < y.time ? -1 : 1)).map(({ name, text }) => [name, text] as const)
-  }
 
   test('an export in other bytes, with a name that leads out, or too large is refused', async () => {
     const text = exportText(second)
