@@ -11,10 +11,11 @@ import { type AttachTestRequest, attachEvidence, checkedRelease } from '../relea
 import { runCis } from '../release/cis-run.ts'
 import { required } from '../release/inputs.ts'
 import { releaseNode } from '../release/node.ts'
-import { localTarget } from '../release/test-target.ts'
+import type { TestTarget } from '../release/test-target.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
+import { startNode } from './test-cluster.ts'
 import type { Outcome } from './verb.ts'
 import { word } from './words.ts'
 import { localWorld, withPorts, workDirOf } from './world.ts'
@@ -49,19 +50,7 @@ export async function testCis(context: CliContext, request: CisTestRequest): Pro
   const excused = knownFailures.filter(({ platforms }) => platforms?.includes(platform) !== false)
   try {
     return await withPorts(context, localWorld(context), async (ports) => {
-      const start = (): ReturnType<typeof localTarget> =>
-        localTarget({
-          clusters: join(scratch, 'clusters'),
-          putPrograms: (into) => node.put(into),
-          platform,
-          images: node.images,
-          pause: node.pause,
-          dns: node.dns,
-          env: ports.env,
-          signal: ports.signal,
-          diagnostics: join(context.storeDir, 'logs', 'cluster'),
-          say: (what) => ports.listener({ kind: 'note', message: `cluster: ${what}`, at: 0 }),
-        })
+      const start = (): Promise<TestTarget> => startNode(context, platform, node, node.images, ports)
       const { verdict, results, facts, judge } = await runCis(
         { ...kubeBench, release, platform, profile, excused, today, seconds: request.minutes * 60, programs: node.programs },
         start,

@@ -161,11 +161,23 @@ async function startHere(
   besides: readonly NodeImage[],
   ports: ReleasePorts,
 ): Promise<TestTarget> {
+  const more = (await Promise.all(request.load.map(namedImages))).flat()
+  return await startNode(context, platform, node, [...node.images, ...besides, ...tests.images, ...more], ports)
+}
+
+/** A node of the release with these images, in namespaces of its own. */
+export async function startNode(
+  context: CliContext,
+  platform: PlatformName,
+  node: ReleaseNode,
+  images: readonly NodeImage[],
+  ports: ReleasePorts,
+): Promise<TestTarget> {
   return await localTarget({
     clusters: join(workDirOf(context), 'clusters'),
     putPrograms: (into) => node.put(into),
     platform,
-    images: [...node.images, ...besides, ...tests.images, ...(await Promise.all(request.load.map(namedImages))).flat()],
+    images,
     pause: node.pause,
     dns: node.dns,
     env: ports.env,
