@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ApiPorts } from '../../src/conformance/checks/check.ts'
 import { checkNames, checks, commandsText } from '../../src/conformance/checks/checks.ts'
+import { inNamespace } from '../../src/conformance/checks/kubectl.ts'
 import { countChecks, type Outcomes, outcomesFile, readCheckResults } from '../../src/conformance/checks/outcome.ts'
 import { runChecks } from '../../src/conformance/checks/run.ts'
 import { packJson } from '../../src/conformance/pack.ts'
@@ -94,6 +95,18 @@ describe('a cluster that is somebody’s', () => {
     })
     await expect(runChecks({ kind: 'api', ports: absent }, () => {})).rejects.toMatchObject({ code: 'RFO_EXEC_ABSENT' })
   })
+})
+
+test('a check begins when its namespace has its service account: a pod before it is refused', async () => {
+  let asked = 0
+  const late: ApiPorts['exec'] = async (argv) => {
+    if (!argv.includes('serviceaccount')) return { stdout: Buffer.alloc(0), stderr: '' }
+    asked += 1
+    if (asked < 3) throw new RfoError('RFO_EXEC_FAILED', 'serviceaccounts "default" not found', { exit: 'build' })
+    return { stdout: Buffer.from('default'), stderr: '' }
+  }
+  const ports = { exec: late, seconds: 10, signal: new AbortController().signal, images: {} }
+  expect(await inNamespace(ports, 'one', async () => asked)).toBe(3)
 })
 
 test('the page names every check, and the commands of those that nobody has run', async () => {

@@ -15,12 +15,17 @@ export async function apply(ports: ApiPorts, ...items: readonly Json[]): Promise
   await ports.exec(['kubectl', 'apply', '-f', '-'], { stdin: Buffer.from(JSON.stringify(list)) })
 }
 
-/** A namespace of the check's own, for as long as `use` runs. */
+/** A namespace of the check's own, in which pods may be made, for as long as `use` runs. */
 export async function inNamespace<T>(ports: ApiPorts, name: string, use: (namespace: string) => Promise<T>): Promise<T> {
   // the one of a run before may still be going
   const namespace = `rfo-check-${name}-${randomUUID().slice(0, 8)}`
   await apply(ports, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
   try {
+    // no pod is admitted before it, and the controller manager takes its time after an API server that was started again
+    await eventually(ports, 'the namespace has its service account', async () => {
+      await kubectl(ports, '-n', namespace, 'get', 'serviceaccount', 'default')
+      return true
+    })
     return await use(namespace)
   } finally {
     await kubectl(ports, 'delete', 'namespace', namespace, '--ignore-not-found', '--wait=false').catch(() => {})
