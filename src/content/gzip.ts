@@ -4,14 +4,18 @@ import { drained } from '../oci/drained.ts'
 
 export const gzipLevel = 6
 const pieceBytes = 1 << 20
+/** bytes of the first buffer of a stream */
+const firstBytes = 1 << 16
 
 /** Pieces of exactly `length` bytes, the last one shorter: a compressor's output must not depend on how its input arrived. */
 export async function* pieces(source: AsyncIterable<Uint8Array>, length: number): AsyncGenerator<Buffer, void, undefined> {
-  let piece = Buffer.allocUnsafe(length)
+  // grows: most layers are small, and a buffer of 32 MiB for each has the collector run all the time
+  let piece = Buffer.allocUnsafe(Math.min(length, firstBytes))
   let filled = 0
   for await (const chunk of source) {
     for (let at = 0; at < chunk.length; ) {
-      const taken = Math.min(chunk.length - at, length - filled)
+      if (filled === piece.length) piece = Buffer.concat([piece], Math.min(length, 4 * filled))
+      const taken = Math.min(chunk.length - at, piece.length - filled)
       piece.set(chunk.subarray(at, at + taken), filled)
       at += taken
       filled += taken

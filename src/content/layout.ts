@@ -45,6 +45,7 @@ export async function openLayout(dir: string, options: { readonly create?: boole
   if (options.create === true) await removeLeftovers(root)
   const blobs = blobFolder(root, root)
   const nodes = new Map<Digest, Node>()
+  const entries = indexReader(root)
 
   const node = async (target: Descriptor): Promise<Node> => {
     const known = nodes.get(target.digest) ?? parseNode(target, await readBytes(store, target))
@@ -61,12 +62,12 @@ export async function openLayout(dir: string, options: { readonly create?: boole
 
   const store: LayoutStore = {
     blobPath: blobs.path,
-    entries: () => readEntries(root),
+    entries,
     fetch: blobs.read,
     exists: blobs.has,
     async resolve(reference) {
-      const entries = await readEntries(root)
-      const found = entries.find(named(reference)) ?? entries.find((each) => each.digest === reference)
+      const all = await entries()
+      const found = all.find(named(reference)) ?? all.find((each) => each.digest === reference)
       if (found !== undefined) return unnamed(found)
       if (!isDigest(reference)) return undefined
       const size = await blobs.size(reference)
@@ -74,7 +75,7 @@ export async function openLayout(dir: string, options: { readonly create?: boole
     },
     async referrers(subject, artifactType) {
       const found: Descriptor[] = []
-      for (const each of await readEntries(root)) {
+      for (const each of await entries()) {
         if (!isGraphNode(each.mediaType)) continue
         const { subject: about, listed: entry } = await node(each)
         if (about?.digest === subject.digest) found.push(entry)
@@ -145,8 +146,14 @@ async function check(dir: string): Promise<void> {
   if (version !== '1.0.0') throw noLayout(dir, `imageLayoutVersion is ${JSON.stringify(version)?.slice(0, 50)}`)
 }
 
-async function readEntries(root: string): Promise<readonly Descriptor[]> {
-  return parseIndex(await readSmall(join(root, 'index.json'), root, maxLayoutIndexBytes), maxLayoutIndexBytes).manifests
+/** Reads `index.json` each time, for another process may have changed it, and parses it where it is not what it was. */
+function indexReader(root: string): () => Promise<readonly Descriptor[]> {
+  let last: { readonly bytes: Buffer; readonly entries: readonly Descriptor[] } | undefined
+  return async () => {
+    const bytes = await readSmall(join(root, 'index.json'), root, maxLayoutIndexBytes)
+    if (last?.bytes.equals(bytes) !== true) last = { bytes, entries: parseIndex(bytes, maxLayoutIndexBytes).manifests }
+    return last.entries
+  }
 }
 
 async function readSmall(path: string, dir: string, maxBytes: number): Promise<Buffer> {
@@ -186,7 +193,7 @@ async function change(root: string, how: Change): Promise<void> {
     .catch(() => {})
     .then(async () => {
       const changes = waiting.splice(0)
-      const old = await readEntries(root)
+      const old = await indexReader(root)()
       const bytes = layoutIndexBytes(changes.reduce((entries, each) => each(entries), old))
       if (bytes !== layoutIndexBytes(old)) await writeFileOnce(root, bytesBody(Buffer.from(bytes)), () => join(root, 'index.json'))
     })

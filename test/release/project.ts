@@ -68,6 +68,9 @@ function withImages(text: string, images: readonly string[]): string {
     .join('\n')
 }
 
+/** Our own sources, compiled once for every project here; without it each home folder would begin anew. */
+const compiled = join(root, 'node_modules', '.cache', 'compiled')
+
 export interface Ran {
   /** null = killed */
   readonly code: number | null
@@ -81,7 +84,11 @@ export function run(folder: string, argv: readonly string[], env: Readonly<Recor
     const child = execFile(
       process.execPath,
       [join(root, 'bin', 'rfo-build.js'), ...argv],
-      { cwd: folder, env: { PATH: process.env.PATH ?? '', HOME: folder, ...env }, maxBuffer: 64 * 1024 * 1024 },
+      {
+        cwd: folder,
+        env: { PATH: process.env.PATH ?? '', HOME: folder, NODE_COMPILE_CACHE: compiled, ...env },
+        maxBuffer: 64 * 1024 * 1024,
+      },
       (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }),
     )
   })

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { compileGo, type GoBuild } from '../../src/build/go.ts'
 import { smokeProgram } from '../../src/build/smoke.ts'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -13,6 +13,7 @@ import { type GitPin, Pin } from '../../src/plan/lock.ts'
 import { openSource } from '../../src/source/open.ts'
 import { resolveSource } from '../../src/source/resolve.ts'
 import { tool } from '../tools.ts'
+import { warmGoCache } from './go-cache.ts'
 import { putModule, putToolchain } from './go-proxy.ts'
 
 const [go, git] = [tool('go'), tool('git')]
@@ -28,6 +29,7 @@ const build: GoBuild = GoBuildSchema.parse({
 })
 
 describe.skipIf(go.skip || git.skip)('a git source that Go compiles', { timeout: 240_000 }, () => {
+  let shared: string
   let dir: string
   let repository: string
   let proxy: string
@@ -51,7 +53,7 @@ describe.skipIf(go.skip || git.skip)('a git source that Go compiles', { timeout:
         GOFLAGS: '-mod=mod -modcacherw',
         GOTOOLCHAIN: 'local',
         GOMODCACHE: join(dir, 'mod'),
-        GOCACHE: join(dir, 'cache'),
+        GOCACHE: shared,
         HOME: dir,
       },
     })
@@ -59,10 +61,15 @@ describe.skipIf(go.skip || git.skip)('a git source that Go compiles', { timeout:
     (await resolveSource({ kind: 'git', url, tag: 'v1' }, { ...at('lock'), toolchain })) as GitPin
   const compiled = async (pin: GitPin, name: string): Promise<{ file: string; materials: (string | undefined)[] }> => {
     const source = await openSource(pin, at(name))
+    await warmGoCache(go.path, at(name).workDir)
     const { programs } = await compileGo({ source, build, platform: native, env: env(), workDir: at(name).workDir })
     return { file: programs[0]?.file ?? '', materials: source.materials.map((each) => each.name ?? each.uri) }
   }
 
+  beforeAll(async () => {
+    shared = await mkdtemp(join(tmpdir(), 'rfo-git-go-cache-'))
+  })
+  afterAll(() => rm(shared, { recursive: true, force: true }))
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'rfo-git-go-'))
     proxy = join(dir, 'proxy')

@@ -1,10 +1,10 @@
 /** Patches and overrides of go.mod from lock to program, with the installed go against a module proxy on disk. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { compileGo, type GoBuild } from '../../src/build/go.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { GoBuild as GoBuildSchema, GoModuleSource, type Source } from '../../src/plan/component.ts'
@@ -13,6 +13,7 @@ import type { BesideFile, SourceChanges } from '../../src/plan/source-changes.ts
 import { type OpenSource, openSource } from '../../src/source/open.ts'
 import { resolveSource } from '../../src/source/resolve.ts'
 import { tool } from '../tools.ts'
+import { warmGoCache } from './go-cache.ts'
 import { putModule, putToolchain } from './go-proxy.ts'
 
 const go = tool('go')
@@ -30,7 +31,6 @@ const patch = beside(
 )
 
 describe.skipIf(go.skip)('a Go module that files beside the pipeline change', { timeout: 240_000 }, () => {
-  let shared: string
   let dir: string
   let proxy: string
   const env = () => ({ PATH: process.env.PATH ?? '', GOPROXY: `file://${proxy}`, GOSUMDB: 'off' })
@@ -44,19 +44,13 @@ describe.skipIf(go.skip)('a Go module that files beside the pipeline change', { 
     return await openSource(pin, { ...at(name), ...(edit === undefined ? {} : { edit }), ...(changes === undefined ? {} : { changes }) })
   }
   const compile = async (source: OpenSource, name: string): Promise<string> => {
-    // Go's own packages are compiled once for the file, and once more where the bytes of two places are compared
-    const cache = join(at(name).workDir, 'go/build')
-    if (name === 'one') await rm(cache, { recursive: true, force: true }).then(() => symlink(shared, cache))
+    await warmGoCache(go.path, at(name).workDir)
     const { programs } = await compileGo({ source, build, platform: native, env: env(), workDir: at(name).workDir })
     return programs[0]?.file ?? ''
   }
   const says = async (program: string): Promise<string> => (await promisify(execFile)(program)).stderr
   const lib = (name: string) => ({ 'go.mod': 'module example.org/lib\n\ngo 1.20\n', 'lib.go': `package lib\n\nconst Name = "${name}"\n` })
 
-  beforeAll(async () => {
-    shared = await mkdtemp(join(tmpdir(), 'rfo-changes-cache-'))
-  })
-  afterAll(() => rm(shared, { recursive: true, force: true }))
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'rfo-changes-'))
     proxy = join(dir, 'proxy')

@@ -11,6 +11,7 @@ import { type GoModulePin, Pin } from '../../src/plan/lock.ts'
 import { openSource } from '../../src/source/open.ts'
 import { resolveSource } from '../../src/source/resolve.ts'
 import { tool } from '../tools.ts'
+import { warmGoCache } from './go-cache.ts'
 import { putModule, putToolchain } from './go-proxy.ts'
 
 const go = tool('go')
@@ -73,6 +74,7 @@ describe.skipIf(go.skip)('a Go module', { timeout: 240_000 }, () => {
     const digests: string[] = []
     for (const name of ['one', 'a/much/longer/place']) {
       const opened = await openSource(pin, { ...at(name), edit })
+      await warmGoCache(go.path, at(name).workDir)
       expect(await readFile(join(opened.dir, 'go.mod'), 'utf8')).toContain('require example.org/lib v1.1.0')
       expect(opened.revision).toBe('pkg:golang/example.org/Tool@v1.0.0')
       expect(opened.materials.map(({ name: each }) => each)).toEqual([

@@ -67,7 +67,9 @@ export async function hashFile(path: string, sm3: boolean): Promise<Hashed> {
   try {
     const digester = createDigester()
     const other = sm3 ? createHash('sm3') : undefined
-    const buffer = Buffer.allocUnsafe(1 << 20)
+    // a release has thousands of small files: a large buffer for each keeps the collector busy for longer than the hashing takes
+    const { size: told } = await file.stat()
+    const buffer = Buffer.allocUnsafe(Math.min(1 << 20, Math.max(1 << 12, told + 1)))
     let size = 0
     for (;;) {
       const { bytesRead } = await file.read(buffer, 0, buffer.length, null)
