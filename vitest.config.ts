@@ -9,6 +9,7 @@ export default defineConfig({
     environment: 'node',
     include: ['test/**/*.test.ts'],
     setupFiles: ['test/setup.ts'],
+    globalSetup: ['test/run-folder.ts'],
     // processes, not threads: tests spawn, kill and measure; two, for the two cores that a release is meant to need
     pool: 'forks',
     maxWorkers: 2,

@@ -13,7 +13,7 @@ import { canonicalJson, type Json } from '../../src/oci/json.ts'
 import { verifyRelease } from '../../src/release/verify/verify.ts'
 import { type PublicKey, readPublicKey } from '../../src/sign/key.ts'
 import { readPredicate } from './form.ts'
-import { type Project, type Ran, root, run, smallProject, version } from './project.ts'
+import { madeProject, type Project, type Ran, root, run, version } from './project.ts'
 
 let project: Project
 let made: string
@@ -22,9 +22,7 @@ let key: PublicKey
 let scratch: string
 
 beforeAll(async () => {
-  project = await smallProject()
-  const { code, stderr } = await run(project.folder, ['release', version, '--sandbox', '--platform', 'riscv64', '--progress', 'none'])
-  expect([code, stderr]).toEqual([0, ''])
+  project = await madeProject('riscv64')
   made = join(project.folder, 'dist', version)
   keyFile = join(project.folder, '.rfo/sandbox/cosign.pub')
   key = readPublicKey(await readFile(keyFile, 'utf8'))

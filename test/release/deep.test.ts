@@ -16,15 +16,14 @@ import { verifyDeep } from '../../src/release/verify/deep.ts'
 import { hashFiles } from '../../src/release/verify/hash.ts'
 import { checkTarball } from '../../src/release/verify/tarball.ts'
 import { readPredicate } from './form.ts'
-import { type Project, run, smallProject, version } from './project.ts'
+import { copyFolder, madeProject, type Project, run, version } from './project.ts'
 
 let project: Project
 let made: string
 let predicate: ReleasePredicate
 let scratch: string
 beforeAll(async () => {
-  project = await smallProject()
-  expect((await run(project.folder, ['release', version, '--sandbox', '--platform', 'amd64', '--progress', 'none'])).code).toBe(0)
+  project = await madeProject('amd64')
   made = join(project.folder, 'dist', version)
   predicate = await readPredicate(made)
   scratch = await mkdtemp(join(tmpdir(), 'rfo-deep-'))
@@ -41,7 +40,7 @@ async function told(folder: string, of = predicate): Promise<{ codes: string[]; 
 
 async function changed(change: (folder: string) => Promise<unknown>): Promise<string> {
   const folder = await mkdtemp(join(scratch, 'r'))
-  await cp(made, folder, { recursive: true })
+  await copyFolder(made, folder)
   await change(folder)
   return folder
 }

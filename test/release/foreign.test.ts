@@ -13,7 +13,7 @@ import { parseIndex } from '../../src/oci/manifest.ts'
 import { parseReference } from '../../src/oci/reference.ts'
 import { startRegistry } from '../../src/sandbox/registry.ts'
 import { tool } from '../tools.ts'
-import { type Project, type Ran, run, smallProject, version } from './project.ts'
+import { madeProject, type Project, type Ran, version } from './project.ts'
 
 let project: Project
 let made: string
@@ -21,8 +21,7 @@ let scratch: string
 let key: string
 
 beforeAll(async () => {
-  project = await smallProject()
-  expect((await run(project.folder, ['release', version, '--sandbox', '--progress', 'none'])).code).toBe(0)
+  project = await madeProject('amd64,arm64,riscv64')
   made = join(project.folder, 'dist', version)
   key = join(project.folder, '.rfo/sandbox/cosign.pub')
   scratch = await mkdtemp(join(tmpdir(), 'rfo-foreign-'))

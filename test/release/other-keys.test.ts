@@ -11,7 +11,7 @@ import { generateKey, type PublicKey, readPublicKey, readSigningKey, type Signin
 import { generatePgpKey, readPgpKey, readPgpPublicKey } from '../../src/sign/pgp.ts'
 import { generateSm2Key, readSm2Key, readSm2PublicKey } from '../../src/sign/sm2.ts'
 import { trustMetadata } from '../../src/sign/trust-metadata.ts'
-import { type Project, run, smallProject, version } from './project.ts'
+import { copyFolder, madeProject, type Project, run, version } from './project.ts'
 import { resigned } from './resigned.ts'
 
 let project: Project
@@ -21,9 +21,7 @@ let privateKey: SigningKey
 let scratch: string
 
 beforeAll(async () => {
-  project = await smallProject()
-  const argv = ['release', version, '--sandbox', '--platform', 'amd64', '--progress', 'none']
-  expect((await run(project.folder, argv)).code).toBe(0)
+  project = await madeProject('amd64')
   made = join(project.folder, 'dist', version)
   key = readPublicKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.pub'), 'utf8'))
   privateKey = readSigningKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.key'), 'utf8'))
@@ -36,7 +34,7 @@ afterAll(async () => {
 
 async function changed(change: (folder: string) => Promise<void>, otherKeys?: OtherKeys): Promise<VerifyReport> {
   const folder = await mkdtemp(join(scratch, 'r'))
-  await cp(made, folder, { recursive: true })
+  await copyFolder(made, folder)
   await change(folder)
   return await verifyRelease({ folder, keys: [key], ...(otherKeys === undefined ? {} : { otherKeys }) })
 }

@@ -10,7 +10,7 @@ import { type Containerd, startContainerd } from '../build/containerd.ts'
 import { hostTool, onHost } from '../pack/host.ts'
 import { tool } from '../tools.ts'
 import { readPredicate } from './form.ts'
-import { type Project, type Ran, run, smallProject, version } from './project.ts'
+import { madeProject, type Project, type Ran, version } from './project.ts'
 
 let project: Project
 let made: string
@@ -18,8 +18,7 @@ let scratch: string
 let predicate: ReleasePredicate
 
 beforeAll(async () => {
-  project = await smallProject()
-  expect((await run(project.folder, ['release', version, '--sandbox', '--progress', 'none'])).code).toBe(0)
+  project = await madeProject('amd64,arm64,riscv64')
   made = join(project.folder, 'dist', version)
   scratch = await mkdtemp(join(tmpdir(), 'rfo-packed-'))
   predicate = await readPredicate(made)

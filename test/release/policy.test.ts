@@ -12,7 +12,7 @@ import { builtOf, levelOf, repositoryOf } from '../../src/release/verify/provena
 import { type VerifyReport, verifyRelease } from '../../src/release/verify/verify.ts'
 import { signStatement } from '../../src/sign/bundle.ts'
 import { generateKey, type PublicKey, readPublicKey, readSigningKey, type SigningKey } from '../../src/sign/key.ts'
-import { type Project, run, smallProject, version } from './project.ts'
+import { copyFolder, madeProject, type Project, run, version } from './project.ts'
 import { resigned } from './resigned.ts'
 
 let project: Project
@@ -24,8 +24,7 @@ const pair = generateKey()
 const [other, otherPrivate] = [readPublicKey(pair.publicPem), readSigningKey(pair.privatePem)]
 
 beforeAll(async () => {
-  project = await smallProject()
-  expect((await run(project.folder, ['release', version, '--sandbox', '--platform', 'amd64', '--progress', 'none'])).code).toBe(0)
+  project = await madeProject('amd64')
   made = join(project.folder, 'dist', version)
   key = readPublicKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.pub'), 'utf8'))
   privateKey = readSigningKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.key'), 'utf8'))
@@ -58,7 +57,7 @@ async function codes(demands: Demands, folder = made, at?: number): Promise<stri
 
 async function copied(change: (folder: string) => Promise<unknown>): Promise<string> {
   const folder = await mkdtemp(join(scratch, 'r'))
-  await cp(made, folder, { recursive: true })
+  await copyFolder(made, folder)
   await change(folder)
   return folder
 }

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RfoError } from '../../src/error.ts'
 import { verifyRelease } from '../../src/release/verify/verify.ts'
 import { type PublicKey, readPublicKey } from '../../src/sign/key.ts'
-import { type Project, run, smallProject, version } from './project.ts'
+import { madeProject, type Project, version } from './project.ts'
 
 const count = Number(process.env.RFO_CHANGES ?? 60)
 const seed = Number(process.env.RFO_SEED ?? 20221114)
@@ -20,8 +20,7 @@ let key: PublicKey
 let files: string[]
 
 beforeAll(async () => {
-  project = await smallProject()
-  expect((await run(project.folder, ['release', version, '--sandbox', '--platform', 'riscv64', '--progress', 'none'])).code).toBe(0)
+  project = await madeProject('riscv64')
   key = readPublicKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.pub'), 'utf8'))
   folder = join(await mkdtemp(join(tmpdir(), 'rfo-changes-')), version)
   await cp(join(project.folder, 'dist', version), folder, { recursive: true })

@@ -6,13 +6,12 @@ import type { ReleasePredicate } from '../../src/attest/release.ts'
 import { openLayout } from '../../src/content/layout.ts'
 import { readBytes, readJson } from '../../src/content/read.ts'
 import { parseIndex, parseManifest } from '../../src/oci/manifest.ts'
-import { type Project, run, smallProject, version } from './project.ts'
+import { madeProject, type Project, run, version } from './project.ts'
 
 let project: Project
 let made: string
 beforeAll(async () => {
-  project = await smallProject()
-  expect((await run(project.folder, ['release', version, '--sandbox', '--platform', 'riscv64,amd64', '--progress', 'none'])).code).toBe(0)
+  project = await madeProject('amd64,riscv64')
   made = join(project.folder, 'dist', version)
 })
 afterAll(() => project.remove())

@@ -11,7 +11,7 @@ import { makeTrust } from '../../src/sign/trust-edit.ts'
 import { exportText, writeTrust } from '../../src/sign/trust-files.ts'
 import { addKey, type Change, closeKey, nothingSaid, revokeKey, setLowest, type Window, withdraw } from '../../src/sign/trust-targets.ts'
 import { a, at, authority, b, changed, now, targetsKey } from '../sign/trust-state.ts'
-import { type Project, run, smallProject, version } from './project.ts'
+import { madeProject, type Project, run, version } from './project.ts'
 
 let project: Project
 let made: string
@@ -21,8 +21,7 @@ let scratch: string
 const argv = ['release', version, '--sandbox', '--platform', 'amd64', '--progress', 'none']
 
 beforeAll(async () => {
-  project = await smallProject()
-  expect((await run(project.folder, argv)).code).toBe(0)
+  project = await madeProject('amd64')
   made = join(project.folder, 'dist', version)
   key = readPublicKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.pub'), 'utf8'))
   trust = await naming(key)

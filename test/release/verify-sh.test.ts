@@ -12,7 +12,7 @@ import { signBlob } from '../../src/sign/bundle.ts'
 import { generateKey, readSigningKey, type SigningKey } from '../../src/sign/key.ts'
 import { tool } from '../tools.ts'
 import { readPredicate } from './form.ts'
-import { type Project, type Ran, root, run, smallProject, version } from './project.ts'
+import { madeProject, type Project, type Ran, root, run, version } from './project.ts'
 import { resigned, signedAnew } from './resigned.ts'
 
 const script = join(root, 'install/verify.sh')
@@ -33,9 +33,7 @@ let scratch: string
 
 beforeAll(async () => {
   if (skip) return
-  project = await smallProject()
-  const ran = await run(project.folder, ['release', version, '--sandbox', '--platform', 'amd64', '--progress', 'none'])
-  expect([ran.code, ran.stderr]).toEqual([0, ''])
+  project = await madeProject('amd64')
   made = join(project.folder, 'dist', version)
   sandboxKey = join(project.folder, '.rfo/sandbox/cosign.pub')
   key = readSigningKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.key'), 'utf8'))

@@ -1,5 +1,5 @@
 /** Each claim of `verify`, made false: test/release/claims.test.ts holds the claims against the names here. */
-import { cp, link, mkdir, mkdtemp, readdir, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, mkdtemp, readdir, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -10,7 +10,7 @@ import { isRooted, rootDigest, rootIndex } from '../../src/release/root.ts'
 import { type VerifyReport, verifyRelease } from '../../src/release/verify/verify.ts'
 import { signBlob, signStatement } from '../../src/sign/bundle.ts'
 import { generateKey, type PublicKey, readPublicKey, readSigningKey, type SigningKey } from '../../src/sign/key.ts'
-import { type Project, run, smallProject, version } from './project.ts'
+import { copyFolder, madeProject, type Project, run, version } from './project.ts'
 import { resigned } from './resigned.ts'
 
 let project: Project
@@ -20,10 +20,7 @@ let privateKey: SigningKey
 let scratch: string
 
 beforeAll(async () => {
-  project = await smallProject()
-  const { code, stderr } = await run(project.folder, ['release', version, '--sandbox', '--platform', 'amd64,riscv64', '--progress', 'none'])
-  expect(stderr).toBe('')
-  expect(code).toBe(0)
+  project = await madeProject('amd64,riscv64')
   made = join(project.folder, 'dist', version)
   key = readPublicKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.pub'), 'utf8'))
   privateKey = readSigningKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.key'), 'utf8'))
@@ -39,7 +36,7 @@ let copies = 0
 async function changed(change: (folder: string) => Promise<unknown>): Promise<string> {
   copies += 1
   const folder = join(scratch, String(copies))
-  await cp(made, folder, { recursive: true })
+  await copyFolder(made, folder)
   await change(folder)
   return folder
 }
