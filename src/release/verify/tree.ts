@@ -1,9 +1,10 @@
 /** The files of a release folder: regular files in folders, nothing else. */
 
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, read, readSync } from 'node:fs'
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { RfoError } from '../../error.ts'
 import { createDigester, type Digest } from '../../oci/digest.ts'
 import { untrusted } from './finding.ts'
@@ -58,30 +59,46 @@ export interface Hashed {
   readonly size: number
 }
 
+const readPart = promisify(read)
+/** bytes; below, the way to the thread pool and back costs more than the reading: a release has thousands of these */
+const small = 64 * 1024
+
 /** One pass over one file; SM3 costs three SHA-256, so it is computed where a statement names it. */
 export async function hashFile(path: string, sm3: boolean): Promise<Hashed> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ELOOP') throw untrusted('RFO_VERIFY_KIND', 'neither a regular file nor a folder', path)
-    throw new RfoError('RFO_VERIFY_READ', `can't read: ${cause.code}`, { exit: 'machine', where: path, cause })
-  })
+  const file = openFile(path)
   try {
     const digester = createDigester()
     const other = sm3 ? createHash('sm3') : undefined
-    // a release has thousands of small files: a large buffer for each keeps the collector busy for longer than the hashing takes
-    const { size: told } = await file.stat()
+    const { size: told } = fstatSync(file)
     const buffer = Buffer.allocUnsafe(Math.min(1 << 20, Math.max(1 << 12, told + 1)))
     let size = 0
     for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, null)
-      if (bytesRead === 0) break
-      const chunk = buffer.subarray(0, bytesRead)
-      size += bytesRead
+      const bytes = told < small ? readSync(file, buffer, 0, buffer.length, null) : await readInto(file, buffer)
+      if (bytes === 0) break
+      const chunk = buffer.subarray(0, bytes)
+      size += bytes
       digester.update(chunk)
       other?.update(chunk)
     }
     return { digest: digester.finish(), sm3: other?.digest('hex'), size }
   } finally {
-    await file.close()
+    closeSync(file)
+  }
+}
+
+async function readInto(file: number, buffer: Buffer): Promise<number> {
+  return (await readPart(file, buffer, 0, buffer.length, null)).bytesRead
+}
+
+/** Throws RFO_VERIFY_KIND for a link, RFO_VERIFY_READ for what the system refuses. */
+function openFile(path: string): number {
+  try {
+    // O_NONBLOCK: opening a FIFO must not hang
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ELOOP') throw untrusted('RFO_VERIFY_KIND', 'neither a regular file nor a folder', path)
+    throw new RfoError('RFO_VERIFY_READ', `can't read: ${code}`, { exit: 'machine', where: path, cause })
   }
 }
 
