@@ -5,63 +5,20 @@
  *     node bench/verify.ts [MiB of files] [cosign]
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { predicateTypes, statement, statementBytes, subjectOf } from '../src/attest/statement.ts'
+import { predicateTypes } from '../src/attest/statement.ts'
 import { assembleImage } from '../src/build/assemble.ts'
 import { compressLayer } from '../src/build/compress.ts'
 import { writeLayerTar } from '../src/build/layer.ts'
 import { openDirectoryStore } from '../src/content/directory.ts'
-import { digestOf } from '../src/oci/digest.ts'
 import { writeGroupArchive } from '../src/pack/archive.ts'
-import { checkGroupArchive } from '../src/pack/read.ts'
-import { hashFiles } from '../src/release/verify/hash.ts'
-import { signStatement } from '../src/sign/bundle.ts'
-import { readPublicKey, readSigningKey } from '../src/sign/key.ts'
-import { verifyBundle } from '../src/sign/verify.ts'
+import { signatures } from './signatures.ts'
 
 const epoch = 1_668_470_400
 const platform = 'linux/amd64'
-const signatures = 200
-
-/** What the other process of a pair runs: this file again. */
-const modes: Readonly<Record<string, (folder: string) => Promise<void>>> = {
-  async hash(folder) {
-    const files = readdirSync(folder).filter((name) => name.endsWith('.bin'))
-    await hashFiles(
-      folder,
-      files.map((path) => ({ path, sm3: false, size: 1 << 28 })),
-    )
-  },
-  async sm3(folder) {
-    for (const name of readdirSync(folder).filter((each) => each.endsWith('.bin'))) {
-      const hash = createHash('sm3')
-      for await (const chunk of createReadStream(join(folder, name), { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
-      hash.digest()
-    }
-  },
-  async archive(folder) {
-    await checkGroupArchive(createReadStream(join(folder, 'a.tar.zst'), { highWaterMark: 1 << 20 }))
-  },
-  async verify(folder) {
-    const keys = [readPublicKey(readFileSync(join(folder, 'k.pub'), 'utf8'))]
-    for (let n = 0; n < signatures; n += 1)
-      verifyBundle(readFileSync(join(folder, `${n}.sigstore.json`)), {
-        keys,
-        predicateType: predicateTypes.cosignSign,
-        subject: { digest: digestOf(String(n)) },
-      })
-  },
-  async sign(folder) {
-    const key = readSigningKey(readFileSync(join(folder, 'k.key'), 'utf8'), 'bench')
-    for (let n = 0; n < signatures; n += 1) {
-      const said = statementBytes(statement([subjectOf(digestOf(String(n)))], predicateTypes.cosignSign, {}))
-      writeFileSync(join(folder, `${n}.sigstore.json`), await signStatement(said, key))
-    }
-  },
-}
 
 interface Cost {
   /** seconds */
@@ -85,7 +42,12 @@ function take(...argv: readonly [string, ...string[]]): Cost {
   return { wall: (performance.now() - wall) / 1000, cpu: childSeconds() - cpu }
 }
 
-const own = (mode: string, folder: string): Cost => take(process.execPath, import.meta.filename, `--${mode}`, folder)
+/** The second of two: the product keeps its sources compiled, and so does the side. */
+const own = (mode: string, folder: string): Cost => {
+  const once = (): Cost => take(process.execPath, join(import.meta.dirname, 'verify-side.ts'), mode, folder)
+  once()
+  return once()
+}
 const ratio = (a: Cost, b: Cost): string => `CPU ${(a.cpu / b.cpu).toFixed(2)}, wall ${(a.wall / b.wall).toFixed(2)}`
 const told = (one: Cost): string => `${one.cpu.toFixed(2)} s CPU, ${one.wall.toFixed(2)} s wall`
 
@@ -172,16 +134,12 @@ async function signed(work: string, cosign: string): Promise<void> {
   )
 }
 
-const [first = '', second = ''] = process.argv.slice(2)
-const mode = modes[first.replace(/^--/, '')]
-if (mode !== undefined) await mode(second)
-else {
-  const work = mkdtempSync(join(tmpdir(), 'rfo-bench-'))
-  try {
-    await files(work, Number(first || 1024))
-    await archive(work)
-    if (second !== '') await signed(work, second)
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
+const [mebibytes = '1024', cosign = ''] = process.argv.slice(2)
+const work = mkdtempSync(join(tmpdir(), 'rfo-bench-'))
+try {
+  await files(work, Number(mebibytes))
+  await archive(work)
+  if (cosign !== '') await signed(work, cosign)
+} finally {
+  rmSync(work, { recursive: true, force: true })
 }

@@ -1,0 +1,2 @@
+/** of the pairs that sign and verify */
+export const signatures = 200
