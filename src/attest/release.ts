@@ -75,7 +75,7 @@ export const ReleaseFileEntry = z.strictObject({
   unsigned: z
     .strictObject({ digest: DigestText, size: Count })
     .optional()
-    .describe('of an RPM: its main header and payload, which the root lists'),
+    .describe('what no signature changes, which the root lists: of an RPM, its main header and payload; of repomd.xml, what the lists say'),
 })
 
 export const ReleasePredicate = z

@@ -152,12 +152,13 @@ export const words = {
 
   files: ['Files', '文件'],
   filesAre: [
-    'Every file but blobs, keys, signatures, this page itself and the checksum lists, which hold its digest. The signed statement names this page and those lists too:',
-    '除 blob、公钥、签名、本页自身以及含有本页摘要的校验和清单之外的所有文件。签名的声明也包含本页与这些清单：',
+    'Every file but blobs, keys, signatures, the lists of package repositories, this page itself and the checksum lists, which hold its digest. The signed statement names all of these files:',
+    '除 blob、公钥、签名、软件包仓库的列表、本页自身以及含有本页摘要的校验和清单之外的所有文件。签名的声明包含所有这些文件：',
   ],
   file: ['File', '文件'],
   size: ['Bytes', '字节'],
   written: ['written by rfo-build out of plan and lock', '由 rfo-build 根据 plan 与 lock 生成'],
+  signedInside: ['differs by who signs: the checksum lists have it', '因签名者而异：见校验和清单'],
   allImages: ['all images', '全部镜像'],
   program: ['source of', '源码同'],
   filter: ['Filter', '筛选'],

@@ -35,6 +35,8 @@ export interface AuditedFile {
   readonly path: string
   readonly digest: Digest
   readonly size: number
+  /** absent: nothing inside of it depends on who signs */
+  readonly unsigned?: { readonly digest: Digest }
 }
 
 export function auditPage(facts: AuditFacts): string {
@@ -202,10 +204,14 @@ function chartsSection(plan: ReleasePlan, paths: ReadonlySet<string>): Markup {
 function filesSection(facts: AuditFacts, files: readonly AuditedFile[]): Markup {
   const { plan, sourceOf } = facts
   const from = origins(plan, sourceOf)
-  const row = ({ path, digest, size }: AuditedFile): Markup => {
+  const row = ({ path, digest, size, unsigned }: AuditedFile): Markup => {
     const link = linkTo(path)
     const name = link === undefined ? markup`${path}` : markup`<a href="${link}">${path}</a>`
-    return markup`<tr><th scope="row">${name}</th><td>${grouped(size)}</td><td><code>${hex(digest)}</code></td><td>${from(path)}</td></tr>
+    const sums =
+      unsigned === undefined
+        ? markup`<td>${grouped(size)}</td><td><code>${hex(digest)}</code></td>`
+        : markup`<td></td><td>${say(words.signedInside)}</td>`
+    return markup`<tr><th scope="row">${name}</th>${sums}<td>${from(path)}</td></tr>
 `
   }
   const lists = plan.platforms.map((platform) => checksumListNames(platform).sha256)

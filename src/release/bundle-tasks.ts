@@ -92,7 +92,7 @@ function packagesTask(request: ReleaseRequest, platform: PlatformName, tarball: 
     id: `rpm/${platform}`,
     needs: { tarball },
     key: {
-      rule: 'rpm@1',
+      rule: 'rpm@2',
       place,
       tarballs,
       packager,
@@ -150,7 +150,7 @@ function osOf(request: ReleaseRequest, platform: PlatformName): string {
 
 /** A file of a bundle, for packages; no file of the release. */
 export const bundlePrefix = 'bundle:'
-/** Annotations of an RPM: what of it no signature changes. */
+/** Annotations of an RPM and of repomd.xml: what of it no signature changes. */
 export const unsignedDigest = 'io.rfolabs.rpm.unsigned.digest'
 export const unsignedSize = 'io.rfolabs.rpm.unsigned.size'
 

@@ -14,6 +14,7 @@ import { Handover, imageProvenancePath, markPath, programProvenancePath } from '
 import { handoverPath, maxStatementBytes, programFiles, statementPath, verifyChecksumLists, verifyFiles } from './verify/files.ts'
 import { untrusted } from './verify/finding.ts'
 import { verifyImages } from './verify/images.ts'
+import { verifyPackages } from './verify/packages.ts'
 import { readSmall, readTree } from './verify/tree.ts'
 import { checkRoot, hashRelease } from './verify/verify.ts'
 
@@ -53,6 +54,7 @@ export async function checkUnsigned(folder: string, expect: Digest | undefined):
     ...checkRoot(predicate, said),
     ...same(handover, predicate, plan),
     ...(await verifyFiles(folder, predicate, hashed.files)),
+    ...(await verifyPackages(folder, predicate, undefined)).findings,
     ...(await verifyChecksumLists(folder, predicate)),
     ...(await verifyImages(folder, predicate, 'unsigned', hashed.blobs)).findings,
     ...provenances.findings,

@@ -2,17 +2,22 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { SigningKey } from '../sign/key.ts'
 import { candidateName, carriedEvidence, type Demanding, readPredicate } from './candidate.ts'
 import { type LayOutInput, layOut } from './lay-out.ts'
 import type { WorkingStore } from './ports.ts'
+import { pushFiles } from './statement-task.ts'
 import { unsignedName } from './unsigned.ts'
+import { statementPath } from './verify/files.ts'
 
-export interface Signed extends Pick<LayOutInput, 'outDir' | 'files' | 'images'> {
+export interface Signed extends Pick<LayOutInput, 'outDir' | 'images'> {
   readonly plan: Demanding
   readonly key: SigningKey
-  /** an index of files by title, the statement among them */
+  /** the statement as it is before anybody has signed */
+  readonly unsigned: { readonly digest: Digest; readonly size: number }
+  /** an index of files by title, the signed statement among them */
   readonly beside: Descriptor
 }
 
@@ -21,11 +26,14 @@ export async function finishRelease(
   signed: Signed,
   store: WorkingStore,
 ): Promise<{ readonly folder: string; readonly missing: readonly PlatformName[] }> {
-  const { plan, outDir, files, beside, images } = signed
+  const { plan, outDir, unsigned, beside, images } = signed
   const { carried, missing } = await carriedEvidence(signed, await readPredicate(beside, store))
   const candidate = missing.length > 0
   const version = candidate ? candidateName(plan.version) : plan.version
-  const folder = await layOut({ version, candidate, carried, outDir, files, beside, images }, store)
+  // a candidate carries no signature of the release, in no package either: it can't be taken for one
+  const statement = candidate ? await pushFiles([{ path: statementPath, digest: unsigned.digest, size: unsigned.size }], store) : beside
+  const files = await pushFiles((await readPredicate(statement, store)).files, store)
+  const folder = await layOut({ version, carried, outDir, files, beside: statement, images }, store)
   if (candidate) return { folder, missing }
   // all that they hold is in the release now, the candidate's evidence too
   for (const name of [candidateName(plan.version), unsignedName(plan.version)])

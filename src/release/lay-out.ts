@@ -16,13 +16,10 @@ import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import { layoutEntries, reachable } from './oci-entries.ts'
 import type { WorkingStore } from './ports.ts'
-import { signatureSuffix } from './signed-paths.ts'
 
 export interface LayOutInput {
   /** the folder's name in `outDir`: the version, or the candidate's name */
   readonly version: string
-  /** a candidate carries no signature of the release: it can't be taken for one */
-  readonly candidate: boolean
   /** more files, by path in the release and on disk: evidence that came later */
   readonly carried: readonly { readonly path: string; readonly from: string }[]
   readonly outDir: string
@@ -52,14 +49,14 @@ export async function layOut(input: LayOutInput, store: WorkingStore): Promise<s
 }
 
 async function writeFiles(folder: string, input: LayOutInput, store: WorkingStore): Promise<void> {
+  const entries = new Map<string, { readonly digest: Digest; readonly size: number }>()
   for (const list of [input.files, input.beside]) {
-    const index = parseIndex(await readBytes(store, list))
-    for (const entry of index.manifests) {
+    for (const entry of parseIndex(await readBytes(store, list)).manifests) {
       const path = entry.annotations?.[annotationKeys.title]
-      if (path === undefined || (input.candidate && signatureSuffix(path) !== '')) continue
-      await placeFile(store, entry, join(folder, path))
+      if (path !== undefined) entries.set(path, entry)
     }
   }
+  for (const [path, entry] of entries) await placeFile(store, entry, join(folder, path))
   for (const { path, from } of input.carried) {
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await copyFile(from, join(folder, path))

@@ -66,7 +66,7 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   }
   const statement = statementTask({ unsigned, provenances }, keys, plan.epoch, ports.store)
   const signed = said.map((each) => ({ ...each, sign: signTask(each, { ...keys, plan, toolVersion }, ports.store) }))
-  const made = await runTasks([release, statement, ...signed.map(({ sign }) => sign)], ports, request.failureMode)
+  const made = await runTasks([release, unsigned, statement, ...signed.map(({ sign }) => sign)], ports, request.failureMode)
   const { root } = await readListing(made.of(release), ports.store)
   await refuseOtherDigests(await readPredicate(made.of(statement), ports.store), outDir, plan.images)
   const laid = await finishRelease(
@@ -74,7 +74,7 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
       plan,
       outDir,
       key: keys.key,
-      files: made.of(release),
+      unsigned: made.of(unsigned),
       beside: made.of(statement),
       images: signed.map(({ image, index, sign }) => ({ reference: image.reference, index: made.of(index), attached: made.of(sign) })),
     },

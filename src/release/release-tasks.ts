@@ -20,7 +20,7 @@ import { checksumLists, imageLists, sbomPath, spdxPath } from './lists.ts'
 import { releaseNotes } from './notes.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import type { FileRecord } from './predicate.ts'
-import { rootBytes, rootIndex } from './root.ts'
+import { isRooted, rootBytes, rootIndex } from './root.ts'
 import { unsignedTask } from './statement-task.ts'
 import { platformStates, readSupport } from './support-task.ts'
 import { verifierPath } from './verifier-task.ts'
@@ -68,7 +68,7 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
     id: 'release',
     needs,
     key: {
-      rule: 'release@9',
+      rule: 'release@10',
       sourceOf: request.bundle.sourceOf,
       installer: digestOf(request.installer),
       verifier: digestOf(request.verifier),
@@ -108,13 +108,15 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
           return [image.component, content] as const
         }),
       )
-      const audit = auditPage({ plan, images: new Map(contents), support: said, sourceOf: request.bundle.sourceOf, files: found })
+      const audited = found.filter((file) => isRooted(file.path))
+      const audit = auditPage({ plan, images: new Map(contents), support: said, sourceOf: request.bundle.sourceOf, files: audited })
       found.push({ path: auditFile, ...sized(await pushBytes(ports.store, mediaTypes.octets, audit)) })
       const withSm3 = async (file: ListedFile): Promise<FileRecord> => ({ ...file, sm3: await sm3(ports.store, file) })
       const each = await Promise.all(found.map(withSm3))
       for (const { path, text } of checksumLists(plan.platforms, each))
         each.push(await withSm3({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) }))
-      const root = await pushBytes(ports.store, mediaTypes.index, rootBytes(rootIndex(plan.version, images, each)))
+      const rooted = each.filter((file) => isRooted(file.path))
+      const root = await pushBytes(ports.store, mediaTypes.index, rootBytes(rootIndex(plan.version, images, rooted)))
       const listed = each.map(({ path, digest, size, sm3: other, unsigned }) => ({
         mediaType: mediaTypes.octets,
         digest,

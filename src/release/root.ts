@@ -6,7 +6,7 @@
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
-import { keyPaths } from './signed-paths.ts'
+import { isChecksumList, isKeyFile, isRepositoryList } from './signed-paths.ts'
 
 export interface RootedImage {
   readonly reference: string
@@ -66,7 +66,10 @@ export function by<T>(key: (value: T) => string): (a: T, b: T) => number {
   }
 }
 
-/** Files that the root leaves out although the statement lists them: who signed, not what was made. */
+/**
+ * Files that the root leaves out although the statement lists them: who signed, not what was made, and what follows from other
+ * files once they are signed. `verify` makes lists of checksums again, and holds a repository's lists against its repomd.xml.
+ */
 export function isRooted(path: string): boolean {
-  return !path.startsWith('trust/') && path !== keyPaths.rpm
+  return !isKeyFile(path) && !isChecksumList(path) && !isRepositoryList(path)
 }

@@ -18,7 +18,7 @@ import type { ReleasePorts, WorkingStore } from './ports.ts'
 import { runTasks } from './run.ts'
 import { type SaidImage, signTask } from './sign-tasks.ts'
 import type { ReleaseKeys } from './signatures.ts'
-import { pushFiles, statementTask } from './statement-task.ts'
+import { statementTask } from './statement-task.ts'
 import { refuseOtherDigests } from './tags.ts'
 import { type Handover, imageProvenancePath, programProvenancePath } from './unsigned.ts'
 import { bundlePath, maxStatementBytes, programFiles } from './verify/files.ts'
@@ -71,7 +71,7 @@ export async function signRelease(request: SignRequest, ports: ReleasePorts): Pr
       plan,
       outDir,
       key: keys.key,
-      files: await pushFiles(predicate.files, store),
+      unsigned: handover.statement,
       beside: made.of(statement),
       images: signed.map(({ image, index, sign }) => ({ reference: image.reference, index: made.of(index), attached: made.of(sign) })),
     },

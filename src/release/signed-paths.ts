@@ -48,3 +48,18 @@ export function isChart(path: string): boolean {
 export function isRepositoryIndex(path: string): boolean {
   return /^rpm\/(.+\/)?repodata\/repomd\.xml$/.test(path)
 }
+
+/** A signature is inside of it. */
+export function isPackage(path: string): boolean {
+  return /^rpm\/(.+\/)?Packages\/[^/]+\.rpm$/.test(path)
+}
+
+/** It names the packages beside it by the digests that they have with their signatures. */
+export function isRepositoryList(path: string): boolean {
+  return /^rpm\/(.+\/)?repodata\/[0-9a-f]{64}-[a-z]+\.xml\.gz$/.test(path)
+}
+
+/** Keys of whoever signed. */
+export function isKeyFile(path: string): boolean {
+  return path.startsWith('trust/') || path === keyPaths.rpm
+}

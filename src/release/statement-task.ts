@@ -17,6 +17,7 @@ import { provenanceStatement } from './file-statements.ts'
 import { given } from './given.ts'
 import { readListing, sm3 } from './listing.ts'
 import type { ProvenanceTask } from './own-evidence.ts'
+import { signPackages } from './package-signatures.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { type FileRecord, releasePredicate, releaseStatement } from './predicate.ts'
 import type { Parts } from './release-tasks.ts'
@@ -66,7 +67,7 @@ export interface Unsigned {
   readonly provenances: readonly ProvenanceTask[]
 }
 
-/** Gives an index whose entries are the files beside the root: statement, bundle, trust, signatures of single files. */
+/** Gives an index whose entries are the files that signing makes: statement, bundle, trust, signatures of single files, signed packages. */
 export function statementTask({ unsigned, provenances }: Unsigned, keys: ReleaseKeys, epoch: number, store: ContentStore): Task {
   const { key, sm2, pgp, trust, keyless } = keys
   const needs: Record<string, Task> = { unsigned }
@@ -84,7 +85,7 @@ export function statementTask({ unsigned, provenances }: Unsigned, keys: Release
     id: 'statement',
     needs,
     key: {
-      rule: 'statement@7',
+      rule: 'statement@8',
       key: keyFingerprint(key.publicKey),
       sm2: sm2?.publicKey.fingerprint ?? null,
       pgp: pgp?.publicKey.fingerprint ?? null,
@@ -94,10 +95,15 @@ export function statementTask({ unsigned, provenances }: Unsigned, keys: Release
     lane: 'cpu',
     async run(inputs) {
       const said = await readUnsigned(given(inputs['unsigned']), store)
-      const files: FileRecord[] = said.files.map(({ unsigned: part, ...file }) => ({
-        ...file,
-        ...(part === undefined ? {} : { unsigned: part }),
-      }))
+      const made = said.files.map(
+        ({ unsigned: part, ...file }): FileRecord => ({
+          ...file,
+          ...(part === undefined ? {} : { unsigned: part }),
+        }),
+      )
+      const platforms = said.platforms
+      const files = [...(pgp === undefined ? made : await signPackages({ platforms, files: made, epoch }, pgp, store))]
+      const changed = files.filter((file) => !made.some((each) => each.path === file.path && each.digest === file.digest))
       const listed = await pushBeside(await keyFiles(keys, epoch), store)
       for (const file of listed) files.push({ ...file, sm3: await sm3(store, file) })
       const statement = { path: statementPath, bundlePath, bytes: releaseStatement(signedBy(said, files)) }
@@ -105,7 +111,7 @@ export function statementTask({ unsigned, provenances }: Unsigned, keys: Release
         [...(await fileSignatures(keys, statement, files, store, epoch)), ...(await provenanceBundles(inputs, files))],
         store,
       )
-      return await pushFiles([...listed, ...signed], store)
+      return await pushFiles([...changed, ...listed, ...signed], store)
     },
   }
 }

@@ -94,7 +94,7 @@ export async function layOutUnsigned(made: Made, { store }: ReleasePorts): Promi
   const images = made.said.map(({ image, index }) => ({ reference: image.reference, index: made.of(index), attached }))
   const version = unsignedName(plan.version)
   return {
-    folder: await layOut({ version, candidate: false, carried: [], outDir, files: made.files, beside, images }, store),
+    folder: await layOut({ version, carried: [], outDir, files: made.files, beside, images }, store),
     unsigned: text.digest,
   }
 }

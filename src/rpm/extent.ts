@@ -15,12 +15,12 @@ export interface RpmExtent {
   readonly unsignedSize: number
 }
 
-const leadBytes = 96
-const introBytes = 16
+export const leadBytes = 96
+export const introBytes = 16
 /** rpm's own limits: lib/header.c, hdrchkTags and hdrchkData; of a signature header, signature.c */
 const mostTags = 0xffff
-const mostData = 0x0fffffff
-const mostSignatureData = 64 * 1024 * 1024
+export const mostData = 0x0fffffff
+export const mostSignatureData = 64 * 1024 * 1024
 
 /** Throws RFO_RPM_FORMAT, and what the store throws. */
 export async function rpmExtent(rpm: Descriptor, from: ContentReader, signal?: AbortSignal): Promise<RpmExtent> {
@@ -60,7 +60,8 @@ export async function rpmExtent(rpm: Descriptor, from: ContentReader, signal?: A
   return { headerStart: extent.start, headerEnd: extent.end, unsigned: digester.finish(), unsignedSize: rpm.size - extent.start }
 }
 
-function headerLength(intro: Buffer, most: number): number {
+/** With its intro, which `bytes` must hold. */
+export function headerLength(intro: Buffer, most: number): number {
   const [tags, data] = [intro.readUInt32BE(8), intro.readUInt32BE(12)]
   if (intro.readUInt32BE(0) !== headerMagic) throw bad('no header where one must begin')
   if (tags > mostTags || data > most) throw bad('a header of impossible length')

@@ -69,7 +69,16 @@ export const tags = {
 } as const
 
 /** Of the signature header, whose numbers are its own where they are above 999. */
-export const signatureTags = { dsa: 267, rsa: 268, sha1: 269, sha256: 273, size: 1000, md5: 1004, payloadSize: 1007 } as const
+export const signatureTags = {
+  dsa: 267,
+  rsa: 268,
+  sha1: 269,
+  sha256: 273,
+  size: 1000,
+  md5: 1004,
+  payloadSize: 1007,
+  reserved: 1008,
+} as const
 
 /** RFC 4880's number of SHA-256, in every "algorithm" tag */
 export const sha256Number = 8

@@ -4,9 +4,18 @@ import type { ContentStore } from '../content/store.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
-import { rpmExtent } from './extent.ts'
+import { type RpmExtent, rpmExtent } from './extent.ts'
 import type { RpmPackage } from './package.ts'
-import { packagePath, type RepositoryPackage, type RepositoryPlace, repositoryFolder, repositoryMetadata } from './repository.ts'
+import {
+  packagePath,
+  type RepositoryPackage,
+  type RepositoryPlace,
+  repomdPath,
+  repositoryFiles,
+  repositoryFolder,
+  repositoryLists,
+  unsignedMetadata,
+} from './repository.ts'
 import { renderSpec } from './spec.ts'
 import { type WriteRpmOptions, writeRpm } from './write.ts'
 
@@ -14,7 +23,7 @@ export interface RpmReleaseFile {
   /** below the release's folder */
   readonly path: string
   readonly content: Descriptor
-  /** Of an RPM: SHA-256 and bytes of main header and payload, which the release's root lists instead of `content`. */
+  /** Of an RPM, its main header and payload; of repomd.xml, all that the lists say: what the release's root lists instead of `content`. */
   readonly unsigned?: { readonly digest: Digest; readonly size: number }
 }
 
@@ -27,7 +36,7 @@ export async function writeRepository(
 ): Promise<readonly RpmReleaseFile[]> {
   const folder = repositoryFolder(place, packages[0].arch)
   const files: RpmReleaseFile[] = []
-  const listed: RepositoryPackage[] = []
+  const listed: (RepositoryPackage & { readonly extent: RpmExtent })[] = []
   for (const pkg of packages) {
     const { rpm } = await writeRpm(pkg, store, options)
     const extent = await rpmExtent(rpm, store, options.signal)
@@ -38,8 +47,11 @@ export async function writeRepository(
       unsigned: { digest: extent.unsigned, size: extent.unsignedSize },
     })
   }
-  for (const { path, bytes } of repositoryMetadata(listed, options)) {
-    files.push({ path: `${folder}/${path}`, content: await pushBytes(store, mediaTypes.octets, bytes) })
+  const lists = repositoryLists(listed, options)
+  const unsigned = unsignedMetadata(lists, new Map(listed.map(({ rpm, extent }) => [rpm.digest, extent.unsigned])))
+  for (const { path, bytes } of repositoryFiles(lists, options)) {
+    const content = await pushBytes(store, mediaTypes.octets, bytes)
+    files.push({ path: `${folder}/${path}`, content, ...(path === repomdPath ? { unsigned } : {}) })
   }
   return files
 }

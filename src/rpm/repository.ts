@@ -4,7 +4,7 @@
  */
 import { constants, gzipSync } from 'node:zlib'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { digestOf, hex } from '../oci/digest.ts'
+import { type Digest, digestOf, hex } from '../oci/digest.ts'
 import type { RpmExtent } from './extent.ts'
 import { evrOf, type RpmArch, type RpmPackage, rpmFileName } from './package.ts'
 import type { Compression } from './payload.ts'
@@ -49,35 +49,84 @@ const namespaces = {
   other: 'otherdata xmlns="http://linux.duke.edu/metadata/other"',
 } as const
 const entries = { primary: primaryEntry, filelists: filelistsEntry, other: otherEntry } as const
-const kinds = ['primary', 'filelists', 'other'] as const
+export const repositoryKinds = ['primary', 'filelists', 'other'] as const
+
+/** One of the three lists, unpacked: what it says does not depend on a compressor. */
+export interface RepositoryList {
+  readonly kind: (typeof repositoryKinds)[number]
+  readonly text: string
+}
 
 /** Files below `repodata/`. `epoch`: seconds, of everything; the order of `packages` does not matter. */
 export function repositoryMetadata(packages: readonly RepositoryPackage[], options: { readonly epoch: number }): readonly RepositoryFile[] {
+  return repositoryFiles(repositoryLists(packages, options), options)
+}
+
+export function repositoryLists(packages: readonly RepositoryPackage[], options: { readonly epoch: number }): readonly RepositoryList[] {
   const key = ({ pkg }: RepositoryPackage): string => `${pkg.name}\0${evrOf(pkg)}\0${pkg.arch}`
   const sorted = [...packages].sort((a, b) => (key(a) < key(b) ? -1 : 1))
-  const lists = kinds.map((kind) => {
+  return repositoryKinds.map((kind) => {
     const element = namespaces[kind]
     const body = sorted.map((each) => `${entries[kind](each, options.epoch)}\n`).join('')
-    const open = Buffer.from(`${xml}<${element} packages="${sorted.length}">\n${body}</${element.split(' ')[0]}>`)
-    const bytes = gzip(open)
-    return { kind, open, bytes, path: `repodata/${hex(digestOf(bytes))}-${kind}.xml.gz` }
+    return { kind, text: `${xml}<${element} packages="${sorted.length}">\n${body}</${element.split(' ')[0]}>` }
   })
-  const data = lists.map(
-    ({ kind, open, bytes, path }) => `  <data type="${kind}">
-    <checksum type="sha256">${hex(digestOf(bytes))}</checksum>
-    <open-checksum type="sha256">${hex(digestOf(open))}</open-checksum>
-    <location href="${path}"/>
-    <timestamp>${options.epoch}</timestamp>
+}
+
+/** The lists as dnf reads them, and repomd.xml, the last, over them. */
+export function repositoryFiles(lists: readonly RepositoryList[], { epoch }: { readonly epoch: number }): readonly RepositoryFile[] {
+  const packed = lists.map(({ kind, text }) => {
+    const bytes = gzip(Buffer.from(text))
+    return { kind, text, bytes, path: `repodata/${hex(digestOf(bytes))}-${kind}.xml.gz` }
+  })
+  const repomd = Buffer.from(repomdText(packed, epoch))
+  return [...packed.map(({ path, bytes }) => ({ path, bytes })), { path: repomdPath, bytes: repomd }]
+}
+
+export const repomdPath = 'repodata/repomd.xml'
+
+export interface PackedList extends RepositoryList {
+  readonly bytes: Uint8Array
+}
+
+export function repomdText(lists: readonly PackedList[], epoch: number): string {
+  const data = lists.map(({ kind, text, bytes }) => {
+    const packed = hex(digestOf(bytes))
+    return `  <data type="${kind}">
+    <checksum type="sha256">${packed}</checksum>
+    <open-checksum type="sha256">${hex(digestOf(text))}</open-checksum>
+    <location href="repodata/${packed}-${kind}.xml.gz"/>
+    <timestamp>${epoch}</timestamp>
     <size>${bytes.length}</size>
-    <open-size>${open.length}</open-size>
+    <open-size>${Buffer.byteLength(text)}</open-size>
   </data>
-`,
-  )
-  const repomd = `${xml}<repomd xmlns="http://linux.duke.edu/metadata/repo" xmlns:rpm="http://linux.duke.edu/metadata/rpm">
-  <revision>${options.epoch}</revision>
+`
+  })
+  return `${xml}<repomd xmlns="http://linux.duke.edu/metadata/repo" xmlns:rpm="http://linux.duke.edu/metadata/rpm">
+  <revision>${epoch}</revision>
 ${data.join('')}</repomd>
 `
-  return [...lists.map(({ path, bytes }) => ({ path, bytes })), { path: 'repodata/repomd.xml', bytes: Buffer.from(repomd) }]
+}
+
+/**
+ * The same lists of other RPMs, whose signatures alone differ: `digests` gives the new one of a file by its old one. Sizes and
+ * places stay, since an RPM keeps room for its signature.
+ */
+export function relisted(lists: readonly RepositoryList[], digests: ReadonlyMap<Digest, Digest>): readonly RepositoryList[] {
+  const replaced = (word: string): string => hex(digests.get(`sha256:${word}` as Digest) ?? (`sha256:${word}` as Digest))
+  return lists.map(({ kind, text }) => ({ kind, text: text.replace(/\b[0-9a-f]{64}\b/g, replaced) }))
+}
+
+/** What of the metadata no signature changes: the lists, with each package by the digest of its header and payload. */
+export function unsignedMetadata(
+  lists: readonly RepositoryList[],
+  unsigned: ReadonlyMap<Digest, Digest>,
+): { readonly digest: Digest; readonly size: number } {
+  const bytes = Buffer.from(
+    relisted(lists, unsigned)
+      .map(({ text }) => text)
+      .join('\n'),
+  )
+  return { digest: digestOf(bytes), size: bytes.length }
 }
 
 /** RFC 1952 without a time; zlib writes the system that it was compiled for, so 255 ("unknown") is put in its place. */

@@ -9,9 +9,10 @@ import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
 import { cpio, cpioSize } from './cpio.ts'
-import { type Entry, encodeHeader, numbers, signatureTags, tags, text } from './header.ts'
+import { encodeHeader, tags } from './header.ts'
 import { checkPackage, type RpmPackage, rowOf, sortedFiles } from './package.ts'
 import { type Compression, type Payload, withPayload } from './payload.ts'
+import { headerSums, signatureHeader } from './signature-header.ts'
 import { headerEntries } from './tags.ts'
 
 /** Not registered; what web servers and file(1) call it. */
@@ -46,7 +47,8 @@ export async function writeRpm(pkg: RpmPackage, store: ContentStore, options: Wr
     const header = encodeHeader(tags.headerImmutable, headerEntries(pkg, payload, options.compression, options.epoch))
     const signature = await options.sign?.(header)
     const { md5, unsigned } = await digests(header, payload)
-    const front = Buffer.concat([lead(pkg), signatureHeader({ header, md5, archiveSize, payload, signature }), header])
+    const sums = { ...headerSums(header), md5, size: header.length + payload.size, payloadSize: archiveSize }
+    const front = Buffer.concat([lead(pkg), signatureHeader(sums, signature), header])
     const whole = createDigester()
     for await (const bytes of joined(front, payload)) whole.update(bytes)
     const rpm: Descriptor = { mediaType: rpmMediaType, digest: whole.finish(), size: front.length + payload.size }
@@ -79,39 +81,4 @@ function lead(pkg: RpmPackage): Buffer {
   bytes.writeUInt16BE(1, 76)
   bytes.writeUInt16BE(5, 78)
   return bytes
-}
-
-function signatureHeader(of: {
-  readonly header: Buffer
-  readonly md5: Buffer
-  readonly archiveSize: number
-  readonly payload: Payload
-  readonly signature: Uint8Array | undefined
-}): Buffer {
-  const sum = (algorithm: string): string => createHash(algorithm).update(of.header).digest('hex')
-  const signed: readonly Entry[] = of.signature === undefined ? [] : [[signatureTag(of.signature), { type: 'bin', bytes: of.signature }]]
-  const bytes = encodeHeader(tags.headerSignatures, [
-    ...signed,
-    [signatureTags.sha1, text(sum('sha1'))],
-    [signatureTags.sha256, text(sum('sha256'))],
-    [signatureTags.size, numbers([of.header.length + of.payload.size])],
-    [signatureTags.md5, { type: 'bin', bytes: of.md5 }],
-    [signatureTags.payloadSize, numbers([of.archiveSize])],
-  ])
-  return Buffer.concat([bytes, Buffer.alloc((8 - (bytes.length % 8)) % 8)])
-}
-
-/** https://www.rfc-editor.org/rfc/rfc4880#section-5.2.3: the packet itself says which kind of key made it. */
-function signatureTag(packet: Uint8Array): number {
-  const [first = 0, length = 0] = packet
-  const newForm = (first & 0x40) !== 0
-  const lengthBytes = newForm ? (length < 192 ? 1 : length < 224 ? 2 : 5) : [1, 2, 4, 0][first & 3]
-  const kind = newForm ? first & 0x3f : (first >> 2) & 0xf
-  const body = packet.subarray(1 + (lengthBytes ?? 0))
-  if ((first & 0x80) !== 0 && kind === 2 && body[0] === 4) {
-    if (body[2] === 1) return signatureTags.rsa
-    // DSA, and EdDSA of RFC 4880bis
-    if (body[2] === 17 || body[2] === 22) return signatureTags.dsa
-  }
-  throw new RfoError('RFO_RPM_SIGNATURE', 'not an OpenPGP signature of version 4 by an RSA, DSA or EdDSA key', { exit: 'usage' })
 }

@@ -22,6 +22,8 @@ export interface PgpKey {
   clearSign(text: string, time: number): Promise<string>
   /** A detached, armored signature. */
   detached(bytes: Uint8Array, time: number): Promise<string>
+  /** A detached signature as its bare packet, which an RPM holds. */
+  packet(bytes: Uint8Array, time: number): Promise<Uint8Array>
 }
 
 /** Without the salt that the library would put into a notation. */
@@ -64,6 +66,10 @@ export async function readPgpKey(text: string, password?: string): Promise<PgpKe
       throw new RfoError('RFO_SIGN_PASSWORD', 'the password does not open the PGP key', { exit: 'usage', next: 'set RFO_KEY_PASSWORD' })
     })
   }
+  const { algorithm } = (await key.getSigningKey().catch(() => key)).keyPacket
+  // https://www.rfc-editor.org/rfc/rfc9580#section-9.1: rpm 4.18 knows no newer ones
+  if (![enums.publicKey.rsaEncryptSign, enums.publicKey.rsaSign, enums.publicKey.dsa, enums.publicKey.eddsaLegacy].includes(algorithm))
+    throw unreadable('rpm reads signatures of RSA, DSA and EdDSA keys only')
   const born = key.getCreationTime().getTime()
   const how = (time: number) =>
     ({
@@ -76,6 +82,8 @@ export async function readPgpKey(text: string, password?: string): Promise<PgpKe
     clearSign: async (signed, time) => unix(await sign({ message: await createCleartextMessage({ text: signed }), ...how(time) })),
     detached: async (bytes, time) =>
       unix(await sign({ message: await createMessage({ binary: Uint8Array.from(bytes) }), detached: true, ...how(time) })),
+    packet: async (bytes, time) =>
+      await sign({ message: await createMessage({ binary: Uint8Array.from(bytes) }), detached: true, format: 'binary', ...how(time) }),
   }
 }
 
@@ -106,12 +114,16 @@ export async function verifyClearSigned(signed: string, text: string, key: PgpPu
   })
 }
 
-/** Verifies a detached, armored signature over bytes. Throws RFO_SIGN_* (exit untrusted). */
-export async function verifyDetached(signature: string, bytes: Uint8Array, key: PgpPublicKey): Promise<void> {
+/** Verifies a detached signature over bytes: armored, or a bare packet. Throws RFO_SIGN_* (exit untrusted). */
+export async function verifyDetached(signature: string | Uint8Array, bytes: Uint8Array, key: PgpPublicKey): Promise<void> {
   const { createMessage, readKey, readSignature, verify } = await import('openpgp')
   await held(async () => {
-    const read = await readSignature({ armoredSignature: signature })
-    if (unix(read.armor()) !== signature) throw refused('RFO_SIGN_BYTES', 'not in its canonical bytes')
+    const armored = typeof signature === 'string'
+    const read = armored
+      ? await readSignature({ armoredSignature: signature })
+      : await readSignature({ binarySignature: Uint8Array.from(signature) })
+    const same = armored ? unix(read.armor()) === signature : Buffer.from(read.write() as Uint8Array).equals(signature)
+    if (!same) throw refused('RFO_SIGN_BYTES', 'not in its canonical bytes')
     const message = await createMessage({ binary: Uint8Array.from(bytes) })
     const { signatures } = await verify({
       message,

@@ -3,9 +3,15 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { memoryStore } from '../../src/content/memory.ts'
+import { pushBytes, readBytes } from '../../src/content/read.ts'
+import type { ContentStore } from '../../src/content/store.ts'
+import type { Descriptor } from '../../src/oci/descriptor.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { OtherKeys } from '../../src/release/verify/signatures.ts'
 import { type VerifyReport, verifyRelease } from '../../src/release/verify/verify.ts'
+import { rpmFront, signRpm } from '../../src/rpm/sign.ts'
+import { signatureHeader } from '../../src/rpm/signature-header.ts'
 import { signStatement } from '../../src/sign/bundle.ts'
 import { generateKey, type PublicKey, readPublicKey, readSigningKey, type SigningKey } from '../../src/sign/key.ts'
 import { generatePgpKey, readPgpKey, readPgpPublicKey } from '../../src/sign/pgp.ts'
@@ -53,6 +59,10 @@ async function relisted(folder: string, path: string, bytes: string): Promise<vo
   await resigned(folder, privateKey, ({ files }) => {
     for (const file of files) if (file.path === path) Object.assign(file, { digest: digestOf(bytes), size: Buffer.byteLength(bytes) })
   })
+}
+
+async function pushed(store: ContentStore, path: string): Promise<Descriptor> {
+  return await pushBytes(store, 'application/x-rpm', await readFile(path))
 }
 
 const chart = async (): Promise<string> => (await readdir(join(made, 'charts'))).find((name) => name.endsWith('.tgz')) ?? ''
@@ -162,6 +172,40 @@ describe('PGP', () => {
       await writeFile(`${path}.asc`, await other.detached(await readFile(path), 1_668_000_000))
     })
     expect(told(report).sort()).toEqual([`untrusted RFO_SIGN_BYTES ${prov}`, `untrusted RFO_SIGN_SIGNATURE rpm/${index}.asc`])
+  })
+
+  test('a package by another key or without a signature, and a repository that says something else, are found', async () => {
+    const other = await readPgpKey((await generatePgpKey('another', 1_600_000_000, 3072)).privateText)
+    const below = (await readdir(join(made, 'rpm'), { recursive: true })).map((path) => `rpm/${path}`)
+    const [one = '', two = ''] = below.filter((path) => path.endsWith('.rpm'))
+    const index = below.find((path) => path.endsWith('repomd.xml')) ?? ''
+    const report = await changed(async (folder) => {
+      const store = memoryStore()
+      const [stranger, bare] = [await pushed(store, join(folder, one)), await pushed(store, join(folder, two))]
+      const signed = await signRpm(stranger, store, (header) => other.packet(header, 1_668_000_000))
+      const { lead, sums, header, end } = await rpmFront(store.fetch(bare))
+      const payload = (await readFile(join(folder, two))).subarray(end)
+      const replaced = new Map([
+        [one, Buffer.from(await readBytes(store, signed))],
+        [two, Buffer.concat([lead, signatureHeader(sums), header, payload])],
+      ])
+      await resigned(folder, privateKey, ({ files }) => {
+        for (const file of files) {
+          const bytes = replaced.get(file.path)
+          if (bytes !== undefined) Object.assign(file, { digest: digestOf(bytes), size: bytes.length })
+        }
+      })
+      for (const [path, bytes] of replaced) await writeFile(join(folder, path), bytes)
+    })
+    const packages = told(report).filter((line) => line.includes(' rpm/'))
+    expect(packages.sort()).toEqual([
+      `untrusted RFO_SIGN_SIGNATURE ${one}`,
+      `untrusted RFO_VERIFY_MISSING ${two}`,
+      // its lists name the packages that were there before
+      `untrusted RFO_VERIFY_RPM ${index}`,
+    ])
+    expect(claimed(report)).not.toContain('pgp')
+    expect(claimed(report)).toContain('root')
   })
 
   test('a key that a person gives must be the one that signed', async () => {

@@ -109,16 +109,19 @@ describe.skipIf(containerd.skip || ctr.skip || runc.skip || zstd.skip || !root)(
 
 describe('the packages', () => {
   const rpm = tool('rpm')
-  test.skipIf(rpm.skip)('rpm finds their digests right, for three architectures', async () => {
+  test.skipIf(rpm.skip)('rpm finds their digests and signatures right, for three architectures', async () => {
     const packages = await filesBelow('rpm', '.rpm')
     expect(packages.length).toBe(9)
-    const ran = await call(rpm.path, ['-K', '--nosignature', ...packages])
+    const database = ['--dbpath', await mkdtemp(join(scratch, 'rpm-')), '--define', '_pkgverify_level all']
+    expect((await call(rpm.path, [...database, '-K', ...packages])).code).toBe(1)
+    expect((await call(rpm.path, [...database, '--import', 'rpm/RPM-GPG-KEY-rfo'])).code).toBe(0)
+    const ran = await call(rpm.path, [...database, '-K', ...packages])
     expect([
       ran.code,
       ran.stdout
         .trim()
         .split('\n')
-        .every((line) => line.endsWith('digests OK')),
+        .every((line) => line.endsWith('digests signatures OK')),
     ]).toEqual([0, true])
   })
 

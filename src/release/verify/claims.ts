@@ -109,8 +109,8 @@ export const claims = {
     test: 'test/release/other-keys.test.ts: an SM2 signature over other bytes is found',
   },
   pgp: {
-    en: '{count} charts and package repositories are signed with PGP, by {fingerprint}',
-    zh: '{count} 个 chart 与软件包仓库具有 PGP 签名，密钥 {fingerprint}',
+    en: '{count} charts, packages and package repositories are signed with PGP, by {fingerprint}',
+    zh: '{count} 个 chart、软件包与软件包仓库具有 PGP 签名，密钥 {fingerprint}',
     test: 'test/release/other-keys.test.ts: a PGP signature over other bytes is found',
   },
   keyless: {

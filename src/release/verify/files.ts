@@ -1,16 +1,12 @@
 /** Every file that the statement lists, hashed once; everything else must be a file that no list can cover. */
-import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import type { ReleaseFileEntry, ReleasePredicate } from '../../attest/release.ts'
-import type { ContentReader } from '../../content/store.ts'
-import { type RfoError, toRfoError } from '../../error.ts'
-import { mediaTypes } from '../../oci/mediatype.ts'
-import { rpmExtent } from '../../rpm/extent.ts'
+import type { RfoError } from '../../error.ts'
 import { checksumListNames, checksumLists } from '../lists.ts'
-import { isRooted } from '../root.ts'
 import {
   fileBundlePath,
   isChart,
+  isKeyFile,
   isRepositoryIndex,
   keylessStatement,
   keyPaths,
@@ -19,6 +15,7 @@ import {
   sm2Statement,
 } from '../signed-paths.ts'
 import { untrusted } from './finding.ts'
+import { unsignedFindings } from './packages.ts'
 import { type Hashed, readSmall } from './tree.ts'
 
 export const statementPath = 'evidence/release.json'
@@ -33,44 +30,21 @@ const maxListBytes = 16 * 1024 * 1024
 
 /** `hashed`: every listed file that is there. What is read out of a file is read after its digest has held. */
 export async function verifyFiles(folder: string, predicate: ReleasePredicate, hashed: ReadonlyMap<string, Hashed>): Promise<RfoError[]> {
-  const findings: RfoError[] = []
+  const findings = predicate.files.flatMap((file) => fileFindings(file, hashed.get(file.path)))
+  const bad = findings.map(({ where = '' }) => where)
   for (const file of predicate.files) {
-    const found = hashed.get(file.path)
-    if (found === undefined) findings.push(untrusted('RFO_VERIFY_MISSING', 'the statement lists a file that is not there', file.path))
-    else if (found.size !== file.size)
-      findings.push(untrusted('RFO_VERIFY_FILE', `${found.size} bytes, the statement says ${file.size}`, file.path))
-    else if (found.digest !== file.digest)
-      findings.push(untrusted('RFO_VERIFY_FILE', `is ${found.digest}, the statement says ${file.digest}`, file.path))
-    else if (found.sm3 !== undefined && found.sm3 !== file.sm3)
-      findings.push(untrusted('RFO_VERIFY_FILE', `its SM3 is ${found.sm3}, the statement says ${file.sm3}`, file.path))
-    else findings.push(...(await unsignedFindings(folder, file)))
+    const readFrom = isRepositoryIndex(file.path) ? file.path.slice(0, file.path.lastIndexOf('/')) : file.path
+    if (!bad.some((path) => path.startsWith(readFrom))) findings.push(...(await unsignedFindings(folder, predicate, file)))
   }
   return findings
 }
 
-/** What of an RPM no signature changes is what the root lists: it is read out of the file, not believed. */
-async function unsignedFindings(folder: string, file: ReleaseFileEntry): Promise<RfoError[]> {
-  if (file.unsigned === undefined) return []
-  try {
-    const { unsigned, unsignedSize } = await rpmExtent(
-      { mediaType: mediaTypes.octets, digest: file.digest, size: file.size },
-      fileReader(join(folder, file.path)),
-    )
-    if (unsigned === file.unsigned.digest && unsignedSize === file.unsigned.size) return []
-    return [untrusted('RFO_VERIFY_RPM', `its header and payload are ${unsigned}, the statement says ${file.unsigned.digest}`, file.path)]
-  } catch (thrown) {
-    return [toRfoError(thrown).at(file.path)]
-  }
-}
-
-/** One file as a reader of content; its digest has been checked by whoever hashed it. */
-function fileReader(path: string): ContentReader {
-  return {
-    fetch: () => createReadStream(path, { highWaterMark: 1 << 20 }),
-    exists: () => Promise.resolve(true),
-    resolve: () => Promise.resolve(undefined),
-    referrers: () => Promise.resolve([]),
-  }
+function fileFindings(file: ReleaseFileEntry, found: Hashed | undefined): RfoError[] {
+  const wrong = (what: string): RfoError[] => [untrusted('RFO_VERIFY_FILE', what, file.path)]
+  if (found === undefined) return [untrusted('RFO_VERIFY_MISSING', 'the statement lists a file that is not there', file.path)]
+  if (found.size !== file.size) return wrong(`${found.size} bytes, the statement says ${file.size}`)
+  if (found.digest !== file.digest) return wrong(`is ${found.digest}, the statement says ${file.digest}`)
+  return found.sm3 === undefined || found.sm3 === file.sm3 ? [] : wrong(`its SM3 is ${found.sm3}, the statement says ${file.sm3}`)
 }
 
 export function checksumPaths(predicate: ReleasePredicate): string[] {
@@ -80,7 +54,7 @@ export function checksumPaths(predicate: ReleasePredicate): string[] {
 /** The lists that installers read say the same as the statement; made again from it, they are the same bytes. */
 export async function verifyChecksumLists(folder: string, predicate: ReleasePredicate): Promise<RfoError[]> {
   const sums = new Set(checksumPaths(predicate))
-  const summed = predicate.files.filter((file: ReleaseFileEntry) => isRooted(file.path) && !sums.has(file.path))
+  const summed = predicate.files.filter((file: ReleaseFileEntry) => !isKeyFile(file.path) && !sums.has(file.path))
   const findings: RfoError[] = []
   for (const expected of checksumLists(predicate.platforms, summed)) {
     const found = await readSmall(join(folder, expected.path), maxListBytes, expected.path)

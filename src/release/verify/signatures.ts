@@ -19,6 +19,7 @@ import { keyPaths, signatureSuffix, sm2Statement } from '../signed-paths.ts'
 import type { Claim } from './claims.ts'
 import { maxStatementBytes, signaturePaths, statementPath } from './files.ts'
 import { untrusted } from './finding.ts'
+import { verifyPackages } from './packages.ts'
 import { readSmall } from './tree.ts'
 import { refuseCarried } from './trust.ts'
 
@@ -52,6 +53,8 @@ export async function verifySignatures(
   const lists: RfoError[] = []
   const found = { sm2: [...sm2.findings], pgp: [...pgp.findings, ...(await rpmKeyFindings(folder, predicate, pgp.key))] }
   const counts = { sm2: 0, pgp: 0 }
+  const packages = await verifyPackages(folder, predicate, pgp.key)
+  found.pgp.push(...packages.findings)
   const single = await verifyFileBundles(folder, predicate, key)
   for (const path of signaturePaths(predicate)) {
     const { kind, of } = kindOf(path)
@@ -85,7 +88,7 @@ export async function verifySignatures(
         ? [{ name: 'sm2' as const, values: { count: counts.sm2, fingerprint: sm2.key.fingerprint } }]
         : []),
       ...(pgp.key !== undefined && found.pgp.length === 0
-        ? [{ name: 'pgp' as const, values: { count: counts.pgp, fingerprint: pgp.key.fingerprint } }]
+        ? [{ name: 'pgp' as const, values: { count: counts.pgp + packages.count, fingerprint: pgp.key.fingerprint } }]
         : []),
     ],
   }
