@@ -159,6 +159,7 @@ async function make(
         bundle: inputs.bundle,
         installer: inputs.installer,
         verifier: inputs.verifier,
+        ...(inputs.selinux === undefined ? {} : { selinux: inputs.selinux }),
         code: ownDigest(),
         ...(keys === undefined ? {} : { keys }),
         ...(world.standIn === undefined ? {} : { mark: world.standIn.mark }),

@@ -241,6 +241,9 @@ function origins(plan: ReleasePlan, sourceOf: string): (path: string) => Markup 
     if (archive?.[1] === 'all') return markup`<a href="#images">${say(words.allImages)}</a>`
     const held = archive === null ? [] : archive[1] === undefined ? legacyGroups.filter((group) => groups.has(group)) : [archive[1]]
     if (held.length > 0) return markup`${held.map((group, i) => markup`${i === 0 ? '' : ' + '}${within(`group-${group}`, group)}`)}`
+    const explorer = 'kube-explorer'
+    if (components.has(explorer) && /^rpm\/(.*\/)?kube-explorer[-.][^/]*$/.test(path)) return within(`image-${explorer}`, explorer)
+    if (/^rpm\/(.*\/)?rfo-(selinux|release)[-.][^/]*$/.test(path)) return say(words.written)
     if (/^rfo\.linux-|^rpm\//.test(path)) return markup`${say(words.program)} ${within(`image-${sourceOf}`, sourceOf)}`
     return /^(install-rfo|verify)\.sh$|^rfo-verify\.cjs$/.test(path) ? markup`rfo-build` : say(words.written)
   }

@@ -1,30 +1,23 @@
 /** What installs RFO on a host: the program, the release tarball around it, and the packages made of the tarball's files. */
-import { pushBytes, readBytes } from '../content/read.ts'
+import { pushBytes } from '../content/read.ts'
 import { RfoError } from '../error.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { canonicalJson, type Json } from '../oci/json.ts'
-import { parseIndex } from '../oci/manifest.ts'
-import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
+import type { Json } from '../oci/json.ts'
+import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { releaseTarball, tarballEncoder, tarballName } from '../pack/tarball.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
-import { minorLine, parseVersion } from '../plan/version.ts'
-import { specFiles, writeRepository } from '../rpm/make.ts'
-import { payloadEncoder } from '../rpm/payload.ts'
-import { rfoPackages } from '../rpm/rfo.ts'
 import type { OwnFiles } from './carried-task.ts'
 import { given } from './given.ts'
+import type { ImageTasks } from './image-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import { explorerOf, packagesTask } from './rpm-task.ts'
 import { pinnedSource, withSource } from './source-task.ts'
-
-/** Where packages of a finished release go; a candidate's go to `testing`, as RKE2's do. */
-const channel = 'stable'
-/** RPM's release of the first packages of a version. */
-const rpmRelease = '1'
+import { bundlePrefix, pushTitled } from './titled.ts'
 
 /** Tasks that give an index of titled files each: all of them are files of the release. */
-export function bundleTasks(request: ReleaseRequest, own: OwnFiles, ports: ReleasePorts): Task[] {
+export function bundleTasks(request: ReleaseRequest, images: readonly ImageTasks[], own: OwnFiles, ports: ReleasePorts): Task[] {
   const { program } = own
   if (program === undefined) {
     throw new RfoError('RFO_RELEASE_BUNDLE', `no component ${request.bundle.sourceOf} with a source`, {
@@ -36,7 +29,7 @@ export function bundleTasks(request: ReleaseRequest, own: OwnFiles, ports: Relea
   return program.platforms.flatMap((made) => {
     const { platform } = made
     const tarball = own.tarball(program, made)
-    return [tarball, packagesTask(request, platform, tarball, ports)]
+    return [tarball, packagesTask(request, platform, { tarball, ...explorerOf(images, platform) }, ports)]
   })
 }
 
@@ -78,95 +71,4 @@ export function tarballTask(
         ])
       }),
   }
-}
-
-function packagesTask(request: ReleaseRequest, platform: PlatformName, tarball: Task, ports: ReleasePorts): Task {
-  const { plan } = request
-  const version = parseVersion(plan.version)
-  const place = { channel, minor: minorLine(version).replace(/^v/, ''), os: osOf(request, platform) }
-  const tarballs = Object.fromEntries(plan.platforms.map((each) => [each, tarballName(each).tarball]))
-  const packager = `${plan.vendor} <${plan.url}>`
-  // a package is carried alone, and `rpm -qi` is where people look
-  const vendor = request.mark === undefined ? plan.vendor : `${plan.vendor}. ${request.mark.text.split('\n').join(' ').trim()}`
-  return {
-    id: `rpm/${platform}`,
-    needs: { tarball },
-    key: {
-      rule: 'rpm@2',
-      place,
-      tarballs,
-      packager,
-      platform,
-      version: plan.version,
-      url: plan.url,
-      vendor,
-      epoch: plan.epoch,
-      encoder: payloadEncoder,
-    },
-    lane: 'cpu',
-    async run(inputs, at) {
-      const entries = parseIndex(await readBytes(ports.store, given(inputs['tarball']))).manifests
-      const bundle = new Map<string, { readonly content: Descriptor }>()
-      for (const { annotations, ...content } of entries) {
-        const title = annotations?.[annotationKeys.title] ?? ''
-        if (title.startsWith(bundlePrefix)) bundle.set(title.slice(bundlePrefix.length), { content })
-      }
-      const input = {
-        version,
-        release: rpmRelease,
-        platform,
-        bundle,
-        tarballs,
-        vendor,
-        url: plan.url,
-        packager,
-        epoch: plan.epoch,
-      }
-      const packages = await rfoPackages(input, ports.store)
-      const [first, ...others] = packages
-      if (first === undefined) throw new Error('three packages')
-      const written = await writeRepository([first, ...others], place, ports.store, {
-        epoch: plan.epoch,
-        compression: 'gzip',
-        workDir: ports.workDir,
-        signal: at.signal,
-      })
-      const files: [string, Descriptor][] = written.map(({ path, content, unsigned }) => [
-        path,
-        unsigned === undefined
-          ? content
-          : { ...content, annotations: { [unsignedDigest]: unsigned.digest, [unsignedSize]: String(unsigned.size) } },
-      ])
-      for (const { path, text } of specFiles(packages)) files.push([path, await pushBytes(ports.store, mediaTypes.octets, text)])
-      return await pushTitled(ports, files)
-    },
-  }
-}
-
-/** `22.03-LTS` of `openEuler 22.03-LTS`. */
-function osOf(request: ReleaseRequest, platform: PlatformName): string {
-  return (request.plan.bases[platform]?.name ?? '').replace(/^openEuler /, '')
-}
-
-/** A file of a bundle, for packages; no file of the release. */
-export const bundlePrefix = 'bundle:'
-/** Annotations of an RPM and of repomd.xml: what of it no signature changes. */
-export const unsignedDigest = 'io.rfolabs.rpm.unsigned.digest'
-export const unsignedSize = 'io.rfolabs.rpm.unsigned.size'
-
-export async function pushTitled(
-  ports: ReleasePorts,
-  files: readonly (readonly [title: string, descriptor: Descriptor])[],
-): Promise<Descriptor> {
-  const manifests = files.map(([title, { mediaType, digest, size, annotations }]) => ({
-    mediaType,
-    digest,
-    size,
-    annotations: { ...annotations, [annotationKeys.title]: title },
-  }))
-  return await pushBytes(
-    ports.store,
-    mediaTypes.index,
-    canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: manifests as unknown as Json }),
-  )
 }

@@ -12,12 +12,13 @@ import { installerText, platformsText } from '../pack/installer.ts'
 import { tarballName } from '../pack/tarball.ts'
 import { carriedRelease } from '../plan/component.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
-import { pushTitled, tarballTask } from './bundle-tasks.ts'
+import { tarballTask } from './bundle-tasks.ts'
 import { given } from './given.ts'
 import { imageLists } from './lists.ts'
 import type { OwnProgram, OwnProgramPlatform } from './own-program.ts'
 import type { CarriedRequest, ReleasePorts } from './ports.ts'
 import { platformStates, readSupport } from './support-task.ts'
+import { pushTitled } from './titled.ts'
 
 export interface OwnFiles {
   /** undefined: no image of the plan has its source */

@@ -9,7 +9,7 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { ReleasePlanSchema } from '../plan/plan-schema.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
-import { signatureSuffix } from './signed-paths.ts'
+import { isKeyFile, signatureSuffix } from './signed-paths.ts'
 import { Handover, imageProvenancePath, markPath, programProvenancePath } from './unsigned.ts'
 import { handoverPath, maxStatementBytes, programFiles, statementPath, verifyChecksumLists, verifyFiles } from './verify/files.ts'
 import { untrusted } from './verify/finding.ts'
@@ -131,7 +131,7 @@ function same(handover: Handover, predicate: ReleasePredicate, plan: ReleasePlan
       .join('\n')
   if (plan.version !== predicate.version || plan.epoch !== predicate.epoch || named(plan.images) !== named(predicate.images))
     findings.push(untrusted('RFO_SIGN_HANDOVER', 'is the plan of another release', 'plan.json'))
-  const signed = predicate.files.find(({ path }) => path.startsWith('trust/') || signatureSuffix(path) !== '')
+  const signed = predicate.files.find(({ path }) => isKeyFile(path) || signatureSuffix(path) !== '')
   if (signed !== undefined)
     findings.push(untrusted('RFO_SIGN_HANDOVER', `lists ${signed.path}, which only whoever signs adds`, statementPath))
   return findings

@@ -38,6 +38,8 @@ export interface ImageTasks {
 export interface ImagePlatform {
   readonly platform: PlatformName
   readonly image: Task
+  /** of an image that is not mirrored: the layer with its programs */
+  readonly programs?: Task
   readonly base?: Task
   /** when the pipeline asks for packages that the base has not */
   readonly packages?: Task
@@ -113,14 +115,16 @@ export function imageTasks(
       const compiler = compilerOf(image, platform)
       const called = libraryTools(plan, image, platform, tools)
       const release = carriedOf(image, platform)
+      const programs = programsOf(image, platform)
       return {
         platform,
+        programs,
         ...(release === undefined ? {} : { carried: release }),
         ...(base === undefined ? {} : { base }),
         ...(packages === undefined ? {} : { packages }),
         ...(compiler === undefined ? {} : { compiler }),
         ...(Object.keys(called).length === 0 ? {} : { tools: called }),
-        image: assembleTask(plan, image, platform, { base, packages, programs: programsOf(image, platform) }, ports),
+        image: assembleTask(plan, image, platform, { base, packages, programs }, ports),
       }
     })
     return { image, ...(source === undefined ? {} : { source }), platforms, index: indexTask(plan, image, platforms, ports) }

@@ -6,7 +6,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { Digest } from '../oci/digest.ts'
-import { parseDigest } from '../oci/digest.ts'
+import { digestOf, parseDigest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { type Bundle, parseBundle } from '../plan/bundle.ts'
 import { type KnownFailure, ReleaseFile } from '../plan/component.ts'
@@ -20,6 +20,7 @@ import type { ReleasePlan } from '../plan/release-plan.ts'
 import { type BesideTexts, besideFolders } from '../plan/source-changes.ts'
 import { defaultUpstream, parseUpstreamVersion, parseVersion, spell } from '../plan/version.ts'
 import { parseYaml } from '../plan/yaml.ts'
+import type { SelinuxModule } from './ports.ts'
 
 export interface ReleaseInputs {
   /** as spelt by plan/version.ts */
@@ -32,7 +33,9 @@ export interface ReleaseInputs {
   readonly installer: string
   /** install/verify.sh, likewise */
   readonly verifier: string
-  /** of all texts that were read; the no-op compares it */
+  /** absent: no package of a policy */
+  readonly selinux?: SelinuxModule
+  /** of all that was read; the no-op compares it */
   readonly digest: Digest
 }
 
@@ -70,6 +73,7 @@ export async function readInputs(
   const libraries = await libraryTexts(project)
   const beside = await besideTexts(project)
   const pipelines = assemblePipelines({ release, components, libraries, upstream: list, beside })
+  const selinux = await selinuxModule(project)
   const platforms = options.platforms
   return {
     version: spell(parsed),
@@ -81,6 +85,7 @@ export async function readInputs(
     ...(bundle === undefined ? {} : { bundle: parseBundle(bundle, parseUpstreamVersion(pipelines.upstream.version)) }),
     installer: installer.text,
     verifier: verifier.text,
+    ...(selinux === undefined ? {} : { selinux }),
     digest: digestOfTexts([
       release,
       ...(bundle === undefined ? [] : [bundle]),
@@ -91,6 +96,7 @@ export async function readInputs(
       list,
       ...[...beside].map(([file, text]) => ({ file, text })),
       ...(lockText === undefined ? [] : [lockText]),
+      ...(selinux === undefined ? [] : [{ file: selinux.module, text: digestOf(selinux.bytes) }]),
       { file: 'platforms', text: (platforms ?? []).join(',') },
     ]),
   }
@@ -158,6 +164,21 @@ async function besideTexts(project: string): Promise<BesideTexts> {
     }
   }
   return texts
+}
+
+const selinuxFolder = 'pipelines/selinux'
+
+/** One compiled module, or none. Throws RFO_RELEASE_PROJECT for several. */
+async function selinuxModule(project: string): Promise<SelinuxModule | undefined> {
+  const names = (await readdir(join(project, selinuxFolder)).catch(() => [])).filter((name) => name.endsWith('.pp')).sort()
+  const [name, ...more] = names
+  if (name === undefined) return undefined
+  const refuse = (why: string, next: string): RfoError =>
+    new RfoError('RFO_RELEASE_PROJECT', why, { exit: 'usage', where: selinuxFolder, next })
+  if (more.length > 0) throw refuse(`${names.length} policy modules`, 'leave the one that RFO needs')
+  const bytes = await readFile(join(project, selinuxFolder, name))
+  if (bytes.length > maxTextBytes) throw refuse(`${name} has more than ${maxTextBytes} bytes`, 'put a policy module there')
+  return { module: name.slice(0, -'.pp'.length), bytes }
 }
 
 /** pipelines/libraries/<name>.yaml, sorted; a project without the folder has none. */

@@ -6,9 +6,9 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
-import { bundlePrefix, unsignedDigest, unsignedSize } from './bundle-tasks.ts'
 import type { FileRecord } from './predicate.ts'
 import type { RootedFile } from './root.ts'
+import { bundlePrefix, unsignedDigest, unsignedSize } from './titled.ts'
 
 /** SM3 costs three SHA-256 and the files are large: it is computed once, and travels with the listing. */
 export const sm3Annotation = 'io.rfolabs.sm3'

@@ -46,7 +46,7 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   const archives = archiveTasks(plan, images, ports)
   const verifier = { path: verifierPath, task: verifierTask(request, ports) }
   const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives, verifier]
-  const titled = bundleTasks(request, own, ports)
+  const titled = bundleTasks(request, images, own, ports)
   const { release, unsigned } = releaseTasks(request, { evidence, files, titled, support }, ports)
   const provenances = programProvenances(request, own.program, ports)
   const said = evidence.map(({ images: { image, index }, platforms }): SaidImage => ({ image, index, platforms }))

@@ -49,6 +49,11 @@ export interface StandInMark {
 /** What decides the files of a release that images of it may carry. */
 export type CarriedRequest = Pick<ReleaseRequest, 'plan' | 'installer' | 'mark'> & Partial<Pick<ReleaseRequest, 'bundle'>>
 
+export interface SelinuxModule {
+  readonly module: string
+  readonly bytes: Buffer
+}
+
 export interface ReleaseRequest {
   /** who signs; absent = nobody, and what is made is no release yet */
   readonly keys?: ReleaseKeys
@@ -64,6 +69,8 @@ export interface ReleaseRequest {
   /** of rfo-build's own code, of which rfo-verify.cjs is made */
   readonly code: Digest
   readonly mark?: StandInMark
+  /** a compiled policy module that the project holds: pipelines/selinux/<module>.pp */
+  readonly selinux?: SelinuxModule
   readonly failureMode: 'finish' | 'stop' | 'kill'
   /** The release's folder is made in here: `<outDir>/<version>/`. */
   readonly outDir: string

@@ -59,7 +59,12 @@ export function isRepositoryList(path: string): boolean {
   return /^rpm\/(.+\/)?repodata\/[0-9a-f]{64}-[a-z]+\.xml\.gz$/.test(path)
 }
 
-/** Keys of whoever signed. */
+/** Keys of whoever signed, and the packages that put them on hosts. */
 export function isKeyFile(path: string): boolean {
-  return path.startsWith('trust/') || path === keyPaths.rpm
+  return path.startsWith('trust/') || path === keyPaths.rpm || isReleasePackage(path)
+}
+
+/** rfo-release holds the key: it lies beside it, in no repository. */
+export function isReleasePackage(path: string): boolean {
+  return /^rpm\/rfo-release-[^/]+\.rpm$/.test(path)
 }

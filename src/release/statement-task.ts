@@ -20,6 +20,7 @@ import type { ProvenanceTask } from './own-evidence.ts'
 import { signPackages } from './package-signatures.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { type FileRecord, releasePredicate, releaseStatement } from './predicate.ts'
+import { releasePackages } from './release-packages.ts'
 import type { Parts } from './release-tasks.ts'
 import { by } from './root.ts'
 import { type BesideFile, fileSignatures, keyFiles, pushBeside, type ReleaseKeys } from './signatures.ts'
@@ -104,8 +105,11 @@ export function statementTask({ unsigned, provenances }: Unsigned, keys: Release
       const platforms = said.platforms
       const files = [...(pgp === undefined ? made : await signPackages({ platforms, files: made, epoch }, pgp, store))]
       const changed = files.filter((file) => !made.some((each) => each.path === file.path && each.digest === file.digest))
-      const listed = await pushBeside(await keyFiles(keys, epoch), store)
-      for (const file of listed) files.push({ ...file, sm3: await sm3(store, file) })
+      const keyed = await pushBeside(await keyFiles(keys, epoch), store)
+      const holders = pgp === undefined ? [] : await releasePackages({ ...said, files, epoch }, pgp, store)
+      for (const file of keyed) files.push({ ...file, sm3: await sm3(store, file) })
+      files.push(...holders)
+      const listed = [...keyed, ...holders]
       const statement = { path: statementPath, bundlePath, bytes: releaseStatement(signedBy(said, files)) }
       const signed = await pushBeside(
         [...(await fileSignatures(keys, statement, files, store, epoch)), ...(await provenanceBundles(inputs, files))],

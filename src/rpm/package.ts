@@ -80,8 +80,18 @@ export interface RpmPackage {
   readonly scripts: Readonly<Partial<Record<ScriptName, string>>>
   /** newest first */
   readonly changelog: readonly ChangeEntry[]
-  /** File names of the archives that hold every `source`, one an architecture that the package is made for. */
+  /**
+   * File names of what holds a `source`, one an architecture that the package is made for: an archive (`.tar.gz`), or the one file
+   * itself, whose `source` is its name without `.linux-<arch>`.
+   */
   readonly archives: Readonly<Partial<Record<RpmArch, string>>>
+  /** Files beside them, of every architecture: each is a `source` as it lies. */
+  readonly loose?: readonly string[]
+}
+
+/** `kube-explorer` of `kube-explorer.linux-amd64`; undefined: it is an archive. */
+export function plainSource(archive: string): string | undefined {
+  return archive.endsWith('.tar.gz') ? undefined : archive.replace(/\.linux-[a-z0-9]+/, '')
 }
 
 export function rpmArch(platform: PlatformName): RpmArch {
@@ -147,6 +157,8 @@ export function checkPackage(pkg: RpmPackage): void {
       'a line of its changelog is not one line',
     )
   }
+  for (const name of [...Object.values(pkg.archives), ...(pkg.loose ?? [])])
+    must(nameForm.test(name), `${JSON.stringify(name)} is no name of a source`)
   const paths = new Set<string>()
   for (const file of pkg.files) {
     const clean = pathForm.test(file.path) && !/\/\.\.?(\/|$)/.test(file.path)

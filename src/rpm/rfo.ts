@@ -1,6 +1,6 @@
 /**
  * RFO's own packages out of one platform's release tarball, laid out as https://github.com/rancher/rke2-packaging does:
- * what server and agent share, and one unit each. SELinux's module is a package of its own and not among these.
+ * what server and agent share, and one unit each. Packages of other contents are beside this file.
  */
 import { pushBytes, readBytes } from '../content/read.ts'
 import type { ContentStore } from '../content/store.ts'
@@ -8,24 +8,16 @@ import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { spell, spellRpm, type Version } from '../plan/version.ts'
-import { type Edit, type PackageFile, type RpmArch, type RpmPackage, rpmArch, type ScriptName } from './package.ts'
+import { type Edit, type PackageFile, type RpmPackage, rpmArch } from './package.ts'
+import { type MadeBy, type PackageShell, packageShell, perArch } from './shell.ts'
+import { unitScripts } from './unit.ts'
 
-export interface RfoPackagesInput {
-  readonly version: Version
-  /** RPM's release: a plain number, 1 for the first packages of a version */
-  readonly release: string
+export interface RfoPackagesInput extends MadeBy {
   readonly platform: PlatformName
   /** Files of the release tarball by their path in it: `bin/rfo`, `lib/systemd/system/rfo-server.service`. */
   readonly bundle: ReadonlyMap<string, { readonly content: Descriptor }>
   /** Every platform whose release tarball ships, and the tarball's name: the spec is one text for all of them. */
   readonly tarballs: Readonly<Partial<Record<PlatformName, string>>>
-  readonly vendor: string
-  readonly url: string
-  /** `Name <mail>` */
-  readonly packager: string
-  /** seconds; the day of the changelog's entry */
-  readonly epoch: number
 }
 
 /** What the tarball is made for, and what a package is: upstream's specs do the same with sed. */
@@ -78,7 +70,7 @@ async function edit(content: Descriptor, store: ContentStore): Promise<Descripto
 function common(input: RfoPackagesInput, file: (path: string, source: string, mode: number) => PackageFile): RpmPackage {
   const shared = [...input.bundle.keys()].filter((path) => path.startsWith('share/rfo/'))
   return {
-    ...shell(input, 'rfo-common'),
+    ...own(input, 'rfo-common'),
     summary: "Programs and files that RFO's server and agent share",
     description: [
       "RFO is RKE2, Rancher's Kubernetes distribution, rebuilt on openEuler.",
@@ -108,59 +100,18 @@ function common(input: RfoPackagesInput, file: (path: string, source: string, mo
 }
 
 function unitPackage(input: RfoPackagesInput, kind: Kind, files: readonly PackageFile[]): RpmPackage {
-  const own = shell(input, `rfo-${kind}`)
+  const made = own(input, `rfo-${kind}`)
   const role = { server: 'a node with the control plane', agent: 'a node that only runs workloads' }[kind]
   return {
-    ...own,
+    ...made,
     summary: `Unit that runs RFO's ${kind}`,
     description: `RFO is RKE2, Rancher's Kubernetes distribution, rebuilt on openEuler.\nThis package makes ${role} of a host.`,
     files,
-    requires: [{ name: 'rfo-common', is: { relation: '=', version: `${own.version}-${own.release}` } }],
+    requires: [{ name: 'rfo-common', is: { relation: '=', version: `${made.version}-${made.release}` } }],
     scripts: unitScripts(`rfo-${kind}.service`),
   }
 }
 
-/**
- * What %systemd_post, %systemd_preun and %systemd_postun_with_restart mean, spelt out: they are nothing where rpm has no
- * systemd macros, and call a program that older systemd lacks. https://github.com/systemd/systemd/blob/v249/src/rpm/macros.systemd.in
- */
-function unitScripts(unit: string): Readonly<Partial<Record<ScriptName, string>>> {
-  const guarded = (condition: string, ...lines: readonly string[]): string =>
-    [`if [ "$1" -${condition} ] && [ -x /usr/bin/systemctl ]; then`, ...lines.map((line) => `    ${line}`), 'fi'].join('\n')
-  const systemctl = (words: string): string => `/usr/bin/systemctl ${words} >/dev/null 2>&1 || :`
-  const running = (words: string): string => `[ ! -d /run/systemd/system ] || ${systemctl(words)}`
-  return {
-    post: guarded('eq 1', systemctl(`--no-reload preset ${unit}`)),
-    preun: guarded('eq 0', systemctl(`--no-reload disable ${unit}`), running(`stop ${unit}`)),
-    postun: guarded('ge 1', running('daemon-reload'), running(`try-restart ${unit}`)),
-  }
-}
-
-type Shell = Omit<RpmPackage, 'summary' | 'description' | 'files' | 'scripts'>
-
-function shell(input: RfoPackagesInput, name: string): Shell {
-  const archives: Partial<Record<RpmArch, string>> = {}
-  for (const [platform, tarball] of Object.entries(input.tarballs)) archives[rpmArch(platform as PlatformName)] = tarball
-  return {
-    name,
-    version: spellRpm(input.version),
-    release: input.release,
-    arch: rpmArch(input.platform),
-    license: 'Apache-2.0',
-    url: input.url,
-    vendor: input.vendor,
-    packager: input.packager,
-    requires: [],
-    provides: [],
-    conflicts: [],
-    obsoletes: [],
-    changelog: [
-      {
-        date: new Date(input.epoch * 1000).toISOString().slice(0, 10),
-        author: input.packager,
-        changes: [`RFO ${spell(input.version)}`],
-      },
-    ],
-    archives,
-  }
+function own(input: RfoPackagesInput, name: string): PackageShell {
+  return packageShell(input, { name, arch: rpmArch(input.platform), archives: perArch(input.tarballs) })
 }

@@ -4,7 +4,16 @@
  * It builds with any rpmbuild of 4.14 or later: macros that only a distribution defines get a value where they have none.
  */
 import { isGhost } from './cpio.ts'
-import { checkPackage, type Dependency, type PackageFile, type RpmArch, type RpmPackage, scriptNames, sortedFiles } from './package.ts'
+import {
+  checkPackage,
+  type Dependency,
+  type PackageFile,
+  plainSource,
+  type RpmArch,
+  type RpmPackage,
+  scriptNames,
+  sortedFiles,
+} from './package.ts'
 import { changelogOf } from './tags.ts'
 
 /** Longest first. The second is what the macro means where it is not defined; rpm itself defines those without. */
@@ -23,6 +32,7 @@ export function renderSpec(pkg: RpmPackage): string {
   checkPackage(pkg)
   const files = sortedFiles(pkg)
   const archives = Object.entries(pkg.archives).sort(([a], [b]) => (a < b ? -1 : 1)) as [RpmArch, string][]
+  const loose = pkg.loose ?? []
   const field = (name: string, value: string): string => `${`${name}:`.padEnd(16)}${literal(value)}`
   const dependencies = (name: string, all: readonly Dependency[]): string[] =>
     all.map((each) => field(each.script === undefined ? name : `${name}(${each.script})`, dependencyText(each)))
@@ -43,7 +53,7 @@ export function renderSpec(pkg: RpmPackage): string {
       field('Summary', pkg.summary),
       field('License', pkg.license),
       field('URL', pkg.url),
-      ...archives.map(([, name], n) => field(`Source${n}`, name)),
+      ...[...archives.map(([, name]) => name), ...loose].map((name, n) => field(`Source${n}`, name)),
       field('Vendor', pkg.vendor),
       field('Packager', pkg.packager),
       pkg.arch === 'noarch' ? field('BuildArch', 'noarch') : field('ExclusiveArch', archives.map(([arch]) => arch).join(' ')),
@@ -55,7 +65,12 @@ export function renderSpec(pkg: RpmPackage): string {
       ...dependencies('Obsoletes', pkg.obsoletes),
     ],
     ['%description', literal(pkg.description)],
-    ['%prep', '%setup -q -c -T', ...archives.flatMap(([arch], n) => unpack(arch, n))],
+    [
+      '%prep',
+      '%setup -q -c -T',
+      ...archives.flatMap(([arch, name], n) => unpack(arch, name, n)),
+      ...loose.map((name, n) => `cp -p %{SOURCE${archives.length + n}} ${name}`),
+    ],
     ['%build'],
     ['%install', ...files.flatMap(installLines)],
     ...scriptNames.flatMap((name) => {
@@ -68,8 +83,9 @@ export function renderSpec(pkg: RpmPackage): string {
   return `${sections.map((lines) => lines.join('\n').trimEnd()).join('\n\n')}\n`
 }
 
-function unpack(arch: RpmArch, n: number): string[] {
-  const line = `tar -xf %{SOURCE${n}}`
+function unpack(arch: RpmArch, name: string, n: number): string[] {
+  const plain = plainSource(name)
+  const line = plain === undefined ? `tar -xf %{SOURCE${n}}` : `cp -p %{SOURCE${n}} ${plain}`
   return arch === 'noarch' ? [line] : [`%ifarch ${arch}`, line, '%endif']
 }
 

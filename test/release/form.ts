@@ -43,6 +43,10 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
       ...['sha256sum', 'sm3sum'].flatMap((sum) => ['', '.sig', '.sm2', '.sigstore.json'].map((end) => `${sum}-${arch}.txt${end}`)),
       ...made.flatMap((image) => ['cdx', 'spdx'].map((form) => `sbom/${image.component}.linux-${arch}.${form}.json`)),
       ...['common', 'server', 'agent'].map((name) => `${repository}/Packages/rfo-${name}-${version}-1.${rpm}.rpm`),
+      ...(made.some((image) => image.component === 'kube-explorer')
+        ? [`${repository}/Packages/kube-explorer-${explorerOf(plan)}-${version}.${rpm}.rpm`]
+        : []),
+      `rpm/rfo-release-${version}-1.${rpm}.rpm`,
       `${repository}/repodata/repomd.xml`,
       `${repository}/repodata/repomd.xml.asc`,
     ]
@@ -68,9 +72,13 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
       .map((file) => `evidence/${file.digest.slice('sha256:'.length)}.provenance.sigstore.json`),
     ...['trust/cosign.pub', 'trust/sm2.pub', 'trust/helm-keyring', 'trust/trust.json'],
     ...['oci/index.json', 'oci/oci-layout', 'rpm/RPM-GPG-KEY-rfo'],
-    ...['common', 'server', 'agent'].map((name) => `rpm/specs/rfo-${name}.spec`),
+    ...['rfo-common', 'rfo-server', 'rfo-agent', 'rfo-release', 'kube-explorer'].map((name) => `rpm/specs/${name}.spec`),
     ...plan.charts.flatMap((chart) => [`charts/${chart.name}-${chart.version}.tgz`, `charts/${chart.name}-${chart.version}.tgz.prov`]),
   ].sort()
+}
+
+function explorerOf(plan: ReleasePlan): string {
+  return (plan.images.find((image) => image.component === 'kube-explorer')?.version ?? '').replace(/^v/, '')
 }
 
 /** Names of repodata hold digests: three lists a repository. */

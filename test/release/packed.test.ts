@@ -10,7 +10,7 @@ import { type Containerd, startContainerd } from '../build/containerd.ts'
 import { hostTool, onHost } from '../pack/host.ts'
 import { tool } from '../tools.ts'
 import { readPredicate } from './form.ts'
-import { madeProject, type Project, type Ran, version } from './project.ts'
+import { type Project, type Ran, run, smallProject, version } from './project.ts'
 
 let project: Project
 let made: string
@@ -18,7 +18,10 @@ let scratch: string
 let predicate: ReleasePredicate
 
 beforeAll(async () => {
-  project = await madeProject('amd64,arm64,riscv64')
+  project = await smallProject()
+  await mkdir(join(project.folder, 'pipelines/selinux'))
+  await writeFile(join(project.folder, 'pipelines/selinux/rfo.pp'), 'a policy module\n')
+  expect((await run(project.folder, ['release', version, '--sandbox', '--progress', 'none'])).code).toBe(0)
   made = join(project.folder, 'dist', version)
   scratch = await mkdtemp(join(tmpdir(), 'rfo-packed-'))
   predicate = await readPredicate(made)
@@ -111,9 +114,10 @@ describe('the packages', () => {
   const rpm = tool('rpm')
   test.skipIf(rpm.skip)('rpm finds their digests and signatures right, for three architectures', async () => {
     const packages = await filesBelow('rpm', '.rpm')
-    expect(packages.length).toBe(9)
+    // three of the tarball, kube-explorer, the policy; and in no repository, rfo-release
+    expect(packages.length).toBe(3 * 6)
     const database = ['--dbpath', await mkdtemp(join(scratch, 'rpm-')), '--define', '_pkgverify_level all']
-    expect((await call(rpm.path, [...database, '-K', ...packages])).code).toBe(1)
+    expect((await call(rpm.path, [...database, '-K', ...packages])).code).not.toBe(0)
     expect((await call(rpm.path, [...database, '--import', 'rpm/RPM-GPG-KEY-rfo'])).code).toBe(0)
     const ran = await call(rpm.path, [...database, '-K', ...packages])
     expect([
@@ -150,10 +154,31 @@ describe('the packages', () => {
       ['riscv64', '24.03-LTS'],
     ] as const) {
       const ran = await repoquery(arch, os, await readFile(join(made, 'rpm/RPM-GPG-KEY-rfo'), 'utf8'))
-      expect(ran.stdout.trim().split('\n').sort()).toEqual(
-        ['agent', 'common', 'server'].map((name) => `rfo-${name}-1.24.8~rfor1-1.${arch}`),
-      )
+      expect(ran.stdout.trim().split('\n').sort()).toEqual([
+        `kube-explorer-0.4.2-1.24.8~rfor1.${arch}`,
+        ...['agent', 'common'].map((name) => `rfo-${name}-1.24.8~rfor1-1.${arch}`),
+        'rfo-selinux-1.24.8~rfor1-1.noarch',
+        `rfo-server-1.24.8~rfor1-1.${arch}`,
+      ])
     }
+  })
+
+  test.skipIf(dnf.skip)('rfo-release tells dnf where the packages are and by which key they are signed', async () => {
+    const root = await mkdtemp(join(scratch, 'root-'))
+    const [own = ''] = (await filesBelow('rpm', '.x86_64.rpm')).filter((path) => path.startsWith('rpm/rfo-release-'))
+    expect((await call(rpm.path, ['--root', root, '--nosignature', '--ignorearch', '-i', join(made, own)])).code).toBe(0)
+    const key = await readFile(join(root, 'etc/pki/rpm-gpg/RPM-GPG-KEY-rfo'), 'utf8')
+    expect(key).toBe(await readFile(join(made, 'rpm/RPM-GPG-KEY-rfo'), 'utf8'))
+    await writeFile(join(root, 'etc/dnf/vars/rfo_url'), `file://${made}\n`)
+    const ran = await call(dnf.path, [
+      // gpgkey is a path of the host that dnf runs on
+      ...['--setopt', `reposdir=${root}/etc/yum.repos.d`, '--setopt', `varsdir=${root}/etc/dnf/vars`, '--forcearch', 'x86_64'],
+      ...['--setopt', `*.gpgkey=file://${root}/etc/pki/rpm-gpg/RPM-GPG-KEY-rfo`, '--setopt', `cachedir=${root}/cache`],
+      ...['--releasever', '1', '-q', '-y', 'repoquery', '--qf', '%{name} %{repoid}'],
+    ])
+    expect(ran.stdout.trim().split('\n').sort()).toEqual(
+      ['kube-explorer', 'rfo-agent', 'rfo-common', 'rfo-selinux', 'rfo-server'].map((name) => `${name} rancher-rfo-1.24-stable`),
+    )
   })
 
   test.skipIf(dnf.skip)('dnf refuses the repository by another key', async () => {

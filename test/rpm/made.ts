@@ -4,15 +4,19 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { memoryStore } from '../../src/content/memory.ts'
 import { pushBytes, readBytes } from '../../src/content/read.ts'
 import type { ContentStore } from '../../src/content/store.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
-import { type PlatformName, platformNames } from '../../src/oci/platform.ts'
+import { type PlatformName, platformNames, platformOf } from '../../src/oci/platform.ts'
 import { parseVersion } from '../../src/plan/version.ts'
+import { explorerPackage, explorerSources } from '../../src/rpm/explorer.ts'
 import { rpmExtent } from '../../src/rpm/extent.ts'
 import { type RpmPackage, rpmFileName } from '../../src/rpm/package.ts'
+import { releasePackage } from '../../src/rpm/release-package.ts'
 import type { RepositoryPackage } from '../../src/rpm/repository.ts'
 import { rfoPackages } from '../../src/rpm/rfo.ts'
+import { selinuxPackage } from '../../src/rpm/selinux.ts'
 import { type WriteRpmOptions, writeRpm } from '../../src/rpm/write.ts'
 
 export const epoch = 1669200000
@@ -50,6 +54,14 @@ export const tarballs: Readonly<Record<PlatformName, string>> = {
   'linux/riscv64': 'rfo.linux-riscv64.tar.gz',
 }
 
+const madeBy = {
+  release: '1',
+  vendor: 'openEuler sig-RFO',
+  url: 'https://gitee.com/rfolabs/rfo',
+  packager: 'RFO <rfo@openeuler.org>',
+  epoch,
+} as const
+
 export async function packagesOf(platform: PlatformName, store: ContentStore, version = 'v1.24.8+rfor1'): Promise<readonly RpmPackage[]> {
   const bundle = new Map<string, { content: Descriptor }>()
   for (const [path, bytes] of bundleFiles(platform)) {
@@ -57,21 +69,49 @@ export async function packagesOf(platform: PlatformName, store: ContentStore, ve
   }
   return await rfoPackages(
     {
+      ...madeBy,
       version: parseVersion(version),
-      release: '1',
       platform,
       bundle,
       tarballs,
-      vendor: 'openEuler sig-RFO',
-      url: 'https://gitee.com/rfolabs/rfo',
-      packager: 'RFO <rfo@openeuler.org>',
-      epoch,
     },
     store,
   )
 }
 
-/** The release tarballs as files in `folder`, packed by tar itself. */
+/** What else a release has for hosts: kube-explorer, a policy module, where the repository is. */
+export async function hostPackages(platform: PlatformName, store: ContentStore, version = 'v1.24.8+rfor1'): Promise<readonly RpmPackage[]> {
+  const put = (bytes: Uint8Array): Promise<Descriptor> => pushBytes(store, 'application/octet-stream', bytes)
+  const by = { ...madeBy, version: parseVersion(version), platform, platforms: platformNames }
+  return [
+    await explorerPackage({ ...by, tag: 'v0.4.2', program: await put(explorer(platform)) }, store),
+    selinuxPackage({ ...by, module: 'rfo', content: await put(policy) }),
+    await releasePackage({ ...by, place, key: keyText }, store),
+  ]
+}
+
+export const place = { channel: 'stable', minor: '1.24', os: '24.03-LTS' }
+const policy = Buffer.from('a policy module\n')
+const keyText = 'a key\n'
+const explorer = (platform: PlatformName): Buffer => Buffer.from(`#!/bin/true\n${platform}\n`)
+
+/** All sources of all packages as files in `folder`; tarballs are packed by tar itself. */
+export async function writeSources(folder: string): Promise<void> {
+  writeTarballs(folder)
+  for (const [name, text] of Object.entries(explorerSources)) writeFileSync(join(folder, name), text)
+  writeFileSync(join(folder, 'rfo.pp'), policy)
+  const store = memoryStore()
+  for (const platform of platformNames) {
+    const { architecture } = platformOf(platform)
+    writeFileSync(join(folder, `kube-explorer.linux-${architecture}`), explorer(platform))
+    for (const file of (await hostPackages(platform, store)).find(({ name }) => name === 'rfo-release')?.files ?? []) {
+      if (file.kind !== 'file') continue
+      const name = file.source === 'rfo.repo' ? `rfo.linux-${architecture}.repo` : file.source
+      writeFileSync(join(folder, name), await readBytes(store, file.content))
+    }
+  }
+}
+
 export function writeTarballs(folder: string): void {
   for (const platform of platformNames) {
     const tree = mkdtempSync(join(tmpdir(), 'rfo-rpm-tree-'))

@@ -5,9 +5,7 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { platformNames } from '../../src/oci/platform.ts'
 import { specFiles, writeRepository } from '../../src/rpm/make.ts'
 import type { RpmPackage } from '../../src/rpm/package.ts'
-import { options, packagesOf } from './made.ts'
-
-const place = { channel: 'stable', minor: '1.24', os: '24.03-LTS' }
+import { options, packagesOf, place } from './made.ts'
 
 test("a platform's repository as files of a release: everything pushed, the same twice, no name inside another one", async () => {
   for (const platform of platformNames) {

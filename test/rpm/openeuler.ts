@@ -8,7 +8,7 @@ import type { WriteRpmOptions } from '../../src/rpm/write.ts'
 import { epoch, everything, toFolder } from './made.ts'
 
 /** All that RFO's packages ask of openEuler. What is not here, no package may need. */
-const capabilities = ['/bin/sh', 'iptables']
+const capabilities = ['/bin/sh', 'iptables', 'container-selinux', 'libselinux-utils', 'policycoreutils', 'selinux-policy-base']
 
 /** As one package that has nothing in it. */
 export async function system(store: ContentStore): Promise<RpmPackage> {

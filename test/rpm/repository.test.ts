@@ -7,11 +7,10 @@ import { memoryStore } from '../../src/content/memory.ts'
 import { repositoryConfig, repositoryFolder, repositoryMetadata } from '../../src/rpm/repository.ts'
 import { tool } from '../tools.ts'
 import { inFolder, run } from './folder.ts'
-import { epoch, everything, packagesOf } from './made.ts'
+import { epoch, everything, hostPackages, packagesOf, place } from './made.ts'
 import { repository, system } from './openeuler.ts'
 
 const createrepo = tool('createrepo_c')
-const place = { channel: 'stable', minor: '1.24', os: '24.03-LTS' }
 
 function lists(folder: string): Readonly<Record<string, string>> {
   const names = readdirSync(join(folder, 'repodata')).filter((name) => name.endsWith('.xml.gz'))
@@ -54,7 +53,17 @@ test.skipIf(createrepo.skip)('createrepo_c writes the same three lists, byte by 
       name: 'aged',
       changelog: Array.from({ length: 14 }, (_, n) => ({ ...old, date: `2020-01-${30 - n}` })),
     })
-    await repository(ours, [...(await packagesOf('linux/arm64', store)), await everything(store), aged, await system(store)], store)
+    await repository(
+      ours,
+      [
+        ...(await packagesOf('linux/arm64', store)),
+        ...(await hostPackages('linux/arm64', store)),
+        await everything(store),
+        aged,
+        await system(store),
+      ],
+      store,
+    )
     const theirs = join(folder, 'theirs')
     cpSync(join(ours, 'Packages'), join(theirs, 'Packages'), { recursive: true })
     for (const name of readdirSync(join(theirs, 'Packages'))) utimesSync(join(theirs, 'Packages', name), epoch, epoch)

@@ -9,7 +9,7 @@ import { type RpmPackage, rpmFileName } from '../../src/rpm/package.ts'
 import { renderSpec } from '../../src/rpm/spec.ts'
 import { tool } from '../tools.ts'
 import { inFolder, run } from './folder.ts'
-import { epoch, everything, packagesOf, toFolder, writeTarballs } from './made.ts'
+import { epoch, everything, hostPackages, packagesOf, toFolder, writeSources } from './made.ts'
 
 const rpmbuild = tool('rpmbuild')
 
@@ -56,10 +56,10 @@ describe.skipIf(rpmbuild.skip)('rpmbuild', () => {
   test('makes of each spec and the release tarballs what our writer makes, down to the archive', async () => {
     await inFolder(async (folder) => {
       mkdirSync(join(folder, 'sources'))
-      writeTarballs(join(folder, 'sources'))
+      await writeSources(join(folder, 'sources'))
       for (const platform of platformNames) {
         const store = memoryStore()
-        for (const pkg of await packagesOf(platform, store)) {
+        for (const pkg of [...(await packagesOf(platform, store)), ...(await hostPackages(platform, store))]) {
           await toFolder(pkg, store, folder)
           expect(said(build(folder, pkg, 'w9.gzdio'))).toBe(said(join(folder, rpmFileName(pkg))))
         }
@@ -90,15 +90,16 @@ test("a spec follows openEuler's order of fields, and is one text for every arch
   const store = memoryStore()
   const texts = new Map<string, Set<string>>()
   for (const platform of platformNames) {
-    for (const pkg of await packagesOf(platform, store)) texts.set(pkg.name, (texts.get(pkg.name) ?? new Set()).add(renderSpec(pkg)))
+    for (const pkg of [...(await packagesOf(platform, store)), ...(await hostPackages(platform, store))])
+      texts.set(pkg.name, (texts.get(pkg.name) ?? new Set()).add(renderSpec(pkg)))
   }
-  expect([...texts.keys()]).toEqual(['rfo-common', 'rfo-server', 'rfo-agent'])
+  expect([...texts.keys()]).toEqual(['rfo-common', 'rfo-server', 'rfo-agent', 'kube-explorer', 'rfo-selinux', 'rfo-release'])
   for (const each of texts.values()) {
     expect(each.size).toBe(1)
     const [text = ''] = each
     const fields = [...text.matchAll(/^([A-Z]\w+):/gm)].map(([, name]) => name)
     expect(fields.slice(0, 7)).toEqual(['Name', 'Version', 'Release', 'Summary', 'License', 'URL', 'Source0'])
     expect(text).not.toMatch(/^Group:|%\{\?dist\}|%\{\?_isa\}|rm -rf %\{buildroot\}/m)
-    expect(text).toMatch(/^\* Wed Nov 23 2022 RFO <rfo@openeuler.org> - 1\.24\.8~rfor1-1$/m)
+    expect(text).toMatch(/^\* Wed Nov 23 2022 RFO <rfo@openeuler.org> - (1\.24\.8~rfor1-1|0\.4\.2-1\.24\.8~rfor1)$/m)
   }
 })

@@ -8,14 +8,16 @@ import { gunzipSync } from 'node:zlib'
 import type { ReleaseFileEntry, ReleasePredicate } from '../../attest/release.ts'
 import type { ContentReader } from '../../content/store.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
-import { hex } from '../../oci/digest.ts'
+import { digestOf, hex } from '../../oci/digest.ts'
 import { mediaTypes } from '../../oci/mediatype.ts'
 import { rpmExtent } from '../../rpm/extent.ts'
+import { tags } from '../../rpm/header.ts'
+import { readHeader } from '../../rpm/install/read-header.ts'
 import { type PackedList, repomdPath, repomdText, repositoryKinds, unsignedMetadata } from '../../rpm/repository.ts'
 import { rpmFront } from '../../rpm/sign.ts'
 import { type PgpPublicKey, verifyDetached } from '../../sign/pgp.ts'
 import { maxRepositoryList } from '../package-signatures.ts'
-import { isPackage, isRepositoryIndex, isRepositoryList, keyPaths } from '../signed-paths.ts'
+import { isPackage, isReleasePackage, isRepositoryIndex, isRepositoryList, keyPaths } from '../signed-paths.ts'
 import { untrusted } from './finding.ts'
 import { readSmall } from './tree.ts'
 
@@ -84,7 +86,7 @@ export async function verifyPackages(
   key: PgpPublicKey | undefined,
 ): Promise<{ readonly count: number; readonly findings: readonly RfoError[] }> {
   const findings: RfoError[] = []
-  const packages = predicate.files.filter(({ path }) => isPackage(path))
+  const packages = predicate.files.filter(({ path }) => isPackage(path) || isReleasePackage(path))
   for (const { path } of packages) {
     try {
       const { header, signatures } = await rpmFront(createReadStream(join(folder, path)))
@@ -95,6 +97,9 @@ export async function verifyPackages(
       }
       if (signature === undefined || more.length > 0) throw untrusted('RFO_VERIFY_MISSING', 'not one signature of the package')
       await verifyDetached(signature, header, key)
+      const held = hex(digestOf(key.armored))
+      if (isReleasePackage(path) && !readHeader(header).strings(tags.fileDigests).includes(held))
+        throw untrusted('RFO_VERIFY_KEY', 'puts another key on hosts than the one that signs packages')
     } catch (thrown) {
       // a file that is not there the list of files has told
       if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') findings.push(toRfoError(thrown).at(path))

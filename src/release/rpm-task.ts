@@ -1,0 +1,157 @@
+/** The packages of one platform, and the repository over them: out of the release tarball's files, and of what else runs on a host. */
+import { rm } from 'node:fs/promises'
+import { collectPrograms } from '../build/collect.ts'
+import { pushBytes, readBytes } from '../content/read.ts'
+import type { Task } from '../graph/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { digestOf } from '../oci/digest.ts'
+import { parseIndex } from '../oci/manifest.ts'
+import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
+import type { PlatformName } from '../oci/platform.ts'
+import { tarballName } from '../pack/tarball.ts'
+import { programPaths } from '../plan/component.ts'
+import type { ImagePlan } from '../plan/release-plan.ts'
+import { minorLine, parseVersion } from '../plan/version.ts'
+import { explorerPackage } from '../rpm/explorer.ts'
+import { specFiles, writeRepository } from '../rpm/make.ts'
+import type { RpmPackage } from '../rpm/package.ts'
+import { payloadEncoder } from '../rpm/payload.ts'
+import { releasePackage } from '../rpm/release-package.ts'
+import { rfoPackages } from '../rpm/rfo.ts'
+import { selinuxPackage } from '../rpm/selinux.ts'
+import type { MadeBy } from '../rpm/shell.ts'
+import { given } from './given.ts'
+import type { ImageTasks } from './image-tasks.ts'
+import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import { bundlePrefix, pushTitled, unsignedDigest, unsignedSize } from './titled.ts'
+
+/** Where packages of a finished release go; a candidate's go to `testing`, as RKE2's do. */
+const channel = 'stable'
+/** RPM's release of the first packages of a version. */
+const rpmRelease = '1'
+
+/** A program of an image that runs on hosts, too. */
+export interface HostProgram {
+  readonly image: ImagePlan
+  /** gives the layer that it is in */
+  readonly programs: Task
+  /** in that layer */
+  readonly path: string
+}
+
+export interface PackagesNeeds {
+  readonly tarball: Task
+  readonly explorer?: HostProgram
+}
+
+/** kube-explorer, where the release makes it for the platform. */
+export function explorerOf(images: readonly ImageTasks[], platform: PlatformName): { explorer?: HostProgram } {
+  const made = images.find(({ image }) => image.component === 'kube-explorer')
+  const programs = made?.platforms.find((each) => each.platform === platform)?.programs
+  const [path] = programPaths(made?.image.build)
+  return made === undefined || programs === undefined || path === undefined ? {} : { explorer: { image: made.image, programs, path } }
+}
+
+/** Gives an index of titled files: packages, metadata, specs. */
+export function packagesTask(
+  request: ReleaseRequest,
+  platform: PlatformName,
+  { tarball, explorer }: PackagesNeeds,
+  ports: ReleasePorts,
+): Task {
+  const { plan, selinux } = request
+  const version = parseVersion(plan.version)
+  const place = { channel, minor: minorLine(version).replace(/^v/, ''), os: osOf(request, platform) }
+  const tarballs = Object.fromEntries(plan.platforms.map((each) => [each, tarballName(each).tarball]))
+  const by: MadeBy = {
+    version,
+    release: rpmRelease,
+    packager: `${plan.vendor} <${plan.url}>`,
+    // a package is carried alone, and `rpm -qi` is where people look
+    vendor: request.mark === undefined ? plan.vendor : `${plan.vendor}. ${request.mark.text.split('\n').join(' ').trim()}`,
+    url: plan.url,
+    epoch: plan.epoch,
+  }
+  return {
+    id: `rpm/${platform}`,
+    needs: { tarball, ...(explorer === undefined ? {} : { explorer: explorer.programs }) },
+    key: {
+      rule: 'rpm@3',
+      place,
+      tarballs,
+      packager: by.packager,
+      platform,
+      version: plan.version,
+      url: by.url,
+      vendor: by.vendor,
+      epoch: plan.epoch,
+      encoder: payloadEncoder,
+      ...(explorer === undefined ? {} : { explorer: explorer.image.version, platforms: madeFor(explorer.image) }),
+      ...(selinux === undefined ? {} : { selinux: { module: selinux.module, digest: digestOf(selinux.bytes) } }),
+    },
+    lane: 'cpu',
+    async run(inputs, at) {
+      const { store } = ports
+      const bundle = await bundleOf(given(inputs['tarball']), ports)
+      const packages = [...(await rfoPackages({ ...by, platform, bundle, tarballs }, store))]
+      if (explorer !== undefined) {
+        const program = await hostProgram(explorer, given(inputs['explorer']), platform, ports, at.signal)
+        const { image } = explorer
+        packages.push(await explorerPackage({ ...by, platform, tag: image.version, program, platforms: madeFor(image) }, store))
+      }
+      if (selinux !== undefined) {
+        const content = await pushBytes(store, mediaTypes.octets, selinux.bytes)
+        packages.push(selinuxPackage({ ...by, module: selinux.module, content }))
+      }
+      const options = { epoch: plan.epoch, compression: 'gzip', workDir: ports.workDir, signal: at.signal } as const
+      const written = await writeRepository(packages as [RpmPackage, ...RpmPackage[]], place, store, options)
+      const files: [string, Descriptor][] = written.map(({ path, content, unsigned }) => [
+        path,
+        unsigned === undefined
+          ? content
+          : { ...content, annotations: { [unsignedDigest]: unsigned.digest, [unsignedSize]: String(unsigned.size) } },
+      ])
+      // whoever signs makes this one, and its spec says nothing of a key
+      const keyless = await releasePackage({ ...by, platform, platforms: plan.platforms, place, key: '' }, store)
+      for (const { path, text } of specFiles([...packages, keyless])) files.push([path, await pushBytes(store, mediaTypes.octets, text)])
+      return await pushTitled(ports, files)
+    },
+  }
+}
+
+function madeFor(image: ImagePlan): PlatformName[] {
+  return (Object.keys(image.platforms) as PlatformName[]).filter((each) => image.platforms[each]?.status === 'made').sort()
+}
+
+/** The tarball's files by their path in it. */
+async function bundleOf(tarball: Descriptor, { store }: ReleasePorts): Promise<ReadonlyMap<string, { readonly content: Descriptor }>> {
+  const bundle = new Map<string, { readonly content: Descriptor }>()
+  for (const { annotations, ...content } of parseIndex(await readBytes(store, tarball)).manifests) {
+    const title = annotations?.[annotationKeys.title] ?? ''
+    if (title.startsWith(bundlePrefix)) bundle.set(title.slice(bundlePrefix.length), { content })
+  }
+  return bundle
+}
+
+async function hostProgram(
+  { image: { component }, path }: HostProgram,
+  layer: Descriptor,
+  platform: PlatformName,
+  { store, workDir }: ReleasePorts,
+  signal: AbortSignal,
+): Promise<Descriptor> {
+  const from = [{ component, layer, program: path, output: path }]
+  const made = await collectPrograms({ from, platform, workDir, signal }, store)
+  try {
+    const [program] = made.programs
+    if (program === undefined) throw new Error('collectPrograms gives what it was asked for')
+    return await store.pushFile(mediaTypes.octets, program.file)
+  } finally {
+    await rm(made.dir, { recursive: true, force: true })
+  }
+}
+
+/** `22.03-LTS` of `openEuler 22.03-LTS`. */
+function osOf(request: ReleaseRequest, platform: PlatformName): string {
+  return (request.plan.bases[platform]?.name ?? '').replace(/^openEuler /, '')
+}
