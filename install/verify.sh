@@ -407,7 +407,7 @@ tell_unchecked() {
       *) unchecked "evidence/$name: rfo-build verify" ;;
     esac
   done <"$TMP/evidence"
-  unchecked 'oci/index.json, oci/oci-layout, signatures and attestations of images, and that these are all there: cosign verify, rfo-build verify'
+  unchecked 'oci/index.json, oci/oci-layout, signatures and attestations of images, charts as artifacts, and that these are all there: cosign verify, rfo-build verify'
   unchecked 'bundles of the lists (.sigstore.json), which say what their .sig say: cosign verify-blob'
   unchecked 'bundles of single files (evidence/<sha256>.sigstore.json), which say what the statement says: cosign verify-blob-attestation'
   unchecked 'PGP signatures of charts and packages: helm verify, rpm -K, gpg --verify'

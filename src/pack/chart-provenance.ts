@@ -19,6 +19,16 @@ export async function provenanceText(tgz: Uint8Array, chart: string, file: strin
   return `${text}\n...\nfiles:\n  ${file}: sha256:${hex(digestOf(tgz))}\n`
 }
 
+/**
+ * Name, version and tag of `charts/<name>-<version>.tgz`. A tag holds no `+`, and helm writes `_` for it:
+ * https://helm.sh/docs/topics/registries/#oci-feature-deprecation-and-behavior-changes-with-v370
+ */
+export function chartReference(path: string): { readonly name: string; readonly version: string; readonly reference: string } {
+  const name = chartNameOf(path)
+  const version = path.slice(`charts/${name}-`.length, -'.tgz'.length)
+  return { name, version, reference: `charts/${name}:${version.replaceAll('+', '_')}` }
+}
+
 /** The chart's name out of `charts/<name>-<version>.tgz`; versions of charts begin with a digit, some with a v before it. */
 export function chartNameOf(path: string): string {
   return /^charts\/(.+?)-v?\d+\.[^/]*\.tgz$/.exec(path)?.[1] ?? ''

@@ -1,6 +1,7 @@
 /** The YAML files of a chart: read as helm reads them, changed where they must change and nowhere else. */
 import { type Document, isMap, isScalar, parseDocument, type Scalar, visit } from 'yaml'
 import { z } from 'zod'
+import type { Json } from '../oci/json.ts'
 import { noChart, quoted } from './chart-archive.ts'
 
 /** cilium's values.yaml has 75 KB. */
@@ -35,6 +36,27 @@ export function metadataOf(bytes: Uint8Array, chart: string): ChartMetadata {
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   throw noChart(chart, `Chart.yaml: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`)
+}
+
+/** Chart.yaml as helm's JSON has it: whatever is spelt, members are texts, but for those that helm reads as truth values. */
+export function metadataJson(bytes: Uint8Array, chart: string): Json {
+  const value: unknown = parse(bytes, chart, 'Chart.yaml', { schema: 'failsafe' }).toJS({ maxAliasCount: maxAliases })
+  if (!isRecord(value)) throw noChart(chart, 'Chart.yaml is not a map')
+  return typed(value) ?? {}
+}
+
+/** https://github.com/helm/helm/blob/v3.19.0/pkg/chart/metadata.go#L45 and dependency.go#L25 */
+const truthValues = ['deprecated', 'enabled']
+
+/** Undefined = an empty value, which leaves its member out. */
+function typed(value: unknown): Json | undefined {
+  if (Array.isArray(value)) return value.flatMap((each) => typed(each) ?? [])
+  if (!isRecord(value)) return value === null || value === '' ? undefined : String(value)
+  const members = Object.entries(value).map(([key, each]) => {
+    const known = truthValues.includes(key) && (each === 'true' || each === 'false')
+    return [key, known ? each === 'true' : typed(each)] as const
+  })
+  return Object.fromEntries(members.filter((member): member is readonly [string, Json] => member[1] !== undefined))
 }
 
 /** Chart.yaml with `kubeVersion` and one annotation more; what else it says stays as it is spelt. */

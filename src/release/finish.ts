@@ -12,7 +12,7 @@ import { pushFiles } from './statement-task.ts'
 import { unsignedName } from './unsigned.ts'
 import { statementPath } from './verify/files.ts'
 
-export interface Signed extends Pick<LayOutInput, 'outDir' | 'images'> {
+export interface Signed extends Required<Pick<LayOutInput, 'outDir' | 'images' | 'charts'>> {
   readonly plan: Demanding
   readonly key: SigningKey
   /** the statement as it is before anybody has signed */
@@ -26,14 +26,14 @@ export async function finishRelease(
   signed: Signed,
   store: WorkingStore,
 ): Promise<{ readonly folder: string; readonly missing: readonly PlatformName[] }> {
-  const { plan, outDir, unsigned, beside, images } = signed
+  const { plan, outDir, unsigned, beside, images, charts } = signed
   const { carried, missing } = await carriedEvidence(signed, await readPredicate(beside, store))
   const candidate = missing.length > 0
   const version = candidate ? candidateName(plan.version) : plan.version
   // a candidate carries no signature of the release, in no package either: it can't be taken for one
   const statement = candidate ? await pushFiles([{ path: statementPath, digest: unsigned.digest, size: unsigned.size }], store) : beside
   const files = await pushFiles((await readPredicate(statement, store)).files, store)
-  const folder = await layOut({ version, carried, outDir, files, beside: statement, images }, store)
+  const folder = await layOut({ version, carried, outDir, files, beside: statement, images, charts }, store)
   if (candidate) return { folder, missing }
   // all that they hold is in the release now, the candidate's evidence too
   for (const name of [candidateName(plan.version), unsignedName(plan.version)])

@@ -28,6 +28,8 @@ export interface LayOutInput {
   /** files beside the root: statement, bundle, signatures, by title */
   readonly beside: Descriptor
   readonly images: readonly { readonly reference: string; readonly index: Descriptor; readonly attached: Descriptor }[]
+  /** an index of charts as artifacts and what is attached to them; absent = whoever signs adds them */
+  readonly charts?: Descriptor
 }
 
 /** Gives the folder. */
@@ -72,8 +74,10 @@ async function writeLayout(folder: string, input: LayOutInput, store: WorkingSto
       for (const descriptor of await reachable(attached as Descriptor, store)) blobs.add(descriptor.digest)
     }
   }
+  const charts = input.charts === undefined ? [] : (parseIndex(await readBytes(store, input.charts)).manifests as readonly Descriptor[])
+  for (const chart of charts) for (const descriptor of await reachable(chart, store)) blobs.add(descriptor.digest)
   for (const digest of [...blobs].sort()) await linkOut(store, digest, join(folder, 'blobs', 'sha256', hex(digest)))
-  const entries = await layoutEntries(input.images, store)
+  const entries = await layoutEntries(input.images, charts, store)
   await writeFlushed(join(folder, 'index.json'), layoutIndexBytes(entries))
   await writeFlushed(join(folder, 'oci-layout'), canonicalJson({ imageLayoutVersion: '1.0.0' }))
 }

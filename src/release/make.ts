@@ -5,6 +5,7 @@ import { archiveTasks } from './archive-tasks.ts'
 import { bundleTasks } from './bundle-tasks.ts'
 import { readPredicate } from './candidate.ts'
 import { ownFiles } from './carried-task.ts'
+import { chartArtifactsTask } from './chart-artifacts.ts'
 import { chartPath, chartTasks } from './chart-tasks.ts'
 import { buildTools } from './compilers.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
@@ -65,8 +66,10 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
     return { root: root.digest, ...laid, missing: [], ran: made.ran, cached: made.cached }
   }
   const statement = statementTask({ unsigned, provenances }, keys, plan.epoch, ports.store)
-  const signed = said.map((each) => ({ ...each, sign: signTask(each, { ...keys, plan, toolVersion }, ports.store) }))
-  const made = await runTasks([release, unsigned, statement, ...signed.map(({ sign }) => sign)], ports, request.failureMode)
+  const signing = { ...keys, plan, toolVersion }
+  const signed = said.map((each) => ({ ...each, sign: signTask(each, signing, ports.store) }))
+  const artifacts = chartArtifactsTask(statement, signing, ports.store)
+  const made = await runTasks([release, unsigned, statement, artifacts, ...signed.map(({ sign }) => sign)], ports, request.failureMode)
   const { root } = await readListing(made.of(release), ports.store)
   await refuseOtherDigests(await readPredicate(made.of(statement), ports.store), outDir, plan.images)
   const laid = await finishRelease(
@@ -77,6 +80,7 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
       unsigned: made.of(unsigned),
       beside: made.of(statement),
       images: signed.map(({ image, index, sign }) => ({ reference: image.reference, index: made.of(index), attached: made.of(sign) })),
+      charts: made.of(artifacts),
     },
     ports.store,
   )

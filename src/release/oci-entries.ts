@@ -50,14 +50,20 @@ export async function reachable(root: Descriptor, from: ContentReader): Promise<
 /** Image indexes by reference, then everything attached (oras ignores referrers that index.json does not list). */
 export async function layoutEntries(
   images: readonly { readonly reference: string; readonly index: Descriptor; readonly attached: Descriptor }[],
+  charts: readonly Descriptor[],
   from: ContentReader,
 ): Promise<Descriptor[]> {
-  const entries: Descriptor[] = []
+  const entries: Descriptor[] = [...charts]
   for (const image of images) {
     entries.push(entryOfImage(image.reference, image.index))
     for (const attached of parseIndex(await readBytes(from, image.attached)).manifests) entries.push(attached as Descriptor)
   }
   return [...new Map(entries.map((entry) => [`${entry.digest} ${entry.annotations?.[annotationKeys.refName] ?? ''}`, entry])).values()]
+}
+
+/** Without a host: who publishes a chart says where it goes, as to `helm push`. */
+export function entryOfChart(reference: string, { mediaType, digest, size }: Descriptor): Descriptor {
+  return { mediaType, digest, size, annotations: { [annotationKeys.refName]: reference } }
 }
 
 export function entryOfImage(

@@ -9,6 +9,7 @@ import type { Digest } from '../oci/digest.ts'
 import { parseIndex } from '../oci/manifest.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import { chartArtifactsTask } from './chart-artifacts.ts'
 import { type Checked, checkUnsigned } from './check-unsigned.ts'
 import { finishRelease } from './finish.ts'
 import { keptKeys } from './kept-keys.ts'
@@ -65,7 +66,8 @@ export async function signRelease(request: SignRequest, ports: ReleasePorts): Pr
   }))
   const unsigned = constant('unsigned', { mediaType: mediaTypes.json, ...handover.statement })
   const statement = statementTask({ unsigned, provenances }, keys, plan.epoch, store)
-  const made = await runTasks([statement, ...signed.map(({ sign }) => sign)], { ...ports, store }, 'stop')
+  const charts = chartArtifactsTask(statement, signing, store)
+  const made = await runTasks([statement, charts, ...signed.map(({ sign }) => sign)], { ...ports, store }, 'stop')
   const finished = await finishRelease(
     {
       plan,
@@ -74,6 +76,7 @@ export async function signRelease(request: SignRequest, ports: ReleasePorts): Pr
       unsigned: handover.statement,
       beside: made.of(statement),
       images: signed.map(({ image, index, sign }) => ({ reference: image.reference, index: made.of(index), attached: made.of(sign) })),
+      charts: made.of(charts),
     },
     store,
   )

@@ -58,6 +58,14 @@ export async function signImage(
   return { subject, referrers: [referrer.carrier.descriptor], tags: [{ reference: signature, manifest: legacy.descriptor }] }
 }
 
+/** Signs an artifact that nothing older than bundles reads. A signature that this key already made is kept. */
+export async function signArtifact(subject: Descriptor, key: SigningKey, store: ContentStore, epoch: number): Promise<Attached> {
+  const made = statement([subjectOf(subject.digest)], predicateTypes.cosignSign, {})
+  const { carrier } = await carry(subject, made, key, epoch, await findReadable(subject, store))
+  await push(store, carrier)
+  return { subject, referrers: [carrier.descriptor], tags: [] }
+}
+
 /**
  * Attaches statements about an index or a platform manifest: all of them at once, since `.att` holds exactly these.
  * Refuses a statement about something else. Signatures that this key already made are kept.

@@ -10,6 +10,7 @@ import { readBytes } from '../../src/content/read.ts'
 import { openRegistry } from '../../src/content/registry.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
 import { parseIndex } from '../../src/oci/manifest.ts'
+import { annotationKeys } from '../../src/oci/mediatype.ts'
 import { parseReference } from '../../src/oci/reference.ts'
 import { startRegistry } from '../../src/sandbox/registry.ts'
 import { tool } from '../tools.ts'
@@ -131,6 +132,45 @@ async function push(url: string, reference: string): Promise<Descriptor> {
   }
   return image
 }
+
+describe('charts', () => {
+  const helm = tool('helm')
+  const cosign3 = tool('cosign3')
+  const skip = helm.skip || cosign3.skip
+  test.skipIf(skip)('helm pulls a chart with its provenance and verifies both; cosign 3 verifies the bundle over it', async () => {
+    const registry = await startRegistry({})
+    try {
+      const layout = await openLayout(join(made, 'oci'))
+      const reference =
+        (await layout.entries())
+          .flatMap((each) => each.annotations?.[annotationKeys.refName] ?? [])
+          .find((name) => name.startsWith('charts/')) ?? ''
+      const [repository = '', tag = ''] = reference.split(':')
+      const artifact = await layout.resolve(reference)
+      if (artifact === undefined) throw new Error('no chart')
+      const to = openRegistry(
+        { registry: 'registry.example', repository: `rfolabs/${repository}` },
+        { addresses: { 'registry.example': registry.url } },
+      )
+      await copyGraph([artifact], layout, to, { concurrency: 4, referrers: true })
+      await to.tag(artifact, tag)
+      const at = `${registry.host}/rfolabs/${repository}`
+      const keyring = join(made, 'trust/helm-keyring')
+      const pull = ['pull', `oci://${at}`, '--version', tag, '--plain-http']
+      const pulled = await call(helm.path, [...pull, '--verify', '--keyring', keyring, '--destination', scratch])
+      expect([pulled.code, pulled.stdout + pulled.stderr]).toEqual([0, expect.stringContaining(artifact.digest)])
+      const name = `${repository.slice('charts/'.length)}-${tag}.tgz`
+      const verified = await call(helm.path, ['verify', join(scratch, name), '--keyring', keyring])
+      expect([verified.code, verified.stdout + verified.stderr]).toEqual([0, expect.stringContaining('Chart Hash Verified')])
+      expect(await readFile(join(scratch, name))).toEqual(await readFile(join(made, 'charts', name)))
+      const flags = ['--key', key, '--insecure-ignore-tlog', '--allow-http-registry']
+      const signed = await call(cosign3.path, ['verify', ...flags, `${at}@${artifact.digest}`])
+      expect([signed.code, signed.stdout]).toEqual([0, expect.stringContaining(artifact.digest)])
+    } finally {
+      await registry.close()
+    }
+  })
+})
 
 describe('signatures', () => {
   for (const name of ['cosign2', 'cosign3'] as const) {

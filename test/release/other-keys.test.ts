@@ -3,11 +3,16 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { layoutIndexBytes } from '../../src/content/layout.ts'
 import { memoryStore } from '../../src/content/memory.ts'
 import { pushBytes, readBytes } from '../../src/content/read.ts'
 import type { ContentStore } from '../../src/content/store.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
-import { digestOf } from '../../src/oci/digest.ts'
+import { type Digest, digestOf, hex } from '../../src/oci/digest.ts'
+import { canonicalJson, type Json } from '../../src/oci/json.ts'
+import { annotationKeys } from '../../src/oci/mediatype.ts'
+import { provenanceText } from '../../src/pack/chart-provenance.ts'
+import { trustedAlone, verifyImages } from '../../src/release/verify/images.ts'
 import type { OtherKeys } from '../../src/release/verify/signatures.ts'
 import { type VerifyReport, verifyRelease } from '../../src/release/verify/verify.ts'
 import { rpmFront, signRpm } from '../../src/rpm/sign.ts'
@@ -17,6 +22,7 @@ import { generateKey, type PublicKey, readPublicKey, readSigningKey, type Signin
 import { generatePgpKey, readPgpKey, readPgpPublicKey } from '../../src/sign/pgp.ts'
 import { generateSm2Key, readSm2Key, readSm2PublicKey } from '../../src/sign/sm2.ts'
 import { trustMetadata } from '../../src/sign/trust-metadata.ts'
+import { readPredicate } from './form.ts'
 import { copyFolder, madeProject, type Project, run, version } from './project.ts'
 import { resigned } from './resigned.ts'
 
@@ -215,6 +221,42 @@ describe('PGP', () => {
     expect(told(await changed(async () => {}, { sm2: [], pgp: [other] }))).toEqual(['untrusted RFO_VERIFY_KEY trust/helm-keyring'])
   })
 })
+
+test('a chart in oci/ without its provenance or its bundle, or with another archive, is found', async () => {
+  const folder = await mkdtemp(join(scratch, 'r'))
+  await cp(made, folder, { recursive: true })
+  const [index, blobs] = [join(folder, 'oci/index.json'), join(folder, 'oci/blobs/sha256')]
+  const entries = JSON.parse(await readFile(index, 'utf8')).manifests as Descriptor[]
+  const of = entries.find((each) => each.annotations?.[annotationKeys.refName]?.startsWith('charts/')) as Descriptor
+  const read = async (digest: Digest) => JSON.parse(await readFile(join(blobs, hex(digest)), 'utf8'))
+  const put = async (bytes: string) => {
+    await writeFile(join(blobs, hex(digestOf(bytes))), bytes)
+    return { digest: digestOf(bytes), size: Buffer.byteLength(bytes) }
+  }
+  const found = async (changed: readonly Descriptor[]) => {
+    await writeFile(index, layoutIndexBytes(changed))
+    const { findings } = await verifyImages(folder, await readPredicate(folder), trustedAlone(key))
+    return findings.map(({ code, where }) => `${code} ${where?.slice(0, 'oci: charts/'.length)}`)
+  }
+  const manifest = await read(of.digest)
+  const [content, provenance] = manifest.layers
+  const layered = async (...layers: Json[]) => {
+    const chart = { ...of, ...(await put(canonicalJson({ ...manifest, layers }))) }
+    return await found(entries.map((each) => (each === of ? chart : each)))
+  }
+  expect(await found(entries)).toEqual([])
+  expect(await layered(content)).toEqual(['RFO_VERIFY_CHART oci: charts/'])
+  expect(await layered({ ...content, ...(await put('another')) }, provenance)).toEqual(['RFO_VERIFY_CHART oci: charts/'])
+  const name = await chart()
+  const text = await provenanceText(await readFile(join(made, 'charts', name)), 'rke2-coredns', name)
+  const other = await readPgpKey((await generatePgpKey('another', 1_600_000_000, 3072)).privateText)
+  const signed = await put(await other.clearSign(text, 1_668_000_000))
+  expect(await layered(content, { ...provenance, ...signed })).toEqual(['RFO_SIGN_SIGNATURE oci: charts/'])
+  const subjects = await Promise.all(entries.map(async ({ digest }) => (await read(digest)).subject?.digest))
+  expect(await found(entries.filter((_, at) => subjects[at] !== of.digest))).toEqual(['RFO_VERIFY_ATTACHED oci: charts/'])
+  const report = await verifyRelease({ folder, keys: [key] })
+  expect(claimed(report)).not.toContain('charts')
+}, 60_000)
 
 test('a release signed with one key alone has none of the others, and is whole', async () => {
   const { privatePem, publicPem } = generateKey()

@@ -48,6 +48,11 @@ export const claims = {
     zh: '{count} 份证明：每个索引与清单的来源，每个清单的 SBOM',
     test: 'test/release/verify.test.ts: a dropped attestation is found',
   },
+  charts: {
+    en: '{count} charts lie in oci/ as helm pulls them, with the archives that were signed, each signed by a bundle',
+    zh: 'oci/ 中有 {count} 个可由 helm 拉取的 chart，内容与已签名的归档一致，各有签名包',
+    test: 'test/release/other-keys.test.ts: a chart in oci/ without its provenance or its bundle, or with another archive, is found',
+  },
   checksums: {
     en: '{count} checksum lists say what the statement says',
     zh: '{count} 份校验和清单与声明一致',

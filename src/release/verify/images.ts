@@ -21,9 +21,11 @@ import type { PublicKey } from '../../sign/key.ts'
 import type { VerifiedStatement } from '../../sign/verify.ts'
 import { maxSbomBytes, sbomPath, spdxPath } from '../lists.ts'
 import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
+import { chartFiles, verifyChart } from './charts.ts'
 import { untrusted } from './finding.ts'
 import { hashFiles } from './hash.ts'
 import { type Built, builtOf } from './provenance.ts'
+import { listedPgpKey } from './signatures.ts'
 import { refuseSigner, type Signers } from './signers.ts'
 import { type Hashed, readSmall, readTree } from './tree.ts'
 
@@ -33,6 +35,8 @@ export interface ImagesVerdict {
   /** indexes and platform manifests with both forms of signature */
   readonly signed: number
   readonly attestations: number
+  /** charts as artifacts */
+  readonly charts: number
   /** how each platform manifest came to be */
   readonly built: readonly Built[]
   /** platform manifest → predicate types of its attestations */
@@ -66,7 +70,7 @@ export async function verifyImages(
 ): Promise<ImagesVerdict> {
   const oci = join(folder, 'oci')
   const findings: RfoError[] = []
-  const nothing = { signed: 0, attestations: 0, built: [], attested: new Map<string, readonly string[]>() }
+  const nothing = { signed: 0, attestations: 0, charts: 0, built: [], attested: new Map<string, readonly string[]>() }
   if ((await readSmall(join(oci, 'oci-layout'), 1024, 'oci/oci-layout'))?.toString('utf8') !== layoutFile) {
     findings.push(untrusted('RFO_VERIFY_LAYOUT', 'not the mark of an OCI image layout', 'oci/oci-layout'))
     return { findings, blobs: 0, ...nothing }
@@ -100,8 +104,21 @@ export async function verifyImages(
       findings.push(toRfoError(thrown).at(`oci: ${image.reference}`))
     }
   }
+  const charts = chartFiles(predicate)
+  const pgp = await listedPgpKey(folder, predicate)
+  // whoever signs makes the artifacts
+  for (const chart of charts) {
+    if (trusted === 'unsigned') break
+    try {
+      const checked = await verifyChart(chart, { layout, trusted, pgp, epoch: predicate.epoch })
+      for (const digest of checked.used) used.add(digest)
+      entries.push(...checked.entries)
+    } catch (thrown) {
+      findings.push(toRfoError(thrown).at(`oci: ${chart.path}`))
+    }
+  }
   if (findings.length === 0) findings.push(...(await verifyIndexFile(oci, entries)), ...extraBlobs(blobs, used))
-  return { findings, blobs: blobs.size, signed, attestations, built, attested }
+  return { findings, blobs: blobs.size, signed, attestations, charts: charts.length, built, attested }
 }
 
 const blobFolder = 'oci/blobs/sha256/'

@@ -139,6 +139,11 @@ async function listedKey(folder: string, predicate: ReleasePredicate, path: stri
   return bytes !== undefined && digestOf(bytes) === entry?.digest ? bytes : undefined // else the list of files has told
 }
 
+/** The PGP key that the statement lists; one that can't be read is none, and said where the keys are judged. */
+export async function listedPgpKey(folder: string, predicate: ReleasePredicate): Promise<PgpPublicKey | undefined> {
+  return (await otherKey(folder, predicate, keyPaths.helm, readPgpPublicKey, [])).key
+}
+
 interface OtherKey<T> {
   readonly key?: T
   readonly findings: readonly RfoError[]

@@ -131,7 +131,7 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     claims.push({ name: 'signatures', values: { count: images.signed } }, { name: 'attestations', values: { count: images.attestations } })
     if (programs.findings.length === 0) claims.push(...levelClaims(built, policy))
     if (keyless.identity !== undefined && keyless.findings.length === 0) claims.push(keylessClaim(keyless.identity, images.signed))
-    if (keyless.identity !== undefined && keyless.findings.length === 0) claims.push(keylessClaim(keyless.identity, images.signed))
+    if (images.charts > 0) claims.push({ name: 'charts', values: { count: images.charts } })
     if (extras.length === 0 && tree.findings.length === 0) claims.push({ name: 'extras', values: {} })
   }
   findings.push(
