@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { ReleaseKeys } from '../release/signatures.ts'
 import { refuseKey } from '../release/verify/trust.ts'
+import type { PublicKey } from '../sign/key.ts'
 import type { Trust } from '../sign/trust.ts'
 import type { CliContext } from './context.ts'
 import { givenTrust } from './key-files.ts'
@@ -21,15 +22,19 @@ export async function projectTrust(context: CliContext): Promise<ProjectTrust | 
 
 /** Nobody who trusts the metadata would take the release. `epoch`: seconds. */
 export function refuseUnnamed({ trust }: ProjectTrust, { key: { publicKey } }: ReleaseKeys, epoch: number): void {
-  const named = trust.says.keys.keys.some(({ fingerprint }) => fingerprint === publicKey.fingerprint)
+  refuseUnnamedKey(trust, publicKey)
   const [why] = refuseKey(trust, publicKey, epoch, 'trust')
-  if (named && why === undefined) return
-  throw new RfoError(
-    'RFO_CLI_KEY',
-    `trust metadata does not let this key sign: ${why?.message ?? `${publicKey.fingerprint} is not named`}`,
-    {
-      exit: 'usage',
-      next: 'rfo-build keys rotate --release-key <file>, or sign with a key that it names: rfo-build trust show',
-    },
-  )
+  if (why !== undefined) throw unusable(why.message)
+}
+
+/** A signature by a key that the metadata does not name is to its readers a file too many. */
+export function refuseUnnamedKey(trust: Trust, { fingerprint }: PublicKey): void {
+  if (!trust.says.keys.keys.some((each) => each.fingerprint === fingerprint)) throw unusable(`${fingerprint} is not named`)
+}
+
+function unusable(why: string): RfoError {
+  return new RfoError('RFO_CLI_KEY', `trust metadata does not let this key sign: ${why}`, {
+    exit: 'usage',
+    next: 'rfo-build keys rotate --release-key <file>, or sign with a key that it names: rfo-build trust show',
+  })
 }

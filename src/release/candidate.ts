@@ -53,7 +53,10 @@ export async function carriedEvidence(
 
 /** What the statement says that was made now. */
 export async function readPredicate(beside: Descriptor, from: ContentReader): Promise<ReleasePredicate> {
+  return ReleasePredicate.parse(parseStatement(await readStatementBytes(beside, from)).predicate)
+}
+
+export async function readStatementBytes(beside: Descriptor, from: ContentReader): Promise<Uint8Array> {
   const entry = parseIndex(await readBytes(from, beside)).manifests.find((one) => one.annotations?.[annotationKeys.title] === statementPath)
-  const bytes = await readBytes(from, given(entry), maxStatementBytes)
-  return ReleasePredicate.parse(parseStatement(bytes).predicate)
+  return await readBytes(from, given(entry), maxStatementBytes)
 }

@@ -5,7 +5,8 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { SigningKey } from '../sign/key.ts'
-import { candidateName, carriedEvidence, type Demanding, readPredicate } from './candidate.ts'
+import { candidateName, carriedEvidence, type Demanding, readPredicate, readStatementBytes } from './candidate.ts'
+import { carriedCosignatures } from './cosign.ts'
 import { type LayOutInput, layOut } from './lay-out.ts'
 import type { WorkingStore } from './ports.ts'
 import { pushFiles } from './statement-task.ts'
@@ -30,10 +31,11 @@ export async function finishRelease(
   const { carried, missing } = await carriedEvidence(signed, await readPredicate(beside, store))
   const candidate = missing.length > 0
   const version = candidate ? candidateName(plan.version) : plan.version
+  const cosigned = candidate ? [] : await carriedCosignatures(join(outDir, version), await readStatementBytes(beside, store))
   // a candidate carries no signature of the release, in no package either: it can't be taken for one
   const statement = candidate ? await pushFiles([{ path: statementPath, digest: unsigned.digest, size: unsigned.size }], store) : beside
   const files = await pushFiles((await readPredicate(statement, store)).files, store)
-  const folder = await layOut({ version, carried, outDir, files, beside: statement, images, charts }, store)
+  const folder = await layOut({ version, carried: [...carried, ...cosigned], outDir, files, beside: statement, images, charts }, store)
   if (candidate) return { folder, missing }
   // all that they hold is in the release now, the candidate's evidence too
   for (const name of [candidateName(plan.version), unsignedName(plan.version)])

@@ -1,11 +1,12 @@
 /** What a policy demands, each demand made false on a release that is genuine. */
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildTypes } from '../../src/attest/provenance.ts'
 import { RfoError } from '../../src/error.ts'
 import { parseVerifyPolicy, VerifyPolicy } from '../../src/plan/verify-policy.ts'
+import { carriedCosignatures } from '../../src/release/cosign.ts'
 import { cosignaturePath } from '../../src/release/verify/cosigners.ts'
 import { judgeOtherKeys } from '../../src/release/verify/policy.ts'
 import { builtOf, levelOf, repositoryOf } from '../../src/release/verify/provenance.ts'
@@ -88,6 +89,46 @@ describe('who may sign', () => {
     const alone = await verifyRelease({ folder: twice, keys: [key] })
     expect(alone.findings.map(({ code, where }) => `${code} ${where}`)).toEqual([`RFO_VERIFY_EXTRA ${cosignaturePath(other)}`])
   })
+
+  test('`sign --add` makes the second one, once, of what holds by whom the signer trusts, and touches nothing else', async () => {
+    const folder = await copied(async () => {})
+    await writeFile(join(project.folder, 'second.key'), pair.privatePem, { mode: 0o600 })
+    const list = async (): Promise<string[]> => (await readdir(folder, { recursive: true })).sort()
+    const before = await list()
+    const add = (...more: string[]) => run(project.folder, ['sign', folder, '--add', '--sign-key', 'second.key', ...more])
+    expect(await add()).toMatchObject({ code: 5, stdout: '', stderr: expect.stringContaining('RFO_SIGN_NOKEY') })
+    await rename(join(folder, 'RELEASE.md'), join(scratch, 'kept.md'))
+    expect(await add('--key', '.rfo/sandbox/cosign.pub')).toMatchObject({ code: 3, stderr: expect.stringContaining('RFO_VERIFY_MISSING') })
+    await rename(join(scratch, 'kept.md'), join(folder, 'RELEASE.md'))
+    expect(await list()).toEqual(before)
+    const first = await add('--key', '.rfo/sandbox/cosign.pub', '--json')
+    expect([first.code, first.stderr]).toEqual([0, ''])
+    const root = (await report({})).root
+    expect(JSON.parse(first.stdout)).toMatchObject({ root, path: cosignaturePath(other), fingerprint: other.fingerprint, unchanged: false })
+    expect(await list()).toEqual([...before, cosignaturePath(other)].sort())
+    expect(await codes({ signers: { statement: { anyOf: [theirs, ours()], threshold: 2 } } }, folder)).toEqual([])
+    const bytes = await readFile(join(folder, cosignaturePath(other)))
+    expect(await add('--key', '.rfo/sandbox/cosign.pub')).toMatchObject({ code: 0, stdout: `${root}\n${other.fingerprint}\n` })
+    expect(await readFile(join(folder, cosignaturePath(other)))).toEqual(bytes)
+    const own = [
+      'sign',
+      folder,
+      '--add',
+      '--key',
+      '.rfo/sandbox/cosign.pub',
+      '--key',
+      'second.pub',
+      '--sign-key',
+      '.rfo/sandbox/cosign.key',
+    ]
+    await writeFile(join(project.folder, 'second.pub'), pair.publicPem)
+    expect(await run(project.folder, own)).toMatchObject({ code: 2, stderr: expect.stringContaining('RFO_SIGN_COSIGNER') })
+    // laid out anew, the release keeps it
+    expect(await carriedCosignatures(folder, await readFile(join(folder, 'evidence/release.json')))).toEqual([
+      { path: cosignaturePath(other), from: join(folder, cosignaturePath(other)) },
+    ])
+    expect(await carriedCosignatures(folder, Buffer.from('another statement'))).toEqual([])
+  }, 60_000)
 
   test('a second signature over another statement, or by the first signer again, does not count', async () => {
     const both = { signers: { statement: { anyOf: [theirs, ours()], threshold: 2 } } }

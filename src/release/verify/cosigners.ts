@@ -14,6 +14,10 @@ export function cosignaturePath({ fingerprint }: PublicKey): string {
   return `evidence/release.${fingerprint.replace('sha256:', '')}.sigstore.json`
 }
 
+export function isCosignature(path: string): boolean {
+  return /^evidence\/release\.[0-9a-f]{64}\.sigstore\.json$/.test(path)
+}
+
 export interface Cosigners {
   /** fingerprints, the first signer's among them */
   readonly signers: readonly string[]
