@@ -4,7 +4,7 @@ import type { PublicKey } from '../sign/key.ts'
 import type { Authority, RoleKeys } from '../sign/trust-edit.ts'
 import { readReleasePublicKeys } from './key-files.ts'
 import { timeOf } from './today.ts'
-import { change, count, daysOption, openFolder, readSigners, timesOf, written } from './trust-state.ts'
+import { change, count, daysOption, draftOption, isDraft, openFolder, readSigners, timesOf, written } from './trust-state.ts'
 import type { Flags, Verb } from './verb.ts'
 
 export const rotate: Verb = {
@@ -22,6 +22,7 @@ export const rotate: Verb = {
     { flags: '--threshold <n>', help: 'trustThreshold' },
     { flags: '--targets-threshold <n>', help: 'trustTargetsThreshold' },
     daysOption,
+    draftOption,
   ],
   examples: [
     'keys rotate --release-key rfo-2027.pub --close sha256:<hex> --until 2027-01-01 --sign-key a.key',
@@ -57,7 +58,8 @@ export const rotate: Verb = {
       await readReleasePublicKeys(context, flags.list('targetsKey') ?? []),
       flags,
     )
-    return await written(context, await rotateRoot(known, to, await readSigners(context), timesOf(context, flags)), known)
+    const signers = await readSigners(context, isDraft(flags))
+    return await written(context, await rotateRoot(known, to, signers, timesOf(context, flags)), known, flags)
   },
 }
 

@@ -1,5 +1,5 @@
 /** What the verbs that write trust metadata have in common: the folder, who signs, when, and what is told afterwards. */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { SigningKey } from '../sign/key.ts'
 import type { Trust, TrustFiles } from '../sign/trust.ts'
@@ -28,11 +28,11 @@ export async function openFolder(context: CliContext): Promise<Trust> {
   })
 }
 
-/** Every --sign-key, on P-256. Throws RFO_CLI_KEY, RFO_SIGN_KEY. */
-export async function readSigners(context: CliContext): Promise<SigningKey[]> {
+/** Every --sign-key, on P-256; of a draft there may be none yet. Throws RFO_CLI_KEY, RFO_SIGN_KEY. */
+export async function readSigners(context: CliContext, draft = false): Promise<SigningKey[]> {
   const { readSigningKey } = await import('../sign/key.ts')
   const files = await signKeyFiles(context)
-  if (files.length === 0)
+  if (files.length === 0 && !draft)
     throw new RfoError('RFO_CLI_KEY', 'no key to sign the metadata with', { exit: 'usage', next: 'give --sign-key once for each key' })
   return files.map(({ file, text }) => {
     try {
@@ -48,8 +48,14 @@ const defaultDays = '400'
 
 export const daysOption: Option = { flags: '--days <n>', help: 'trustDays' }
 
+export const draftOption: Option = { flags: '--draft <file>', help: 'trustDraft', completes: 'file' }
+
 export function timesOf(context: CliContext, flags: Flags): At {
-  return { now: context.now(), days: count('--days', flags.text('days') ?? defaultDays, 10_000) }
+  return { now: context.now(), days: count('--days', flags.text('days') ?? defaultDays, 10_000), draft: isDraft(flags) }
+}
+
+export function isDraft(flags: Flags): boolean {
+  return flags.text('draft') !== undefined
 }
 
 export function count(flag: string, text: string, max: number): number {
@@ -66,16 +72,37 @@ export async function change(context: CliContext, flags: Flags, what: (now: stri
   const { changeTrust } = await import('../sign/trust-edit.ts')
   const { timeText } = await import('../sign/tuf.ts')
   const known = await openFolder(context)
-  const made = await changeTrust(known, await what(timeText(context.now())), await readSigners(context), timesOf(context, flags))
-  return await written(context, made, known)
+  const made = await changeTrust(
+    known,
+    await what(timeText(context.now())),
+    await readSigners(context, isDraft(flags)),
+    timesOf(context, flags),
+  )
+  return await written(context, made, known, flags)
 }
 
-export async function written(context: CliContext, files: TrustFiles, before?: Trust): Promise<Outcome> {
+/** The folder, or with --draft the file in which others are to sign it. */
+export async function written(context: CliContext, files: TrustFiles, before?: Trust, flags?: Flags): Promise<Outcome> {
+  const draft = flags?.text('draft')
+  if (draft !== undefined) return await drafted(context, resolve(context.cwd, draft), files)
   const { writeTrust } = await import('../sign/trust-files.ts')
   const { openTrust } = await import('../sign/trust.ts')
   const folder = trustFolder(context)
   if (!context.dryRun) await writeTrust(folder, files, before)
   return await told(context, openTrust(files))
+}
+
+/** Writes a draft, and tells what it would say and who is lacking. */
+export async function drafted(context: CliContext, file: string, files: TrustFiles): Promise<Outcome> {
+  const { openDraft } = await import('../sign/trust.ts')
+  const { exportText, writeWhole } = await import('../sign/trust-files.ts')
+  const { trustTold } = await import('./trust-text.ts')
+  const { trust, lacking } = openDraft(files)
+  if (!context.dryRun) await writeWhole(file, exportText({ files }))
+  const { text, json } = await trustTold(context, trust)
+  const missing = lacking.map((each) => word(context.lang, 'trustLacking', { ...each }))
+  const state = lacking.length === 0 ? [word(context.lang, 'trustComplete', { file })] : missing
+  return { text: [text.trimEnd(), ...state].join('\n'), json: { ...json, file, lacking: lacking.map((each) => ({ ...each })) } }
 }
 
 export async function told(context: CliContext, trust: Trust): Promise<Outcome> {

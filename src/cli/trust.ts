@@ -5,7 +5,20 @@ import type { PublicKey } from '../sign/key.ts'
 import type { RoleKeys } from '../sign/trust-edit.ts'
 import type { CliContext } from './context.ts'
 import { readReleasePublicKeys } from './key-files.ts'
-import { change, count, daysOption, openFolder, readSigners, timesOf, told, trustFolder, written } from './trust-state.ts'
+import {
+  change,
+  count,
+  daysOption,
+  drafted,
+  draftOption,
+  isDraft,
+  openFolder,
+  readSigners,
+  timesOf,
+  told,
+  trustFolder,
+  written,
+} from './trust-state.ts'
 import { trustTold } from './trust-text.ts'
 import type { Flags, Group, Verb } from './verb.ts'
 
@@ -20,6 +33,7 @@ const init: Verb = {
     { flags: '--targets-threshold <n>', help: 'trustTargetsThreshold' },
     { flags: '--release-key <file>', help: 'trustReleaseKey', repeatable: true, completes: 'file' },
     daysOption,
+    draftOption,
   ],
   examples: [
     'trust init --root-key a.pub --root-key b.pub --root-key c.pub --threshold 2 --release-key rfo.pub --sign-key a.key --sign-key b.key',
@@ -40,7 +54,8 @@ const init: Verb = {
     const releaseKeys = await readReleasePublicKeys(context, flags.list('releaseKey') ?? [])
     if (releaseKeys.length === 0) throw missing('--release-key')
     const says = releaseKeys.reduce((before, key) => addKey(key)(before), nothingSaid)
-    return await written(context, await makeTrust({ root, targets }, says, await readSigners(context), timesOf(context, flags)))
+    const signers = await readSigners(context, isDraft(flags))
+    return await written(context, await makeTrust({ root, targets }, says, signers, timesOf(context, flags)), undefined, flags)
   },
 }
 
@@ -113,7 +128,7 @@ const revoke: Verb = {
   name: 'revoke',
   summary: 'trustRevoke',
   arguments: [{ syntax: '<fingerprint>', help: 'trustFingerprint' }],
-  options: [{ flags: '--reason <text>', help: 'trustReason' }, daysOption],
+  options: [{ flags: '--reason <text>', help: 'trustReason' }, daysOption, draftOption],
   examples: ['trust revoke sha256:<hex> --reason "the laptop was stolen" --sign-key a.key'],
   async run(context, { args: [fingerprint = ''], flags }) {
     const { revokeKey } = await import('../sign/trust-targets.ts')
@@ -125,7 +140,12 @@ const withdraw: Verb = {
   name: 'withdraw',
   summary: 'trustWithdraw',
   arguments: [{ syntax: '<version>', help: 'versionArgument' }],
-  options: [{ flags: '--reason <text>', help: 'trustReason' }, { flags: '--replaced-by <version>', help: 'trustReplacedBy' }, daysOption],
+  options: [
+    { flags: '--reason <text>', help: 'trustReason' },
+    { flags: '--replaced-by <version>', help: 'trustReplacedBy' },
+    daysOption,
+    draftOption,
+  ],
   examples: ['trust withdraw v1.24.8+rfor1 --reason "pods lose their network" --replaced-by v1.24.8+rfor2 --sign-key a.key'],
   async run(context, { args: [version = ''], flags }) {
     const targets = await import('../sign/trust-targets.ts')
@@ -137,7 +157,7 @@ const lowest: Verb = {
   name: 'lowest',
   summary: 'trustLowest',
   arguments: [{ syntax: '<version>', help: 'versionArgument' }],
-  options: [daysOption],
+  options: [daysOption, draftOption],
   examples: ['trust lowest v1.24.8+rfor2 --sign-key a.key'],
   async run(context, { args: [version = ''], flags }) {
     const { setLowest } = await import('../sign/trust-targets.ts')
@@ -149,10 +169,37 @@ const renew: Verb = {
   name: 'renew',
   summary: 'trustRenew',
   arguments: [],
-  options: [daysOption],
+  options: [daysOption, draftOption],
   examples: ['trust renew --days 400 --sign-key a.key'],
   async run(context, { flags }) {
     return await change(context, flags, () => (says) => says)
+  },
+}
+
+const signed: Verb = {
+  name: 'sign',
+  summary: 'trustSign',
+  arguments: [
+    { syntax: '<draft>', help: 'trustSignArgument' },
+    { syntax: '[copies...]', help: 'trustSignCopies' },
+  ],
+  options: [],
+  examples: ['trust sign draft.json --sign-key b.key', 'trust sign draft.json from-b.json from-c.json'],
+  async run(context, { args: [draft = '', ...copies] }) {
+    const { readTrustFiles } = await import('../sign/trust-files.ts')
+    const { openTrust } = await import('../sign/trust.ts')
+    const { mergeDrafts, signDraft } = await import('../sign/trust-draft.ts')
+    const [files = new Map<string, string>(), ...others] = await Promise.all(
+      [draft, ...copies].map(async (name) => {
+        const read = await readTrustFiles(resolve(context.cwd, name))
+        if (read !== undefined) return read
+        throw new RfoError('RFO_CLI_TRUST', 'no draft here', { exit: 'usage', where: name, next: 'rfo-build trust renew --draft <file>' })
+      }),
+    )
+    const known = await readTrustFiles(trustFolder(context))
+    const merged = await mergeDrafts(files, others)
+    const made = await signDraft(merged, await readSigners(context, true), known && openTrust(known))
+    return await drafted(context, resolve(context.cwd, draft), made)
   },
 }
 
@@ -165,5 +212,5 @@ function reasonOf(flags: Flags): string {
 export const trust: Group = {
   name: 'trust',
   summary: 'trustGroup',
-  verbs: [init, show, exported, imported, revoke, withdraw, lowest, renew],
+  verbs: [init, show, exported, imported, revoke, withdraw, lowest, renew, signed],
 }

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp } from '@tufjs/models'
 import { RfoError } from '../error.ts'
 import type { PublicKey, SigningKey } from './key.ts'
-import { newerTrust, openTrust, rootOf, type Trust, type TrustFiles } from './trust.ts'
+import { newerTrust, openDraft, openTrust, rootOf, type Trust, type TrustFiles } from './trust.ts'
 import { type Change, type TrustTargets, targetTexts } from './trust-targets.ts'
 import { type Role, type RoleFile, readRole, roles, type Signed, signRole, specVersion, timeText, tufKeyOf, verifyRole } from './tuf.ts'
 
@@ -27,6 +27,8 @@ export interface At {
   readonly now: number
   /** days for which what is said holds */
   readonly days: number
+  /** Others are still to sign: ./trust-draft.ts. No threshold need be met yet, and no file names the digest of one that they sign. */
+  readonly draft?: boolean
 }
 
 const dayMs = 86_400_000
@@ -34,7 +36,7 @@ const dayMs = 86_400_000
 const rootDays = 5 * 365
 
 export async function makeTrust(authority: Authority, says: TrustTargets, signers: readonly SigningKey[], at: At): Promise<TrustFiles> {
-  const root = await signRoot(authority, 1, signers, at.now, [])
+  const root = await signRoot(authority, 1, signers, at, [])
   return await withTargets(new Map([['1.root.json', root.text]]), root, says, { targets: 1, snapshot: 1, timestamp: 1 }, signers, at)
 }
 
@@ -46,11 +48,11 @@ export async function changeTrust(trust: Trust, change: Change, signers: readonl
 /** A new root: old keys vouch for it, and its own. What the targets say stays as it is. */
 export async function rotateRoot(trust: Trust, to: Authority, signers: readonly SigningKey[], at: At): Promise<TrustFiles> {
   const before = rootOf(trust)
-  const root = await signRoot(to, before.metadata.signed.version + 1, signers, at.now, [before])
+  const root = await signRoot(to, before.metadata.signed.version + 1, signers, at, [before])
   const files = new Map([...trust.files, [`${root.metadata.signed.version}.root.json`, root.text]])
   const stays = roles.every((role) => role === 'root' || sameKeys(before, root, role))
-  if (stays) return checked(files, trust)
-  return checked(await withTargets(files, root, trust.says, nextVersions(trust), signers, at, [before]), trust)
+  const made = stays ? files : await withTargets(files, root, trust.says, nextVersions(trust), signers, at, [before])
+  return at.draft === true ? openDraft(made).trust.files : checked(made, trust)
 }
 
 /** The files, once whoever knew the state before would take them. */
@@ -72,7 +74,7 @@ async function signRoot(
   { root, targets }: Authority,
   version: number,
   signers: readonly SigningKey[],
-  now: number,
+  { now, draft }: At,
   before: readonly RoleFile<'root'>[],
 ): Promise<RoleFile<'root'>> {
   const named = (role: Role): RoleKeys => (role === 'root' ? root : targets)
@@ -96,7 +98,8 @@ async function signRoot(
       roles.map((role) => [role, { keyids: named(role).keys.map((key) => tufKeyOf(key).keyID), threshold: named(role).threshold }]),
     ),
   })
-  return await signAs('root', signed, signers, [signed, ...before.map(({ metadata }) => metadata.signed)])
+  const must = [signed, ...before.map(({ metadata }) => metadata.signed)]
+  return draft === true ? await signAs('root', signed, signers, [], must) : await signAs('root', signed, signers, must)
 }
 
 /** targets, snapshot and timestamp over what is said. Their files have names of their own but for the last, which is written last. */
@@ -106,7 +109,7 @@ async function withTargets(
   says: TrustTargets,
   versions: Versions,
   signers: readonly SigningKey[],
-  { now, days }: At,
+  { now, days, draft }: At,
   before: readonly RoleFile<'root'>[] = [],
 ): Promise<TrustFiles> {
   const common = { specVersion, expires: timeText(now + days * dayMs) }
@@ -119,20 +122,24 @@ async function withTargets(
   }
   const named = [root.metadata.signed]
   const older = before.map(({ metadata }) => metadata.signed)
-  const sign = async <R extends Role>(role: R, signed: Signed[R]) => await signAs(role, signed, signers, named, older)
+  const sign = async <R extends Role>(role: R, signed: Signed[R]) =>
+    draft === true ? await signAs(role, signed, signers, [], [...named, ...older]) : await signAs(role, signed, signers, named, older)
+  // a signature more changes the file and not what it says; length and hashes may be left out: #metafile
+  const meta = (version: number, { text }: { readonly text: string }): MetaFile =>
+    draft === true ? new MetaFile({ version }) : metaOf(version, text)
   const targets = await sign('targets', new Targets({ ...common, version: versions.targets, targets: entries }))
   made.set(`${versions.targets}.targets.json`, targets.text)
   const snapshot = await sign(
     'snapshot',
-    new Snapshot({ ...common, version: versions.snapshot, meta: { 'targets.json': metaOf(versions.targets, targets.text) } }),
+    new Snapshot({ ...common, version: versions.snapshot, meta: { 'targets.json': meta(versions.targets, targets) } }),
   )
   made.set(`${versions.snapshot}.snapshot.json`, snapshot.text)
   const timestamp = await sign(
     'timestamp',
-    new Timestamp({ ...common, version: versions.timestamp, snapshotMeta: metaOf(versions.snapshot, snapshot.text) }),
+    new Timestamp({ ...common, version: versions.timestamp, snapshotMeta: meta(versions.snapshot, snapshot) }),
   )
   made.set('timestamp.json', timestamp.text)
-  return openTrust(made).files
+  return (draft === true ? openDraft(made).trust : openTrust(made)).files
 }
 
 type Versions = Readonly<Record<Exclude<Role, 'root'>, number>>

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { refused } from './refusal.ts'
 import { readTargets, type TrustTargets, targetNames } from './trust-targets.ts'
-import { maxMetadataBytes, type Role, type RoleFile, readRole, roles, untrusted, verifyRole } from './tuf.ts'
+import { maxMetadataBytes, type Role, type RoleFile, readRole, roles, signersOf, untrusted, verifyRole } from './tuf.ts'
 
 /** A file's name in a TUF repository → its text. */
 export type TrustFiles = ReadonlyMap<string, string>
@@ -43,6 +43,45 @@ export function openTrust(files: TrustFiles): Trust {
   verifyRole(root, 'root', root, `${first}.root.json`)
   return assemble(follow([root], files), files)
 }
+
+/** Too few have signed a role's file yet. */
+export interface Lacking {
+  readonly role: Role
+  /** of the file */
+  readonly version: number
+  readonly signed: number
+  /** how many of the role's keys must sign, by the root that says so */
+  readonly threshold: number
+  readonly byRoot: number
+}
+
+export interface Draft {
+  /** nobody vouches for it while something is lacking */
+  readonly trust: Trust
+  readonly lacking: readonly Lacking[]
+}
+
+/** What would be said once enough have signed: all but thresholds is judged as in what is trusted. Throws RFO_SIGN_TRUST. */
+export function openDraft(files: TrustFiles): Draft {
+  const lacking: Lacking[] = []
+  const prove: Prove = (root, role, file, where) => {
+    try {
+      verifyRole(root, role, file, where)
+    } catch {
+      const { roles: named, version: byRoot } = root.metadata.signed
+      const { version } = file.metadata.signed
+      const signed = signersOf(root, role, file).length
+      lacking.push({ role, version, signed, threshold: named[role]?.threshold ?? 1, byRoot })
+    }
+  }
+  const first = Math.min(...rootVersions(files))
+  if (!Number.isFinite(first)) throw untrusted('no root', '1.root.json')
+  const root = readRootVersion(files, first)
+  prove(root, 'root', root, `${first}.root.json`)
+  return { trust: assemble(follow([root], files, prove), files, prove), lacking }
+}
+
+type Prove = typeof verifyRole
 
 export interface Newer {
   /** `older`: it was good before what is known now */
@@ -109,7 +148,7 @@ function rollback(role: Role, found: number, known: number) {
 }
 
 /** Each next root is signed by a threshold of the one before, and by one of its own: #update-root */
-function follow(known: Trust['roots'], files: TrustFiles): Trust['roots'] {
+function follow(known: Trust['roots'], files: TrustFiles, prove: Prove = verifyRole): Trust['roots'] {
   const [first, ...more] = known
   const roots: [RoleFile<'root'>, ...RoleFile<'root'>[]] = [first, ...more]
   for (;;) {
@@ -118,8 +157,8 @@ function follow(known: Trust['roots'], files: TrustFiles): Trust['roots'] {
     const where = `${version}.root.json`
     if (!files.has(where)) break
     const next = readRootVersion(files, version)
-    verifyRole(before, 'root', next, where)
-    verifyRole(next, 'root', next, where)
+    prove(before, 'root', next, where)
+    prove(next, 'root', next, where)
     roots.push(next)
   }
   const beyond = rootVersions(files).find((version) => version > rootOf({ roots }).metadata.signed.version)
@@ -141,7 +180,7 @@ function readRootVersion(files: TrustFiles, version: number): RoleFile<'root'> {
 }
 
 /** #update-timestamp, #update-snapshot, #update-targets; the last root names the keys. */
-function assemble(roots: Trust['roots'], files: TrustFiles): Trust {
+function assemble(roots: Trust['roots'], files: TrustFiles, prove: Prove = verifyRole): Trust {
   const root = rootOf({ roots })
   const { consistentSnapshot } = root.metadata.signed
   const used = new Map<string, string>()
@@ -153,7 +192,7 @@ function assemble(roots: Trust['roots'], files: TrustFiles): Trust {
   for (const { text, metadata } of roots) used.set(`${metadata.signed.version}.root.json`, text)
   const open = <R extends Exclude<Role, 'root'>>(role: R, name: string): RoleFile<R> => {
     const file = readRole(role, take(name), name)
-    verifyRole(root, role, file, name)
+    prove<Role>(root, role, file, name)
     return file
   }
   const named = (role: Role, version: number): string => (consistentSnapshot ? `${version}.${role}.json` : `${role}.json`)

@@ -101,20 +101,40 @@ export function verifyRole<R extends Role>(root: RoleFile<'root'>, role: R, file
   }
 }
 
-/** Signs with all of the keys; the text is canonical JSON. The library signs at once and we can't: a token answers later. */
-export async function signRole<R extends Role>(role: R, signed: Signed[R], keys: readonly SigningKey[]): Promise<RoleFile<R>> {
+/** Ids of the role's keys whose signature on the file holds. */
+export function signersOf<R extends Role>(root: RoleFile<'root'>, role: R, file: RoleFile<R>): string[] {
+  const { keys, roles: named } = root.metadata.signed
+  return (named[role]?.keyIDs ?? []).filter((id) => {
+    try {
+      keys[id]?.verifySignature(file.metadata)
+      return keys[id] !== undefined
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Signs with all of the keys, beside `others`; the text is canonical JSON. The library signs at once and we can't: a token answers later. */
+export async function signRole<R extends Role>(
+  role: R,
+  signed: Signed[R],
+  keys: readonly SigningKey[],
+  others: readonly Signature[] = [],
+): Promise<RoleFile<R>> {
   const metadata = new Metadata<Signed[R]>(signed)
   let bytes: Buffer = Buffer.alloc(0)
   metadata.sign((toSign) => {
     bytes = toSign
     return new Signature({ keyID: '', sig: '' })
   }, false)
-  metadata.signatures = {}
+  metadata.signatures = Object.fromEntries(others.map((each) => [each.keyID, each]))
   for (const key of keys) {
     const { signature } = await key.sign(bytes)
     const { keyID } = tufKeyOf(key.publicKey)
     metadata.sign(() => new Signature({ keyID, sig: signature.toString('hex') }), true)
   }
+  // by key: the order in which people signed is nobody's business
+  metadata.signatures = Object.fromEntries(Object.entries(metadata.signatures).sort(([a], [b]) => (a < b ? -1 : 1)))
   return readRole(role, canonicalJson(metadata.toJSON() as Json), role)
 }
 

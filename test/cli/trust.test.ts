@@ -65,6 +65,48 @@ test('what is said is shown, carried, and taken where it is newer alone', async 
   expect(readdirSync(join(cwd, 'carried'), { recursive: true }).some((name) => String(name).startsWith('.'))).toBe(false)
 })
 
+test('two who never meet sign one draft, and it is taken once enough have', async () => {
+  const machines = ['at-a', 'at-b'].map((name) => join(cwd, name))
+  const [atA = '', atB = ''] = machines
+  const on = (trust: string, ...argv: string[]) => go(...argv, '--trust', trust)
+  const init = ['trust', 'init', '--root-key', 'a.pub', '--root-key', 'b.pub', '--threshold', '2', '--release-key', 'release.pub']
+  expect((await on(atA, ...init, '--targets-threshold', '2', '--draft', 'd.json', '--sign-key', 'a.key')).stdout).toContain(
+    'root 1: 1 of the 2',
+  )
+  expect(existsSync(atA)).toBe(false)
+  expect(await on(atA, 'trust', 'import', 'd.json')).toMatchObject({ exit: 3, lastLine: expect.stringContaining('RFO_SIGN_TRUST') })
+  expect((await on(atB, 'trust', 'sign', 'd.json', '--sign-key', 'b.key')).stdout).toContain('rfo-build trust import')
+  for (const trust of machines) expect((await on(trust, 'trust', 'import', 'd.json')).exit).toBe(0)
+
+  // other keys decide: each signs a copy of his own, the old ones and the new one
+  const rotate = ['keys', 'rotate', '--root-key', 'c.pub', '--remove', fingerprints['b'] ?? '', '--draft', 'r.json']
+  expect((await on(atA, ...rotate)).stdout).toContain('root 2: 0 of the 2')
+  for (const name of ['a', 'b', 'c']) {
+    cpSync(join(cwd, 'r.json'), join(cwd, `r-${name}.json`))
+    expect((await on(atB, 'trust', 'sign', `r-${name}.json`, '--sign-key', `${name}.key`)).exit).toBe(0)
+  }
+  const two = await on(atA, 'trust', 'sign', 'r.json', 'r-c.json', 'r-a.json', '--json')
+  const lacks = { role: 'root', version: 2, signed: 1, threshold: 2, byRoot: 1 }
+  expect(JSON.parse(two.stdout).lacking).toEqual([lacks])
+  expect((await on(atA, 'trust', 'import', 'r.json')).exit).toBe(3)
+  expect(JSON.parse((await on(atA, 'trust', 'sign', 'r.json', 'r-b.json', '--json')).stdout)).toMatchObject({ root: 2, lacking: [] })
+  for (const trust of machines) expect((await on(trust, 'trust', 'import', 'r.json')).stdout).toContain('root 2')
+
+  // a draft of before, of others, with other words, and a key that nobody asked
+  expect(await on(atB, 'trust', 'sign', 'd.json', '--sign-key', 'a.key')).toMatchObject({
+    exit: 3,
+    lastLine: expect.stringContaining('ROLLBACK'),
+  })
+  expect((await on(atB, 'trust', 'renew', '--draft', 'n.json', '--sign-key', 'a.key')).exit).toBe(0)
+  expect((await on(atB, 'trust', 'sign', 'n.json', 'd.json')).exit).toBe(3)
+  expect((await on(atB, 'trust', 'sign', 'n.json', '--sign-key', 'b.key')).lastLine).toContain('RFO_SIGN_CHANGE')
+  const other = readFileSync(join(cwd, 'n.json'), 'utf8').replace(/(\\"expires\\":\\")2027/, '$12028')
+  writeFileSync(join(cwd, 'other.json'), other)
+  expect((await on(atB, 'trust', 'sign', 'n.json', 'other.json')).exit).toBe(3)
+  expect((await on(atB, 'trust', 'sign', 'n.json', '--sign-key', 'c.key')).stdout).toContain('rfo-build trust import')
+  expect((await on(atB, 'trust', 'import', 'n.json')).exit).toBe(0)
+})
+
 test('another one’s metadata is not taken, nor what is none', async () => {
   await go('trust', 'init', '--root-key', 'c.pub', '--release-key', 'c.pub', '--sign-key', 'c.key', '--trust', 'theirs')
   expect((await go('trust', 'import', 'theirs')).exit).toBe(3)
