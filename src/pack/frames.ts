@@ -7,6 +7,7 @@
  */
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
+import { frameBytes, seekWriter } from './seek.ts'
 
 /** Some bytes of a tar that begin an entry: its header, content and padding. */
 export interface FrameEntry {
@@ -17,22 +18,34 @@ export interface FrameEntry {
   readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 }
 
-/**
- * bytes of a frame's content, and so of its window. RKE2's reader takes windows of up to 32 MiB
- * (https://github.com/rancher/wharfie/blob/v0.5.3/pkg/tarfile/tarfile.go: MaxDecoderMemory = 1<<25); nothing here gains
- * from a wide one, so it is what memory and random access like.
- */
-export const frameBytes = 1 << 22
 /** bytes; "Block_Maximum_Size is the smallest of Window_Size or 128 KB": https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.2.4 */
 const blockBytes = 1 << 17
 /** Layers' own level, for what nobody has compressed yet: manifests, configs, an odd layer. */
 const level = 9
 
 /** For task keys: what decides the bytes besides the tar. */
-export const frameEncoder = `frames@1 stored zstd-${level}/${frameBytes >> 20}MiB ${process.versions.zstd}`
+export const frameEncoder = `frames@2 stored zstd-${level}/${frameBytes >> 20}MiB ${process.versions.zstd}`
 
-/** The same entries give the same frames, in whatever chunks they come. */
+/** Bytes of a frame; the first of each say how much it holds. */
+interface Piece {
+  readonly begins?: number
+  readonly bytes: Uint8Array
+}
+
+/** The same entries give the same frames, in whatever chunks they come. Their index follows them. */
 export async function* zstdFrames(entries: AsyncIterable<FrameEntry>): AsyncGenerator<Uint8Array, void, undefined> {
+  const index = seekWriter()
+  for await (const { begins, bytes } of framesOf(entries)) {
+    if (begins !== undefined) index.begin(begins)
+    index.add(bytes)
+    yield bytes
+  }
+  const { digests, table } = index.end()
+  yield digests
+  yield table
+}
+
+async function* framesOf(entries: AsyncIterable<FrameEntry>): AsyncGenerator<Piece, void, undefined> {
   const buffer = Buffer.allocUnsafeSlow(frameBytes)
   let filled = 0
   for await (const { size, packed, chunks } of entries) {
@@ -59,13 +72,13 @@ export async function* zstdFrames(entries: AsyncIterable<FrameEntry>): AsyncGene
   if (filled > 0) yield await compressedFrame(buffer.subarray(0, filled))
 }
 
-async function compressedFrame(bytes: Buffer): Promise<Uint8Array> {
+async function compressedFrame(bytes: Buffer): Promise<Piece> {
   const params = { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 }
   // without it a frame would not say how much it holds
-  return (await promisify(zstdCompress)(bytes, { params, pledgedSrcSize: bytes.length })) as Buffer
+  return { begins: bytes.length, bytes: (await promisify(zstdCompress)(bytes, { params, pledgedSrcSize: bytes.length })) as Buffer }
 }
 
-async function* storedFrames(size: number, chunks: FrameEntry['chunks']): AsyncGenerator<Uint8Array, void, undefined> {
+async function* storedFrames(size: number, chunks: FrameEntry['chunks']): AsyncGenerator<Piece, void, undefined> {
   let left = size
   let inFrame = 0
   let inBlock = 0
@@ -73,14 +86,14 @@ async function* storedFrames(size: number, chunks: FrameEntry['chunks']): AsyncG
     for (let at = 0; at < bytes.length; ) {
       if (inFrame === 0) {
         inFrame = Math.min(left, frameBytes)
-        yield frameHeader(inFrame)
+        yield { begins: inFrame, bytes: frameHeader(inFrame) }
       }
       if (inBlock === 0) {
         inBlock = Math.min(inFrame, blockBytes)
-        yield rawBlockHeader(inBlock, inBlock === inFrame)
+        yield { bytes: rawBlockHeader(inBlock, inBlock === inFrame) }
       }
       const taken = bytes.subarray(at, at + inBlock)
-      yield taken
+      yield { bytes: taken }
       at += taken.length
       left -= taken.length
       inFrame -= taken.length

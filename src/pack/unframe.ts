@@ -3,51 +3,67 @@ import { promisify } from 'node:util'
 import { zstdDecompress } from 'node:zlib'
 import { type Pull, pull } from '../content/pull.ts'
 import { RfoError } from '../error.ts'
-import { frameBytes } from './frames.ts'
+import { frameBytes, type SeekWriter, seekWriter } from './seek.ts'
 
 /** bytes; "Block_Maximum_Size": https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.2.4 */
 const largestBlock = 1 << 17
-/** bytes; a skippable frame is read over, but must not hold a reader for ever */
-const largestSkipped = 1 << 26
-
 const blockTypes = ['raw', 'rle', 'compressed', 'reserved'] as const
 
-/** The content. Throws RFO_PACK_ZSTD for a frame that we would not have written: none can grow beyond what it says, nor beyond 4 MiB. */
+/**
+ * The content. Throws RFO_PACK_ZSTD for a frame that we would not have written: none can grow beyond what it says, nor beyond 4 MiB;
+ * behind them stands their index, and nothing else.
+ */
 export async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const input = pull(source, () => refused('it ends inside a frame'))
+  const plain = pull(source, () => refused('it ends inside a frame'))
+  const index = seekWriter()
   try {
-    while (!(await input.ended())) {
-      const start = await input.exactly(4)
+    for (;;) {
+      const start = await plain.exactly(4)
       const magic = start.readUInt32LE(0)
       // https://www.rfc-editor.org/rfc/rfc8878#section-3.1.2: 0x184D2A50 to 0x184D2A5F
-      if (magic >>> 4 === 0x184d2a5) await skip(input)
-      else if (magic === 0xfd2fb528) yield* frame(start, input)
-      else throw refused(`no frame begins with ${magic.toString(16).padStart(8, '0')}`)
+      if (magic >>> 4 === 0x184d2a5) return await atEnd(start, index, plain)
+      if (magic !== 0xfd2fb528) throw refused(`no frame begins with ${magic.toString(16).padStart(8, '0')}`)
+      yield* frame(start, plain, index)
     }
   } finally {
-    await input.close()
+    await plain.close()
   }
 }
 
-async function skip(input: Pull): Promise<void> {
-  const size = (await input.exactly(4)).readUInt32LE(0)
-  if (size > largestSkipped) throw refused(`a skippable frame of ${size} bytes`)
-  for (let left = size; left > 0; ) left -= (await input.some(left)).length
+/** What was read gives the index: nothing of it needs to be understood. */
+async function atEnd(start: Buffer, index: SeekWriter, input: Pull): Promise<void> {
+  const { digests, table } = index.end()
+  const expected = Buffer.concat([digests, table])
+  const found = Buffer.concat([start, await input.exactly(expected.length - start.length)])
+  if (!found.equals(expected)) throw refused('what follows its frames is not their index')
+  if (!(await input.ended())) throw refused('something stands behind its index')
 }
 
 /** https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1 */
-async function* frame(start: Buffer, input: Pull): AsyncGenerator<Uint8Array, void, undefined> {
-  const flags = await input.exactly(1)
+async function* frame(start: Buffer, plain: Pull, index: SeekWriter): AsyncGenerator<Uint8Array, void, undefined> {
+  const flags = await plain.exactly(1)
   const descriptor = flags.readUInt8(0)
   if ((descriptor & 0b11_011) !== 0) throw refused('a frame with a dictionary, or a bit that is reserved or unused')
   const singleSegment = (descriptor & 0x20) !== 0
-  const window = await input.exactly(singleSegment ? 0 : 1)
-  const size = await input.exactly([singleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6] as number)
+  const window = await plain.exactly(singleSegment ? 0 : 1)
+  const size = await plain.exactly([singleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6] as number)
   if (size.length === 0) throw refused('a frame that does not say how much it holds')
   const content = size.length === 8 ? Number(size.readBigUInt64LE(0)) : size.readUIntLE(0, size.length) + (size.length === 2 ? 256 : 0)
   if (content > frameBytes) throw refused(`a frame of ${content} bytes; at most ${frameBytes} are read`)
+  index.begin(content)
+  for (const bytes of [start, flags, window, size]) index.add(bytes)
+  const input = noted(plain, index)
   if ((descriptor & 0x04) === 0) yield* stored(content, input)
   else yield await decoded(content, [start, flags, window, size], input)
+}
+
+/** `input`, whose bytes go into the index on their way. */
+function noted(input: Pull, index: SeekWriter): Pull {
+  const note = <T extends Uint8Array>(bytes: T): T => {
+    index.add(bytes)
+    return bytes
+  }
+  return { ...input, some: async (most) => note(await input.some(most)), exactly: async (size) => note(await input.exactly(size)) }
 }
 
 /** A frame without a checksum must hold raw blocks alone. */
