@@ -161,7 +161,7 @@ describe('in a release', () => {
         !text.includes(`>${path}</a>`) || text.includes(`<code>${hex(digest)}</code>`) === (unsigned !== undefined),
     )
     const lists = ['amd64', 'arm64', 'riscv64'].flatMap((arch) => [`sha256sum-${arch}.txt`, `sm3sum-${arch}.txt`])
-    expect(left.map(({ path }) => path).filter((path) => !/^trust\/|^rpm\/RPM-GPG-KEY|\.xml\.gz$/.test(path))).toEqual(
+    expect(left.map(({ path }) => path).filter((path) => !/^trust\/|^rpm\/RPM-GPG-KEY|^rpm\/rfo-release-|\.xml\.gz$/.test(path))).toEqual(
       [auditFile, ...lists].sort(),
     )
   })

@@ -75,6 +75,7 @@ test('a release that nobody touched is verified, and every claim is made', async
     'attestations',
     'blobs',
     'bundles',
+    'charts',
     'checksums',
     'expected',
     'extras',
