@@ -35,7 +35,8 @@ export async function finishRelease(
   // a candidate carries no signature of the release, in no package either: it can't be taken for one
   const statement = candidate ? await pushFiles([{ path: statementPath, digest: unsigned.digest, size: unsigned.size }], store) : beside
   const files = await pushFiles((await readPredicate(statement, store)).files, store)
-  const folder = await layOut({ version, carried: [...carried, ...cosigned], outDir, files, beside: statement, images, charts }, store)
+  const input = { version, carried: [...carried, ...cosigned], outDir, files, beside: statement, images }
+  const folder = await layOut(candidate ? input : { ...input, charts }, store)
   if (candidate) return { folder, missing }
   // all that they hold is in the release now, the candidate's evidence too
   for (const name of [candidateName(plan.version), unsignedName(plan.version)])
