@@ -12,7 +12,8 @@ import type { OwnFiles } from './carried-task.ts'
 import { given } from './given.ts'
 import type { ImageTasks } from './image-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
-import { explorerOf, packagesTask } from './rpm-task.ts'
+import { explorerOf, type PackagesNeeds, packagesTask } from './rpm-task.ts'
+import { sourceRpmTask } from './source-rpm-task.ts'
 import { pinnedSource, withSource } from './source-task.ts'
 import { bundlePrefix, pushTitled } from './titled.ts'
 
@@ -26,11 +27,16 @@ export function bundleTasks(request: ReleaseRequest, images: readonly ImageTasks
       next: 'name the component whose source holds the scripts and units',
     })
   }
-  return program.platforms.flatMap((made) => {
-    const { platform } = made
-    const tarball = own.tarball(program, made)
-    return [tarball, packagesTask(request, platform, { tarball, ...explorerOf(images, platform) }, ports)]
-  })
+  const needs = new Map(
+    program.platforms.map((made): [PlatformName, PackagesNeeds] => [
+      made.platform,
+      { tarball: own.tarball(program, made), ...explorerOf(images, made.platform) },
+    ]),
+  )
+  return [
+    ...[...needs].flatMap(([platform, each]) => [each.tarball, packagesTask(request, platform, each, ports)]),
+    sourceRpmTask(request, needs, ports),
+  ]
 }
 
 /** Gives the program and the tarball; the tarball's own files come behind them, titled `bundle:<path>`. */

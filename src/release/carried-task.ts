@@ -1,12 +1,11 @@
 /** Files of a release that images of it carry: its program, or what installs it. The same files that the release ships. */
 import type { Material } from '../attest/provenance.ts'
-import { pushBytes, readBytes } from '../content/read.ts'
+import { pushBytes } from '../content/read.ts'
 import { RfoError } from '../error.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { digestOf, hex } from '../oci/digest.ts'
-import { parseIndex } from '../oci/manifest.ts'
-import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
+import { mediaTypes } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { installerText, platformsText } from '../pack/installer.ts'
 import { tarballName } from '../pack/tarball.ts'
@@ -18,7 +17,7 @@ import { imageLists } from './lists.ts'
 import type { OwnProgram, OwnProgramPlatform } from './own-program.ts'
 import type { CarriedRequest, ReleasePorts } from './ports.ts'
 import { platformStates, readSupport } from './support-task.ts'
-import { pushTitled } from './titled.ts'
+import { pushTitled, titledIn } from './titled.ts'
 
 export interface OwnFiles {
   /** undefined: no image of the plan has its source */
@@ -109,12 +108,6 @@ export const installerFile = 'install-rfo.sh'
 
 function coreList(platform: PlatformName): string {
   return `rfo-images-core.linux-${platformOf(platform).architecture}.txt`
-}
-
-/** Name in the release → content. */
-export async function titledIn(index: Descriptor, { store }: Pick<ReleasePorts, 'store'>): Promise<ReadonlyMap<string, Descriptor>> {
-  const entries = parseIndex(await readBytes(store, index)).manifests
-  return new Map(entries.map((entry) => [entry.annotations?.[annotationKeys.title] ?? '', entry]))
 }
 
 /** As provenance names them. https://github.com/package-url/purl-spec/blob/main/types-doc/generic-definition.md */

@@ -11,13 +11,14 @@ import { carriedRelease, type OthersProgram } from '../plan/component.ts'
 import { imageEpoch } from '../plan/day.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { OpenSource } from '../source/open.ts'
-import { installerFile, titledIn } from './carried-task.ts'
+import { installerFile } from './carried-task.ts'
 import { given } from './given.ts'
 import { checksumListNames } from './lists.ts'
 import type { ReleasePorts } from './ports.ts'
 import { fileEntries, layerOf } from './program-tasks.ts'
 import { by } from './root.ts'
 import { withSource } from './source-task.ts'
+import { titledIn } from './titled.ts'
 
 export interface FilesNeeds {
   /** absent: the pipeline takes nothing out of a source */

@@ -4,7 +4,8 @@ import { collectPrograms } from '../build/collect.ts'
 import { pushBytes, readBytes } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { digestOf } from '../oci/digest.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
+import type { Json } from '../oci/json.ts'
 import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
@@ -52,6 +53,61 @@ export function explorerOf(images: readonly ImageTasks[], platform: PlatformName
   return made === undefined || programs === undefined || path === undefined ? {} : { explorer: { image: made.image, programs, path } }
 }
 
+/** For task keys: what decides the models besides their files. */
+export function modelKey(request: ReleaseRequest, explorer: ImagePlan | undefined): Readonly<Record<string, Json>> {
+  const { plan, selinux } = request
+  const { packager, url, vendor } = makerOf(request)
+  return {
+    ...{ packager, url, vendor, version: plan.version, epoch: plan.epoch, tarballs: tarballsOf(request), encoder: payloadEncoder },
+    ...(explorer === undefined ? {} : { explorer: explorer.version, platforms: madeFor(explorer) }),
+    ...(selinux === undefined ? {} : { selinux: { module: selinux.module, digest: digestOf(selinux.bytes) } }),
+  }
+}
+
+function makerOf({ plan, mark }: ReleaseRequest): MadeBy {
+  return {
+    version: parseVersion(plan.version),
+    release: rpmRelease,
+    packager: `${plan.vendor} <${plan.url}>`,
+    // a package is carried alone, and `rpm -qi` is where people look
+    vendor: mark === undefined ? plan.vendor : `${plan.vendor}. ${mark.text.split('\n').join(' ').trim()}`,
+    url: plan.url,
+    epoch: plan.epoch,
+  }
+}
+
+export function tarballsOf({ plan }: ReleaseRequest): Readonly<Partial<Record<PlatformName, string>>> {
+  return Object.fromEntries(plan.platforms.map((each) => [each, tarballName(each).tarball]))
+}
+
+/** All packages of a platform's repository. `tarball`: its index. */
+export async function packageModels(
+  request: ReleaseRequest,
+  platform: PlatformName,
+  tarball: Descriptor,
+  explorer: { readonly image: ImagePlan; readonly program: Descriptor } | undefined,
+  ports: ReleasePorts,
+): Promise<RpmPackage[]> {
+  const [by, { store }] = [makerOf(request), ports]
+  const bundle = await bundleOf(tarball, ports)
+  const packages = [...(await rfoPackages({ ...by, platform, bundle, tarballs: tarballsOf(request) }, store))]
+  if (explorer !== undefined) {
+    const { image, program } = explorer
+    packages.push(await explorerPackage({ ...by, platform, tag: image.version, program, platforms: madeFor(image) }, store))
+  }
+  if (request.selinux !== undefined) {
+    const content = await pushBytes(store, mediaTypes.octets, request.selinux.bytes)
+    packages.push(selinuxPackage({ ...by, module: request.selinux.module, content }))
+  }
+  return packages
+}
+
+/** An RPM or its repository's index, with what of it no signature changes. */
+export function withUnsigned(content: Descriptor, unsigned: { readonly digest: Digest; readonly size: number } | undefined): Descriptor {
+  if (unsigned === undefined) return content
+  return { ...content, annotations: { [unsignedDigest]: unsigned.digest, [unsignedSize]: String(unsigned.size) } }
+}
+
 /** Gives an index of titled files: packages, metadata, specs. */
 export function packagesTask(
   request: ReleaseRequest,
@@ -59,58 +115,23 @@ export function packagesTask(
   { tarball, explorer }: PackagesNeeds,
   ports: ReleasePorts,
 ): Task {
-  const { plan, selinux } = request
+  const { plan } = request
   const version = parseVersion(plan.version)
   const place = { channel, minor: minorLine(version).replace(/^v/, ''), os: osOf(request, platform) }
-  const tarballs = Object.fromEntries(plan.platforms.map((each) => [each, tarballName(each).tarball]))
-  const by: MadeBy = {
-    version,
-    release: rpmRelease,
-    packager: `${plan.vendor} <${plan.url}>`,
-    // a package is carried alone, and `rpm -qi` is where people look
-    vendor: request.mark === undefined ? plan.vendor : `${plan.vendor}. ${request.mark.text.split('\n').join(' ').trim()}`,
-    url: plan.url,
-    epoch: plan.epoch,
-  }
+  const by = makerOf(request)
   return {
     id: `rpm/${platform}`,
     needs: { tarball, ...(explorer === undefined ? {} : { explorer: explorer.programs }) },
-    key: {
-      rule: 'rpm@3',
-      place,
-      tarballs,
-      packager: by.packager,
-      platform,
-      version: plan.version,
-      url: by.url,
-      vendor: by.vendor,
-      epoch: plan.epoch,
-      encoder: payloadEncoder,
-      ...(explorer === undefined ? {} : { explorer: explorer.image.version, platforms: madeFor(explorer.image) }),
-      ...(selinux === undefined ? {} : { selinux: { module: selinux.module, digest: digestOf(selinux.bytes) } }),
-    },
+    key: { rule: 'rpm@3', place, platform, ...modelKey(request, explorer?.image) },
     lane: 'cpu',
     async run(inputs, at) {
       const { store } = ports
-      const bundle = await bundleOf(given(inputs['tarball']), ports)
-      const packages = [...(await rfoPackages({ ...by, platform, bundle, tarballs }, store))]
-      if (explorer !== undefined) {
-        const program = await hostProgram(explorer, given(inputs['explorer']), platform, ports, at.signal)
-        const { image } = explorer
-        packages.push(await explorerPackage({ ...by, platform, tag: image.version, program, platforms: madeFor(image) }, store))
-      }
-      if (selinux !== undefined) {
-        const content = await pushBytes(store, mediaTypes.octets, selinux.bytes)
-        packages.push(selinuxPackage({ ...by, module: selinux.module, content }))
-      }
+      const program = explorer && (await hostProgram(explorer, given(inputs['explorer']), platform, ports, at.signal))
+      const host = explorer && program && { image: explorer.image, program }
+      const packages = await packageModels(request, platform, given(inputs['tarball']), host, ports)
       const options = { epoch: plan.epoch, compression: 'gzip', workDir: ports.workDir, signal: at.signal } as const
       const written = await writeRepository(packages as [RpmPackage, ...RpmPackage[]], place, store, options)
-      const files: [string, Descriptor][] = written.map(({ path, content, unsigned }) => [
-        path,
-        unsigned === undefined
-          ? content
-          : { ...content, annotations: { [unsignedDigest]: unsigned.digest, [unsignedSize]: String(unsigned.size) } },
-      ])
+      const files = written.map(({ path, content, unsigned }): [string, Descriptor] => [path, withUnsigned(content, unsigned)])
       // whoever signs makes this one, and its spec says nothing of a key
       const keyless = await releasePackage({ ...by, platform, platforms: plan.platforms, place, key: '' }, store)
       for (const { path, text } of specFiles([...packages, keyless])) files.push([path, await pushBytes(store, mediaTypes.octets, text)])
@@ -133,7 +154,7 @@ async function bundleOf(tarball: Descriptor, { store }: ReleasePorts): Promise<R
   return bundle
 }
 
-async function hostProgram(
+export async function hostProgram(
   { image: { component }, path }: HostProgram,
   layer: Descriptor,
   platform: PlatformName,

@@ -1,7 +1,8 @@
 /** Files by their title in an index: how tasks give several. */
-import { pushBytes } from '../content/read.ts'
+import { pushBytes, readBytes } from '../content/read.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
+import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import type { ReleasePorts } from './ports.ts'
 
@@ -26,4 +27,10 @@ export async function pushTitled(
     mediaTypes.index,
     canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: manifests as unknown as Json }),
   )
+}
+
+/** Name in the release → content. */
+export async function titledIn(index: Descriptor, { store }: Pick<ReleasePorts, 'store'>): Promise<ReadonlyMap<string, Descriptor>> {
+  const entries = parseIndex(await readBytes(store, index)).manifests
+  return new Map(entries.map((entry) => [entry.annotations?.[annotationKeys.title] ?? '', entry]))
 }

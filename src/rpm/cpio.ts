@@ -31,10 +31,10 @@ export function archivedSize(file: PackageFile): number {
 }
 
 /** bytes of the whole archive; no content is read for it */
-export function cpioSize(files: readonly PackageFile[]): number {
+export function cpioSize(files: readonly PackageFile[], nameOf = installedName): number {
   return files
     .filter((file) => !isGhost(file))
-    .map((file) => entryHead(`.${file.path}`, file, 0, 0).length + padded(archivedSize(file)))
+    .map((file) => entryHead(nameOf(file), file, 0, 0).length + padded(archivedSize(file)))
     .reduce((sum, size) => sum + size, trailer().length)
 }
 
@@ -44,18 +44,24 @@ export async function* cpio(
   from: ContentReader,
   epoch: number,
   signal?: AbortSignal,
+  nameOf = installedName,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   for (const [n, file] of files.entries()) {
     if (isGhost(file)) continue
     const size = archivedSize(file)
     if (size > largestFile)
       throw new RfoError('RFO_RPM_SIZE', `${file.path} has ${size} bytes, an RPM takes less than 4 GiB`, { exit: 'condition' })
-    yield entryHead(`.${file.path}`, file, n + 1, epoch)
+    yield entryHead(nameOf(file), file, n + 1, epoch)
     if (file.kind === 'file') yield* from.fetch(file.content, signal)
     else if (file.kind === 'symlink') yield Buffer.from(file.target)
     yield Buffer.alloc(padded(size) - size)
   }
   yield trailer()
+}
+
+/** As `rpmlib(PayloadFilesHavePrefix)` says it. */
+function installedName(file: PackageFile): string {
+  return `.${file.path}`
 }
 
 function entryHead(name: string, file: PackageFile, inode: number, mtime: number): Buffer {

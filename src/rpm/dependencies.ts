@@ -34,6 +34,11 @@ export function providesOf(pkg: RpmPackage): readonly HeaderDependency[] {
   return ordered([...pkg.provides.map(plain), { name: pkg.name, ...own }, ...(isa === '' ? [] : [{ name: `${pkg.name}(${isa})`, ...own }])])
 }
 
+/** Of a source that is unpacked: its files lie together, without a prefix. */
+export function sourceRequiresOf(pkg: RpmPackage, compression: Compression): readonly HeaderDependency[] {
+  return rpmlibOf(pkg, compression).filter(({ name }) => name !== 'rpmlib(PayloadFilesHavePrefix)')
+}
+
 export function requiresOf(pkg: RpmPackage, compression: Compression): readonly HeaderDependency[] {
   const scripts = scriptNames.filter((name) => pkg.scripts[name] !== undefined)
   const shells = scripts.map((name) => ({ name: '/bin/sh', version: '', flags: sense.interpreter | scriptSense[name] }))

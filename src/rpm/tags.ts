@@ -24,7 +24,24 @@ const verifyAll = 0xffffffff
 const verifyGhost = 0xffffffff - 0b100111
 
 export function headerEntries(pkg: RpmPackage, payload: Payload, compression: Compression, epoch: number): readonly Entry[] {
-  const files = sortedFiles(pkg)
+  return [
+    ...commonEntries(pkg, payload, compression, epoch),
+    [tags.size, numbers([installedSize(pkg)])],
+    [tags.arch, text(pkg.arch)],
+    // its presence is what makes a package a binary one
+    [tags.sourceRpm, text(sourceRpmName(pkg))],
+    [tags.platform, text(`${pkg.arch}-linux`)],
+    ...scriptEntries(pkg),
+    ...dependencyEntries(providesOf(pkg), tags.provideName, tags.provideFlags, tags.provideVersion),
+    ...dependencyEntries(requiresOf(pkg, compression), tags.requireName, tags.requireFlags, tags.requireVersion),
+    ...dependencyEntries(pkg.conflicts.map(plain), tags.conflictName, tags.conflictFlags, tags.conflictVersion),
+    ...dependencyEntries(pkg.obsoletes.map(plain), tags.obsoleteName, tags.obsoleteFlags, tags.obsoleteVersion),
+    ...fileEntries(sortedFiles(pkg), epoch, (file) => file.path.slice(0, file.path.lastIndexOf('/') + 1), flagsOf),
+  ]
+}
+
+/** What the package and its source say alike. */
+export function commonEntries(pkg: RpmPackage, payload: Payload, compression: Compression, epoch: number): readonly Entry[] {
   return [
     [tags.headerI18nTable, texts(['C'])],
     [tags.name, text(pkg.name)],
@@ -36,7 +53,6 @@ export function headerEntries(pkg: RpmPackage, payload: Payload, compression: Co
     [tags.buildTime, numbers([epoch])],
     // whoever asks for a host's name must get the same one everywhere
     [tags.buildHost, text('reproducible')],
-    [tags.size, numbers([installedSize(pkg)])],
     [tags.vendor, text(pkg.vendor)],
     [tags.license, text(pkg.license)],
     [tags.packager, text(pkg.packager)],
@@ -44,19 +60,9 @@ export function headerEntries(pkg: RpmPackage, payload: Payload, compression: Co
     [tags.group, { type: 'i18n', texts: ['Unspecified'] }],
     [tags.url, text(pkg.url)],
     [tags.os, text('linux')],
-    [tags.arch, text(pkg.arch)],
-    // its presence is what makes a package a binary one
-    [tags.sourceRpm, text(sourceRpmName(pkg))],
     // the version whose form this is
     [tags.rpmVersion, text('4.18.0')],
-    [tags.platform, text(`${pkg.arch}-linux`)],
     [tags.encoding, text('utf-8')],
-    ...scriptEntries(pkg),
-    ...dependencyEntries(providesOf(pkg), tags.provideName, tags.provideFlags, tags.provideVersion),
-    ...dependencyEntries(requiresOf(pkg, compression), tags.requireName, tags.requireFlags, tags.requireVersion),
-    ...dependencyEntries(pkg.conflicts.map(plain), tags.conflictName, tags.conflictFlags, tags.conflictVersion),
-    ...dependencyEntries(pkg.obsoletes.map(plain), tags.obsoleteName, tags.obsoleteFlags, tags.obsoleteVersion),
-    ...fileEntries(files, epoch),
     [tags.changelogTime, numbers(pkg.changelog.map(changeTime))],
     [tags.changelogName, texts(changelogOf(pkg).map(({ author }) => author))],
     [tags.changelogText, texts(changelogOf(pkg).map(({ lines }) => lines))],
@@ -101,7 +107,7 @@ function scriptEntries(pkg: RpmPackage): readonly Entry[] {
   })
 }
 
-function dependencyEntries(all: readonly HeaderDependency[], name: number, flags: number, version: number): readonly Entry[] {
+export function dependencyEntries(all: readonly HeaderDependency[], name: number, flags: number, version: number): readonly Entry[] {
   return [
     [name, texts(all.map((each) => each.name))],
     [flags, numbers(all.map((each) => each.flags))],
@@ -109,9 +115,14 @@ function dependencyEntries(all: readonly HeaderDependency[], name: number, flags
   ]
 }
 
-function fileEntries(files: readonly PackageFile[], epoch: number): readonly Entry[] {
+/** `folder` ends with a slash, and is a part of the path; a source has none. */
+export function fileEntries(
+  files: readonly PackageFile[],
+  epoch: number,
+  folder: (file: PackageFile) => string,
+  flags: (file: PackageFile) => number,
+): readonly Entry[] {
   if (files.length === 0) return []
-  const folder = (file: PackageFile): string => file.path.slice(0, file.path.lastIndexOf('/') + 1)
   const folders = [...new Set(files.map(folder))]
   const root = texts(files.map(() => 'root'))
   return [
@@ -121,7 +132,7 @@ function fileEntries(files: readonly PackageFile[], epoch: number): readonly Ent
     [tags.fileMtimes, numbers(files.map(() => epoch))],
     [tags.fileDigests, texts(files.map((file) => (file.kind === 'file' ? hex(file.content.digest) : '')))],
     [tags.fileLinktos, texts(files.map((file) => (file.kind === 'symlink' ? file.target : '')))],
-    [tags.fileFlags, numbers(files.map(flagsOf))],
+    [tags.fileFlags, numbers(files.map(flags))],
     [tags.fileUserName, root],
     [tags.fileGroupName, root],
     [tags.fileVerifyFlags, numbers(files.map((file) => (isGhost(file) ? verifyGhost : verifyAll)))],
@@ -129,7 +140,7 @@ function fileEntries(files: readonly PackageFile[], epoch: number): readonly Ent
     [tags.fileInodes, numbers(files.map((_, n) => n + 1))],
     [tags.fileLangs, texts(files.map(() => ''))],
     [tags.dirIndexes, numbers(files.map((file) => folders.indexOf(folder(file))))],
-    [tags.baseNames, texts(files.map((file) => file.path.slice(folder(file).length)))],
+    [tags.baseNames, texts(files.map((file) => file.path.slice(Math.max(1, folder(file).length))))],
     [tags.dirNames, texts(folders)],
     [tags.fileDigestAlgorithm, numbers([sha256Number])],
   ]

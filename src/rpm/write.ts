@@ -9,7 +9,7 @@ import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
 import { cpio, cpioSize } from './cpio.ts'
-import { encodeHeader, tags } from './header.ts'
+import { type Entry, encodeHeader, tags } from './header.ts'
 import { checkPackage, type RpmPackage, rowOf, sortedFiles } from './package.ts'
 import { type Compression, type Payload, withPayload } from './payload.ts'
 import { headerSums, signatureHeader } from './signature-header.ts'
@@ -39,16 +39,42 @@ export interface WrittenRpm {
 export async function writeRpm(pkg: RpmPackage, store: ContentStore, options: WriteRpmOptions): Promise<WrittenRpm> {
   checkPackage(pkg)
   const files = sortedFiles(pkg)
-  const archiveSize = cpioSize(files)
-  if (archiveSize > 0xffffffff) throw new RfoError('RFO_RPM_SIZE', `${pkg.name} has more than 4 GiB`, { exit: 'condition' })
+  const { epoch, compression, signal } = options
+  return await writeParts(
+    {
+      lead: lead(pkg, 0),
+      archive: cpio(files, store, epoch, signal),
+      archiveSize: cpioSize(files),
+      entries: (payload) => headerEntries(pkg, payload, compression, epoch),
+      name: pkg.name,
+    },
+    store,
+    options,
+  )
+}
+
+export interface RpmParts {
+  readonly lead: Buffer
+  readonly archive: AsyncIterable<Uint8Array>
+  /** bytes */
+  readonly archiveSize: number
+  /** of the main header */
+  entries(payload: Payload): readonly Entry[]
+  /** for an error */
+  readonly name: string
+}
+
+export async function writeParts(parts: RpmParts, store: ContentStore, options: WriteRpmOptions): Promise<WrittenRpm> {
+  const { archiveSize } = parts
+  if (archiveSize > 0xffffffff) throw new RfoError('RFO_RPM_SIZE', `${parts.name} has more than 4 GiB`, { exit: 'condition' })
   const workDir = options.workDir ?? tmpdir()
   const scratch = { workDir, ...(options.signal === undefined ? {} : { signal: options.signal }) }
-  return await withPayload(cpio(files, store, options.epoch, options.signal), options.compression, scratch, async (payload) => {
-    const header = encodeHeader(tags.headerImmutable, headerEntries(pkg, payload, options.compression, options.epoch))
+  return await withPayload(parts.archive, options.compression, scratch, async (payload) => {
+    const header = encodeHeader(tags.headerImmutable, parts.entries(payload))
     const signature = await options.sign?.(header)
     const { md5, unsigned } = await digests(header, payload)
     const sums = { ...headerSums(header), md5, size: header.length + payload.size, payloadSize: archiveSize }
-    const front = Buffer.concat([lead(pkg), signatureHeader(sums, signature), header])
+    const front = Buffer.concat([parts.lead, signatureHeader(sums, signature), header])
     const whole = createDigester()
     for await (const bytes of joined(front, payload)) whole.update(bytes)
     const rpm: Descriptor = { mediaType: rpmMediaType, digest: whole.finish(), size: front.length + payload.size }
@@ -72,10 +98,12 @@ async function digests(header: Buffer, payload: Payload): Promise<{ readonly md5
   return { md5: md5.digest(), unsigned: unsigned.finish() }
 }
 
-function lead(pkg: RpmPackage): Buffer {
+/** `kind`: 0 = binary, 1 = source */
+export function lead(pkg: RpmPackage, kind: 0 | 1): Buffer {
   const bytes = Buffer.alloc(96)
   bytes.writeUInt32BE(0xedabeedb, 0)
   bytes[4] = 3
+  bytes.writeUInt16BE(kind, 6)
   bytes.writeUInt16BE(rowOf(pkg.arch)?.rpmLead ?? 1, 8)
   bytes.write(`${pkg.name}-${pkg.version}-${pkg.release}`, 10, 65)
   bytes.writeUInt16BE(1, 76)

@@ -25,6 +25,7 @@ export async function filesOf(folder: string): Promise<string[]> {
 
 /** What a sandbox's release holds: its three keys sign. Written out by hand from the contract, not taken from the code. */
 export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): string[] {
+  const rpmVersion = plan.version.slice(1).replace('+', '~')
   const perPlatform = plan.platforms.flatMap((platform) => {
     const { architecture } = platformOf(platform)
     const arch = architecture
@@ -73,6 +74,8 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
     ...['trust/cosign.pub', 'trust/sm2.pub', 'trust/helm-keyring', 'trust/trust.json'],
     ...['oci/index.json', 'oci/oci-layout', 'rpm/RPM-GPG-KEY-rfo'],
     ...['rfo-common', 'rfo-server', 'rfo-agent', 'rfo-release', 'kube-explorer'].map((name) => `rpm/specs/${name}.spec`),
+    ...['common', 'server', 'agent'].map((name) => `rpm/source/Packages/rfo-${name}-${rpmVersion}-1.src.rpm`),
+    `rpm/source/Packages/kube-explorer-${explorerOf(plan)}-${rpmVersion}.src.rpm`,
     ...plan.charts.flatMap((chart) => [`charts/${chart.name}-${chart.version}.tgz`, `charts/${chart.name}-${chart.version}.tgz.prov`]),
   ].sort()
 }

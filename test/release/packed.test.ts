@@ -114,8 +114,8 @@ describe('the packages', () => {
   const rpm = tool('rpm')
   test.skipIf(rpm.skip)('rpm finds their digests and signatures right, for three architectures', async () => {
     const packages = await filesBelow('rpm', '.rpm')
-    // three of the tarball, kube-explorer, the policy; and in no repository, rfo-release
-    expect(packages.length).toBe(3 * 6)
+    // three of the tarball, kube-explorer, the policy; in no repository, rfo-release and the sources
+    expect(packages.length).toBe(3 * 6 + 5)
     const database = ['--dbpath', await mkdtemp(join(scratch, 'rpm-')), '--define', '_pkgverify_level all']
     expect((await call(rpm.path, [...database, '-K', ...packages])).code).not.toBe(0)
     expect((await call(rpm.path, [...database, '--import', 'rpm/RPM-GPG-KEY-rfo'])).code).toBe(0)

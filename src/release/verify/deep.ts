@@ -113,7 +113,9 @@ function contentCheck(folder: string, predicate: ReleasePredicate, { path }: Rel
     const signed = predicate.files.find((file) => file.path === program)
     return [{ where: path, run: () => checkTarball(stream(folder, path), signed) }]
   }
-  if (path.endsWith('.rpm')) return [{ where: path, run: async () => void (await checkRpm(join(folder, path), { env: {} })) }]
+  // a source's files are what the release has elsewhere
+  if (path.endsWith('.rpm') && !path.endsWith('.src.rpm'))
+    return [{ where: path, run: async () => void (await checkRpm(join(folder, path), { env: {} })) }]
   if (isChart(path)) {
     // a chart is read whole: its digest is signed, and what it unpacks to is bounded by its reader
     return [{ where: path, run: async () => void (await readChartArchive(await readFile(join(folder, path)), chartNameOf(path))) }]

@@ -1,0 +1,63 @@
+/** Source RPMs: what openEuler's build service takes. One a package, for all platforms at once. */
+import { pushBytes } from '../content/read.ts'
+import type { Task } from '../graph/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { mediaTypes } from '../oci/mediatype.ts'
+import { type PlatformName, platformOf } from '../oci/platform.ts'
+import { explorerSources } from '../rpm/explorer.ts'
+import { rpmExtent } from '../rpm/extent.ts'
+import { writeSourceRpm } from '../rpm/source-rpm.ts'
+import { sourceRpmName } from '../rpm/tags.ts'
+import { given } from './given.ts'
+import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import { hostProgram, modelKey, type PackagesNeeds, packageModels, tarballsOf, withUnsigned } from './rpm-task.ts'
+import { pushTitled, titledIn } from './titled.ts'
+
+/** Gives an index of titled files. `needs`: of every platform that has a tarball. */
+export function sourceRpmTask(request: ReleaseRequest, needs: ReadonlyMap<PlatformName, PackagesNeeds>, ports: ReleasePorts): Task {
+  const { plan, selinux } = request
+  const entries = [...needs]
+  return {
+    id: 'rpm/source',
+    needs: Object.fromEntries(
+      entries.flatMap(([platform, { tarball, explorer }]): [string, Task][] => [
+        [`tarball/${platform}`, tarball],
+        ...(explorer === undefined ? [] : [[`explorer/${platform}`, explorer.programs] as [string, Task]]),
+      ]),
+    ),
+    key: { rule: 'source-rpm@1', ...modelKey(request, entries.find(([, { explorer }]) => explorer !== undefined)?.[1].explorer?.image) },
+    lane: 'cpu',
+    async run(inputs, at) {
+      const { store, workDir } = ports
+      const sources = new Map<string, Descriptor>()
+      const put = async (name: string, bytes: string | Uint8Array): Promise<void> => {
+        sources.set(name, await pushBytes(store, mediaTypes.octets, bytes))
+      }
+      for (const [name, text] of Object.entries(explorerSources)) await put(name, text)
+      if (selinux !== undefined) await put(`${selinux.module}.pp`, selinux.bytes)
+      const files: [string, Descriptor][] = []
+      const done = new Set<string>()
+      for (const [platform, { explorer }] of entries) {
+        const made = await titledIn(given(inputs[`tarball/${platform}`]), ports)
+        const tarball = tarballsOf(request)[platform] ?? ''
+        sources.set(tarball, given(made.get(tarball)))
+        if (explorer === undefined) continue
+        const program = await hostProgram(explorer, given(inputs[`explorer/${platform}`]), platform, ports, at.signal)
+        sources.set(`kube-explorer.linux-${platformOf(platform).architecture}`, program)
+      }
+      for (const [platform, { explorer }] of entries) {
+        const program = sources.get(`kube-explorer.linux-${platformOf(platform).architecture}`)
+        const host = explorer && program && { image: explorer.image, program }
+        for (const pkg of await packageModels(request, platform, given(inputs[`tarball/${platform}`]), host, ports)) {
+          // the same whatever the platform: a spec is one text for all of them
+          if (done.has(pkg.name)) continue
+          done.add(pkg.name)
+          const { rpm } = await writeSourceRpm(pkg, sources, store, { epoch: plan.epoch, compression: 'gzip', workDir, signal: at.signal })
+          const { unsigned, unsignedSize } = await rpmExtent(rpm, store, at.signal)
+          files.push([`rpm/source/Packages/${sourceRpmName(pkg)}`, withUnsigned(rpm, { digest: unsigned, size: unsignedSize })])
+        }
+      }
+      return await pushTitled(ports, files)
+    },
+  }
+}
