@@ -74,8 +74,10 @@ export async function explorerPackage(input: ExplorerInput, store: ContentStore)
       url: 'https://github.com/cnrancher/kube-explorer',
     }),
     summary: 'Resources of a Kubernetes cluster in a browser',
-    description:
-      'kube-explorer shows and changes the resources of a cluster. Its unit listens for this host alone and is not started by itself.',
+    description: [
+      'kube-explorer shows and changes the resources of a cluster.',
+      'Its unit lets in this host alone, and is not started by itself.',
+    ].join('\n'),
     files: [
       { kind: 'file', path: '/usr/bin/kube-explorer', source: name, mode: 0o755, content: input.program },
       await loose('/usr/lib/systemd/system/kube-explorer.service', 'kube-explorer.service'),

@@ -47,7 +47,10 @@ export async function releasePackage(input: ReleasePackageInput, store: ContentS
       loose: [variable, 'RPM-GPG-KEY-rfo'],
     }),
     summary: 'Package repository of RFO and its key',
-    description: `The first line of /etc/dnf/vars/${variable} says where releases are: a web server, or where a medium is mounted.`,
+    description: [
+      'Tells dnf where the packages of RFO are, and by which key they are signed.',
+      `The first line of /etc/dnf/vars/${variable} is a web server, or a mounted medium.`,
+    ].join('\n'),
     files: [
       await file('/etc/yum.repos.d/rfo.repo', 'rfo.repo', config, 'config(noreplace)'),
       await file(`/etc/dnf/vars/${variable}`, variable, `${medium}\n`, 'config(noreplace)'),

@@ -3,6 +3,9 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compareVersions, parseVersion, spellRpm } from '../../src/plan/version.ts'
 import { compareEvr, compareRpmVersions, parseEvr } from '../../src/rpm/vercmp.ts'
+import { tool } from '../tools.ts'
+
+const rpm = tool('rpm')
 
 /** The interpreter that has rpm's own module; Debian's python3, whatever stands first on the PATH. */
 const python = ['/usr/bin/python3', 'python3'].find((each) => spawnSync(each, ['-c', 'import rpm']).status === 0)
@@ -43,6 +46,22 @@ test('packages of RFO rise with its versions', () => {
       expect(Math.sign(compareRpmVersions(spellRpm(a), spellRpm(b)))).toBe(Math.sign(compareVersions(a, b)))
     }),
   )
+})
+
+test.skipIf(rpm.skip)('rpm itself upgrades from candidates to releases, from one build to the next, and over a line', () => {
+  const rising = [
+    ...['v1.24.8-rc1+rfor1', 'v1.24.8-rc2+rfor1', 'v1.24.8-rc10+rfor1', 'v1.24.8+rfor1', 'v1.24.8+rfor2', 'v1.24.8+rfor10'],
+    ...['v1.24.9-rc1+rfor1', 'v1.24.9+rfor1', 'v1.24.10+rfor1', 'v1.25.0-rc1+rfor1', 'v1.25.0+rfor1'],
+  ].map((version) => spellRpm(parseVersion(version)))
+  // upstream's build of a version is another package's; a plain version would be newer than both
+  rising.push('1.25.0~rke2r1', '1.25.0')
+  const pairs = rising.slice(1).map((version, n) => `%{lua: print(rpm.vercmp("${rising[n]}", "${version}"))}`)
+  const judged = spawnSync(
+    rpm.path,
+    pairs.flatMap((pair) => ['--eval', pair]),
+    { encoding: 'utf8' },
+  )
+  expect(judged.stdout.match(/-?\d+/g)).toEqual(pairs.map(() => '-1'))
 })
 
 test.skipIf(python === undefined)('the same order as rpm itself, for 3000 pairs', () => {
