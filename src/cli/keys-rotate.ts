@@ -1,8 +1,9 @@
 /** `keys rotate`: other release keys, or other keys that decide, in trust metadata. Old ones are closed, never forgotten. */
+import { resolve } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { PublicKey } from '../sign/key.ts'
 import type { Authority, RoleKeys } from '../sign/trust-edit.ts'
-import { readReleasePublicKeys } from './key-files.ts'
+import { readReleasePublicKeys, readTrustedKey } from './key-files.ts'
 import { timeOf } from './today.ts'
 import { change, count, daysOption, draftOption, isDraft, openFolder, readSigners, timesOf, written } from './trust-state.ts'
 import type { Flags, Verb } from './verb.ts'
@@ -29,7 +30,7 @@ export const rotate: Verb = {
     'keys rotate --root-key d.pub --remove sha256:<hex> --sign-key a.key --sign-key b.key --sign-key d.key',
   ],
   async run(context, { flags }) {
-    const added = await readReleasePublicKeys(context, flags.list('releaseKey') ?? [])
+    const added = await Promise.all((flags.list('releaseKey') ?? []).map((file) => readTrustedKey(resolve(context.cwd, file))))
     const closed = flags.list('close') ?? []
     const ofRoot = ['rootKey', 'targetsKey', 'remove', 'threshold', 'targetsThreshold'].some((name) => flags.list(name) !== undefined)
     const ofReleases = added.length > 0 || closed.length > 0
@@ -39,13 +40,16 @@ export const rotate: Verb = {
         next: 'rfo-build keys rotate --help',
       })
     if (ofReleases) {
-      const { addKey, closeKey } = await import('../sign/trust-targets.ts')
+      const { addKey, addOtherKey, closeKey } = await import('../sign/trust-targets.ts')
       const { timeText } = await import('../sign/tuf.ts')
       const from = flags.text('from')
       const window = from === undefined ? {} : { from: timeText(timeOf('--from', from, context)) }
       const until = timeText(timeOf('--until', flags.text('until'), context))
       return await change(context, flags, () => (says) => {
-        const changes = [...added.map((key) => addKey(key, window)), ...closed.map((fingerprint) => closeKey(fingerprint, until))]
+        const adding = added.map(({ kind, key }) =>
+          kind === 'release' ? addKey(key, window) : addOtherKey({ kind, fingerprint: key.fingerprint }, window),
+        )
+        const changes = [...adding, ...closed.map((fingerprint) => closeKey(fingerprint, until))]
         return changes.reduce((before, next) => next(before), says)
       })
     }

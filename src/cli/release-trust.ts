@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { ReleaseKeys } from '../release/signatures.ts'
-import { refuseKey } from '../release/verify/trust.ts'
+import { refuseKey, refuseOtherKey } from '../release/verify/trust.ts'
 import type { PublicKey } from '../sign/key.ts'
 import type { Trust } from '../sign/trust.ts'
 import type { CliContext } from './context.ts'
@@ -21,9 +21,13 @@ export async function projectTrust(context: CliContext): Promise<ProjectTrust | 
 }
 
 /** Nobody who trusts the metadata would take the release. `epoch`: seconds. */
-export function refuseUnnamed({ trust }: ProjectTrust, { key: { publicKey } }: ReleaseKeys, epoch: number): void {
+export function refuseUnnamed({ trust }: ProjectTrust, { key: { publicKey }, sm2, pgp }: ReleaseKeys, epoch: number): void {
   refuseUnnamedKey(trust, publicKey)
-  const [why] = refuseKey(trust, publicKey, epoch, 'trust')
+  const [why] = [
+    ...refuseKey(trust, publicKey, epoch, 'trust'),
+    ...refuseOtherKey(trust, 'sm2', sm2?.publicKey.fingerprint, epoch),
+    ...refuseOtherKey(trust, 'pgp', pgp?.publicKey.fingerprint, epoch),
+  ]
   if (why !== undefined) throw unusable(why.message)
 }
 

@@ -10,6 +10,7 @@ const words = {
     root: (threshold: number, of: number) => `root: ${threshold} of ${of} keys`,
     targets: (threshold: number, of: number) => `targets, snapshot, timestamp: ${threshold} of ${of} keys`,
     keys: 'release keys',
+    otherKeys: 'keys beside them',
     revoked: 'revoked',
     withdrawn: 'withdrawn',
     lowest: 'lowest',
@@ -20,6 +21,7 @@ const words = {
     root: (threshold: number, of: number) => `root：${of} 把密钥中的 ${threshold} 把`,
     targets: (threshold: number, of: number) => `targets、snapshot、timestamp：${of} 把密钥中的 ${threshold} 把`,
     keys: '发布密钥',
+    otherKeys: '附加密钥',
     revoked: '已吊销',
     withdrawn: '已撤回',
     lowest: '最低版本',
@@ -34,7 +36,7 @@ export async function trustTold(context: CliContext, trust: Trust): Promise<Outc
   const { spokenDigits } = await import('../sign/spoken.ts')
   const say = words[context.lang]
   const { root, targets } = authorityOf(trust, keyIn)
-  const { keys, revoked } = trust.says.keys
+  const { keys, otherKeys = [], revoked } = trust.says.keys
   const { withdrawn, lowest } = trust.says.releases
   const spoken = (fingerprint: string): string[] => [
     fingerprint,
@@ -55,6 +57,10 @@ export async function trustTold(context: CliContext, trust: Trust): Promise<Outc
       keys.flatMap(({ fingerprint, from, until }) => [...spoken(fingerprint), `  ${say.window(from, until)}`]),
     ),
     ...branch(
+      say.otherKeys,
+      otherKeys.flatMap(({ kind, fingerprint, from, until }) => [`${kind.toUpperCase()} ${fingerprint}`, `  ${say.window(from, until)}`]),
+    ),
+    ...branch(
       say.revoked,
       revoked.map(({ fingerprint, at, reason }) => `${fingerprint} ${at}: ${reason}`),
     ),
@@ -73,7 +79,7 @@ export async function trustTold(context: CliContext, trust: Trust): Promise<Outc
   ]
   const roleOf = ({ keys: of, threshold }: typeof root): Json => ({ threshold, keys: of.map((key) => key.fingerprint) })
   const entries = keys.map(({ pem: _, ...entry }) => ({ ...entry, digits: spokenDigits(entry.fingerprint) ?? '' }))
-  const said = JSON.parse(JSON.stringify({ keys: entries, revoked, withdrawn, lowest })) as Record<string, Json>
+  const said = JSON.parse(JSON.stringify({ keys: entries, otherKeys, revoked, withdrawn, lowest })) as Record<string, Json>
   return { text: `${text}${lines.join('\n')}\n`, json: { ...json, rootKeys: roleOf(root), targetsKeys: roleOf(targets), ...said } }
 }
 

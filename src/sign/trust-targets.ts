@@ -11,22 +11,31 @@ import { strictJson, untrusted } from './tuf.ts'
 
 const Time = z.iso.datetime({ precision: 0 })
 const Fingerprint = z.string().regex(/^sha256:[0-9a-f]{64}$/)
+/** of a key of PGP, as gpg prints it */
+const PgpFingerprint = z.string().regex(/^[0-9A-F]{40}$/)
+const AnyFingerprint = z.union([Fingerprint, PgpFingerprint])
 const Reason = z.string().min(1).max(1000)
 const Version = z.string().max(64)
 
+const window = {
+  from: Time.optional().describe('releases of before are not its own; absent: none are too old'),
+  until: Time.optional().describe('releases of this time and later are not its own; absent: it is open'),
+}
+const OtherKey = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('sm2'), fingerprint: Fingerprint, ...window }),
+  z.strictObject({ kind: z.literal('pgp'), fingerprint: PgpFingerprint, ...window }),
+])
+export type OtherKey = z.infer<typeof OtherKey>
+
 export const KeysFile = z.strictObject({
   schema: z.literal('rfo-build.trust-keys/1'),
-  keys: z
-    .array(
-      z.strictObject({
-        fingerprint: Fingerprint,
-        pem: z.string().max(16_384),
-        from: Time.optional().describe('releases of before are not its own; absent: none are too old'),
-        until: Time.optional().describe('releases of this time and later are not its own; absent: it is open'),
-      }),
-    )
-    .max(1000),
-  revoked: z.array(z.strictObject({ fingerprint: Fingerprint, at: Time, reason: Reason })).max(1000),
+  keys: z.array(z.strictObject({ fingerprint: Fingerprint, pem: z.string().max(16_384), ...window })).max(1000),
+  otherKeys: z
+    .array(OtherKey)
+    .max(1000)
+    .optional()
+    .describe('keys that sign beside; once one of a kind is named, no other of that kind counts. Absent: whatever a statement lists does'),
+  revoked: z.array(z.strictObject({ fingerprint: AnyFingerprint, at: Time, reason: Reason })).max(1000),
 })
 export const ReleasesFile = z.strictObject({
   schema: z.literal('rfo-build.trust-releases/1'),
@@ -54,8 +63,9 @@ export function readTargets(keysText: string, releasesText: string | undefined):
   const releases: TrustTargets['releases'] =
     releasesText === undefined ? nothingOfReleases : parse(ReleasesFile, releasesText, targetNames.releases)
   const seen = new Set<string>()
-  for (const { fingerprint, pem } of keys.keys) {
+  for (const { fingerprint, pem } of keys.keys)
     if (keyIn(pem).fingerprint !== fingerprint) throw untrusted(`a key is called ${fingerprint} and is another`, targetNames.keys)
+  for (const { fingerprint } of [...keys.keys, ...(keys.otherKeys ?? [])]) {
     if (seen.has(fingerprint)) throw untrusted(`${fingerprint} stands twice`, targetNames.keys)
     seen.add(fingerprint)
   }
@@ -99,8 +109,8 @@ function parse<T>(form: z.ZodType<T>, text: string, where: string): T {
 export type Change = (targets: TrustTargets) => TrustTargets
 
 export interface Window {
-  readonly from?: string
-  readonly until?: string
+  readonly from?: string | undefined
+  readonly until?: string | undefined
 }
 
 export function addKey(key: PublicKey, window: Window = {}): Change {
@@ -111,18 +121,30 @@ export function addKey(key: PublicKey, window: Window = {}): Change {
   }
 }
 
+/** A key of SM2 or PGP. */
+export function addOtherKey({ kind, fingerprint }: Pick<OtherKey, 'kind' | 'fingerprint'>, window: Window = {}): Change {
+  return ({ keys, releases }) => {
+    const before = keys.otherKeys ?? []
+    if (before.some((each) => each.fingerprint === fingerprint)) throw unchangeable(`${fingerprint} is there already`)
+    return { keys: { ...keys, otherKeys: [...before, { kind, fingerprint, ...window }] }, releases }
+  }
+}
+
 /** Releases of `until` and later are not its own any more; earlier ones stay good. */
 export function closeKey(fingerprint: string, until: string): Change {
   return ({ keys, releases }) => {
     known(keys, fingerprint)
-    return { keys: { ...keys, keys: keys.keys.map((each) => (each.fingerprint === fingerprint ? { ...each, until } : each)) }, releases }
+    const close = <T extends Window & { readonly fingerprint: string }>(each: T): T =>
+      each.fingerprint === fingerprint ? { ...each, until } : each
+    const { otherKeys } = keys
+    return { keys: { ...keys, keys: keys.keys.map(close), ...(otherKeys && { otherKeys: otherKeys.map(close) }) }, releases }
   }
 }
 
 /** Nothing that it ever signed is good: who has a key may write any time into what he signs. */
 export function revokeKey(fingerprint: string, at: string, reason: string): Change {
   return ({ keys, releases }) => {
-    if (!Fingerprint.safeParse(fingerprint).success) throw unchangeable(`${JSON.stringify(fingerprint.slice(0, 80))} is no fingerprint`)
+    if (!AnyFingerprint.safeParse(fingerprint).success) throw unchangeable(`${JSON.stringify(fingerprint.slice(0, 80))} is no fingerprint`)
     if (keys.revoked.some((each) => each.fingerprint === fingerprint)) throw unchangeable(`${fingerprint} is revoked already`)
     return { keys: { ...keys, revoked: [...keys.revoked, { fingerprint, at, reason }] }, releases }
   }
@@ -151,7 +173,8 @@ export function setLowest(version: string): Change {
 }
 
 function known(keys: TrustTargets['keys'], fingerprint: string): void {
-  if (!keys.keys.some((each) => each.fingerprint === fingerprint)) throw unchangeable(`no release key ${fingerprint.slice(0, 80)}`)
+  if (![...keys.keys, ...(keys.otherKeys ?? [])].some((each) => each.fingerprint === fingerprint))
+    throw unchangeable(`no release key ${fingerprint.slice(0, 80)}`)
 }
 
 function unchangeable(what: string): RfoError {

@@ -9,7 +9,17 @@ import { spokenDigits } from '../../src/sign/spoken.ts'
 import { newerTrust, openTrust, type Trust } from '../../src/sign/trust.ts'
 import { makeTrust } from '../../src/sign/trust-edit.ts'
 import { exportText, writeTrust } from '../../src/sign/trust-files.ts'
-import { addKey, type Change, closeKey, nothingSaid, revokeKey, setLowest, type Window, withdraw } from '../../src/sign/trust-targets.ts'
+import {
+  addKey,
+  addOtherKey,
+  type Change,
+  closeKey,
+  nothingSaid,
+  revokeKey,
+  setLowest,
+  type Window,
+  withdraw,
+} from '../../src/sign/trust-targets.ts'
 import { a, at, authority, b, changed, now, targetsKey } from '../sign/trust-state.ts'
 import { madeProject, type Project, run, version } from './project.ts'
 
@@ -67,6 +77,24 @@ test('a release of another time than its key’s is refused, and of another key'
   expect(told(await judged(await naming(key, { from: '2026-01-01T00:00:00Z' })))).toEqual(['untrusted RFO_VERIFY_PERIOD'])
   const other = await naming(readPublicKey(generateKey().publicPem))
   await expect(judged(other)).rejects.toMatchObject({ exit: 'untrusted', code: 'RFO_SIGN_UNKNOWN' })
+})
+
+test('keys of SM2 and PGP have their times too, are revoked, and once one is named no other counts', async () => {
+  const { claims } = await judged(trust)
+  const of = (kind: 'sm2' | 'pgp') => ({ kind, fingerprint: String(claims.find(({ name }) => name === kind)?.values['fingerprint']) })
+  const [sm2, pgp] = [of('sm2'), of('pgp')]
+  const late = { from: '2026-01-01T00:00:00Z' }
+  for (const one of [sm2, pgp]) {
+    const report = await judged(await changed(trust, addOtherKey(one, late)))
+    expect(told(report)).toEqual(['untrusted RFO_VERIFY_PERIOD'])
+    expect(claimed(report)).not.toContain(one.kind)
+    expect(await after(revokeKey(one.fingerprint, '2026-10-01T00:00:00Z', 'lost'))).toEqual(['untrusted RFO_VERIFY_REVOKED'])
+  }
+  const named: Change = (says) => addOtherKey(pgp)(addOtherKey(sm2)(says))
+  expect(await after(named)).toEqual([])
+  expect(await after((says) => closeKey(pgp.fingerprint, '2022-01-01T00:00:00Z')(named(says)))).toEqual(['untrusted RFO_VERIFY_PERIOD'])
+  expect(await after(addOtherKey({ kind: 'pgp', fingerprint: 'AB'.repeat(20) }))).toEqual(['untrusted RFO_VERIFY_KEY'])
+  await expect(changed(trust, addOtherKey({ kind: 'sm2', fingerprint: key.fingerprint }))).rejects.toMatchObject({ code: 'RFO_SIGN_TRUST' })
 })
 
 test('a withdrawn release is refused, and one below the lowest of its line', async () => {

@@ -9,6 +9,7 @@ import { compareVersions, minorLine, parseVersion } from '../../plan/version.ts'
 import { type PublicKey, readPublicKey } from '../../sign/key.ts'
 import { expiryOf, newerTrust, openTrust, rootOf, type Trust } from '../../sign/trust.ts'
 import { isExport, readExport } from '../../sign/trust-files.ts'
+import type { OtherKey, Window } from '../../sign/trust-targets.ts'
 import { timeText } from '../../sign/tuf.ts'
 import { keyPaths } from '../signed-paths.ts'
 import type { Claim } from './claims.ts'
@@ -68,19 +69,39 @@ export function judgeTrust(trust: Trust | undefined, predicate: ReleasePredicate
 }
 
 /** Whether metadata lets a key sign what has this time. `epoch`: seconds. A key that it does not name was given by the person. */
-export function refuseKey(trust: Trust | undefined, key: PublicKey, epoch: number, where: string): RfoError[] {
+export function refuseKey(
+  trust: Trust | undefined,
+  { fingerprint }: Pick<PublicKey, 'fingerprint'>,
+  epoch: number,
+  where: string,
+): RfoError[] {
   if (trust === undefined) return []
-  const { keys, revoked } = trust.says.keys
-  const gone = revoked.find(({ fingerprint }) => fingerprint === key.fingerprint)
+  const { keys, otherKeys = [], revoked } = trust.says.keys
+  const gone = revoked.find((each) => each.fingerprint === fingerprint)
   if (gone !== undefined)
-    return [untrusted('RFO_VERIFY_REVOKED', `${key.fingerprint} is revoked since ${gone.at}: ${printable(gone.reason)}`, where)]
-  const named = keys.find(({ fingerprint }) => fingerprint === key.fingerprint)
+    return [untrusted('RFO_VERIFY_REVOKED', `${fingerprint} is revoked since ${gone.at}: ${printable(gone.reason)}`, where)]
+  const named: Window | undefined = [...keys, ...otherKeys].find((each) => each.fingerprint === fingerprint)
   const time = epoch * 1000
   const early = named?.from !== undefined && time < Date.parse(named.from)
   const late = named?.until !== undefined && time >= Date.parse(named.until)
   if (!early && !late) return []
   const window = `${named?.from ?? 'ever'} to ${named?.until ?? 'now'}`
-  return [untrusted('RFO_VERIFY_PERIOD', `${key.fingerprint} signs releases of ${window}, and this one is of ${timeText(time)}`, where)]
+  return [untrusted('RFO_VERIFY_PERIOD', `${fingerprint} signs releases of ${window}, and this one is of ${timeText(time)}`, where)]
+}
+
+/** The same of a key that signs beside, undefined = there is none: once one of its kind is named, it must be one of those. */
+export function refuseOtherKey(
+  trust: Trust | undefined,
+  kind: OtherKey['kind'],
+  fingerprint: string | undefined,
+  epoch: number,
+): RfoError[] {
+  if (trust === undefined || fingerprint === undefined) return []
+  const where = kind === 'sm2' ? keyPaths.sm2 : keyPaths.helm
+  const named = (trust.says.keys.otherKeys ?? []).filter((each) => each.kind === kind)
+  if (named.length > 0 && !named.some((each) => each.fingerprint === fingerprint))
+    return [untrusted('RFO_VERIFY_KEY', `${fingerprint} is none of the keys of ${kind.toUpperCase()} that trust metadata names`, where)]
+  return refuseKey(trust, { fingerprint }, epoch, where)
 }
 
 function releaseFindings(trust: Trust, { version }: ReleasePredicate): RfoError[] {

@@ -41,7 +41,7 @@ import { lackingEvidence } from './required.ts'
 import { type OtherKeys, verifySignatures } from './signatures.ts'
 import { refuseSigner } from './signers.ts'
 import { type Hashed, readSmall, readTree } from './tree.ts'
-import { judgeTrust, namedKeys, newestTrust, refuseKey } from './trust.ts'
+import { judgeTrust, namedKeys, newestTrust, refuseKey, refuseOtherKey } from './trust.ts'
 
 export interface VerifyRequest {
   readonly folder: string
@@ -113,7 +113,12 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   const signatures = await verifySignatures(folder, predicate, verified.key, otherKeys)
   claim('checksums', { count: checksumPaths(predicate).length }, [...(await verifyChecksumLists(folder, predicate)), ...signatures.lists])
   findings.push(...signatures.findings, ...judgeOtherKeys(policy, signatures.keys))
-  claims.push(...signatures.claims)
+  const beside = (['sm2', 'pgp'] as const).map((kind) => ({
+    kind,
+    refused: refuseOtherKey(trust, kind, signatures.keys[kind], predicate.epoch),
+  }))
+  findings.push(...beside.flatMap(({ refused }) => refused))
+  claims.push(...signatures.claims.filter(({ name }) => !beside.some(({ kind, refused }) => kind === name && refused.length > 0)))
   const programs = await verifyPrograms(folder, predicate, trusted)
   claim('programs', { count: programs.count }, programs.findings)
   const keyless = await verifyKeyless(folder, predicate, verified, request.identity)
