@@ -2,6 +2,7 @@
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
+import { legacyTags } from '../oci/legacy-tags.ts'
 import { isIndexType } from '../oci/mediatype.ts'
 import { type Body, bytesBody, passing, verified } from './body.ts'
 import { readBytes } from './read.ts'
@@ -14,7 +15,7 @@ export interface CopyOptions {
   readonly concurrency: number | Slots
   readonly signal?: AbortSignal
   onCopied?(target: Descriptor, how: 'copied' | 'present' | 'mounted'): void
-  /** Copies what refers to each manifest too (signatures, attestations), after it. */
+  /** Copies what refers to each manifest too, after it: referrers, and what stands under cosign 2's tags, which get it when all is there. */
   readonly referrers?: boolean
   /** Which children of an index to copy; all unless told. The index itself is copied whole. */
   select?(child: Descriptor): boolean
@@ -42,6 +43,7 @@ export async function copyGraph(
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const begun = new Map<Digest, Promise<void>>()
+  const tags: { readonly target: Descriptor; readonly name: string }[] = []
   const report = { copied: 0, present: 0, bytes: 0 }
   let failure: { readonly thrown: unknown } | undefined
 
@@ -59,13 +61,38 @@ export async function copyGraph(
 
   const copyNode = async (target: Descriptor): Promise<void> => {
     const bytes = await inSlot(first, () => side('source', readBytes(from, target, undefined, signal)))
-    const { children } = parseNode(target, bytes)
+    const { children, subject } = parseNode(target, bytes)
     const wanted = isIndexType(target.mediaType) ? children.filter((child) => options.select?.(child) ?? true) : children
     await all(wanted.map(once))
     await transfer(target, verified(target, bytesBody(bytes)))
     if (options.referrers !== true) return
     const attached = await inSlot(first, () => side('source', from.referrers(target)))
-    await all(attached.map(once))
+    // what refers to something is a signature itself
+    const tagged = subject !== undefined ? [] : await inSlot(first, () => standingBy(target))
+    await all([...attached, ...tagged].map(once))
+  }
+
+  /** Nothing but their names ties these to the manifest. Others' signatures that the destination has by that name would be lost. */
+  const standingBy = async ({ digest }: Descriptor): Promise<Descriptor[]> => {
+    const found: Descriptor[] = []
+    for (const name of Object.values(legacyTags(digest))) {
+      const there = await side('source', from.resolve(name))
+      if (there === undefined) continue
+      const before = await side('destination', to.resolve(name))
+      if (before !== undefined && before.digest !== there.digest)
+        throw new RfoError(
+          'RFO_CONTENT_TAGGED',
+          `${name} is ${before.digest} there and ${there.digest} here: one would take the other's place`,
+          {
+            exit: 'condition',
+            where: 'destination',
+            next: 'keep one of them: remove that tag here or there, or copy to another repository',
+          },
+        )
+      if (before === undefined) tags.push({ target: there, name })
+      found.push(there)
+    }
+    return found
   }
 
   const transfer = async (target: Descriptor, body: Body): Promise<void> => {
@@ -119,6 +146,7 @@ export async function copyGraph(
   options.signal?.throwIfAborted()
   if (failure !== undefined) throw failure.thrown
   for (const result of results) if (result.status === 'rejected') throw result.reason
+  for (const { target, name } of tags) await side('destination', to.tag(target, name))
   return report
 }
 

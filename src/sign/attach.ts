@@ -6,16 +6,10 @@ import { parseStatement, predicateTypes, type Statement, statement, statementByt
 import { pushBytes } from '../content/read.ts'
 import type { ContentStore } from '../content/store.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import { legacyTags } from '../oci/legacy-tags.ts'
 import { parseReference } from '../oci/reference.ts'
 import { bundleText, signStatement } from './bundle.ts'
-import {
-  bundleReferrer,
-  type Carrier,
-  legacyAttestationManifest,
-  legacySignatureManifest,
-  legacyTags,
-  simpleSigningPayload,
-} from './carriers.ts'
+import { bundleReferrer, type Carrier, legacyAttestationManifest, legacySignatureManifest, simpleSigningPayload } from './carriers.ts'
 import { type Found, findReadable } from './find.ts'
 import { verifyIdentityBundle } from './identity.ts'
 import type { SigningKey } from './key.ts'

@@ -4,7 +4,7 @@
  */
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { type Digest, digestOf, hex } from '../oci/digest.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { envelopeText } from './bundle.ts'
@@ -16,11 +16,6 @@ export interface Carrier {
   readonly text: string
   /** config and layers, to be pushed before the manifest */
   readonly blobs: readonly { readonly descriptor: Descriptor; readonly bytes: Buffer }[]
-}
-
-/** cosign 2's tags beside an image: https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#storage */
-export function legacyTags(subject: Digest): { readonly signature: string; readonly attestation: string } {
-  return { signature: `sha256-${hex(subject)}.sig`, attestation: `sha256-${hex(subject)}.att` }
 }
 
 /** The referrer manifest around one bundle; `epoch` in seconds. https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md */

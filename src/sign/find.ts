@@ -4,9 +4,9 @@ import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
+import { legacyTags } from '../oci/legacy-tags.ts'
 import { maxManifestBytes, parseManifest } from '../oci/manifest.ts'
 import { isManifestType, mediaTypes } from '../oci/mediatype.ts'
-import { legacyTags } from './carriers.ts'
 import { refused } from './refusal.ts'
 
 export interface AttachedManifest {

@@ -121,15 +121,6 @@ async function push(url: string, reference: string): Promise<Descriptor> {
   const to = openRegistry({ registry, repository }, { addresses: { [registry]: url } })
   await copyGraph([image], layout, to, { concurrency: 4, referrers: true })
   await to.tag(image, tag)
-  const manifests = parseIndex(await readBytes(layout, image))
-  for (const digest of [image.digest, ...manifests.manifests.map((manifest) => manifest.digest)]) {
-    for (const suffix of ['.sig', '.att']) {
-      const legacy = await layout.resolve(`${digest.replace(':', '-')}${suffix}`)
-      if (legacy === undefined) continue
-      await copyGraph([legacy], layout, to, { concurrency: 4 })
-      await to.tag(legacy, `${digest.replace(':', '-')}${suffix}`)
-    }
-  }
   return image
 }
 
