@@ -12,3 +12,13 @@ describe('what verify claims', () => {
     expect(text).toContain(`test('${title}'`)
   })
 })
+
+test('docs/verify.md says of every claim whether verify.sh looks at it, and of nothing else', async () => {
+  const page = await readFile(join(root, 'docs/verify.md'), 'utf8')
+  const rows = [...page.matchAll(/^\| ((?:`\w+`(?:, )?)+) \| (yes|no) \| .*\|$/gm)]
+  const named = rows.flatMap(([, names = '', looked]) => [...names.matchAll(/`(\w+)`/g)].map(([, name]) => ({ name, looked })))
+  expect(named.map(({ name }) => name).sort()).toEqual(Object.keys(claims).sort())
+  const script = await readFile(join(root, 'install/verify.sh'), 'utf8')
+  // as many things as it says that it has proved
+  expect(new Set(rows.filter(([, , looked]) => looked === 'yes')).size).toBe(script.match(/^ {2}proven "/gm)?.length)
+})
