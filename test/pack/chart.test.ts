@@ -6,6 +6,8 @@ import { RfoError } from '../../src/error.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { repackChart } from '../../src/pack/chart.ts'
 import { readChartArchive, writeChartArchive } from '../../src/pack/chart-archive.ts'
+import { chartArtifact } from '../../src/pack/chart-artifact.ts'
+import { chartReference } from '../../src/pack/chart-provenance.ts'
 import { chartYaml, demo, demoWith, request, tarOf, tgzOf, valuesYaml } from './chart-files.ts'
 
 const packed = await repackChart(request(await tgzOf(demo)))
@@ -90,6 +92,29 @@ describe('what changes', () => {
     const { tgz } = await repackChart(request(await tgzOf([...demo, ...sub])))
     const text = (await readChartArchive(tgz, 'demo')).get('charts/sub/values.yaml')?.toString()
     expect(text).toBe('\u{feff}image: docker.io/rfolabs/hardened-dns:v1\nblock: |-\n  rancher/hardened-dns\n')
+  })
+})
+
+test('the artifact’s config is Chart.yaml as helm’s JSON has it: texts as they are spelt, truth values, nothing empty', async () => {
+  const yaml =
+    'apiVersion: v2\nname: demo\nversion: 1.10.0\nappVersion: 1.10\ndeprecated: true\nicon:\nkeywords: [a, 2]\nannotations: {on: yes}\n'
+  const tgz = writeChartArchive('demo', new Map([['Chart.yaml', Buffer.from(yaml)]]), 0)
+  const { blobs, descriptor, text } = await chartArtifact(tgz, 'demo', '1.10.0')
+  expect(JSON.parse(blobs[0]?.bytes.toString('utf8') ?? '')).toEqual({
+    apiVersion: 'v2',
+    name: 'demo',
+    version: '1.10.0',
+    appVersion: '1.10',
+    deprecated: true,
+    keywords: ['a', '2'],
+    annotations: { on: 'yes' },
+  })
+  expect(JSON.parse(text).layers.map(({ digest }: { digest: string }) => digest)).toEqual([digestOf(tgz)])
+  expect(digestOf(text)).toBe(descriptor.digest)
+  expect(chartReference('charts/rke2-demo-1.2.3+up4.tgz')).toEqual({
+    name: 'rke2-demo',
+    version: '1.2.3+up4',
+    reference: 'charts/rke2-demo:1.2.3_up4',
   })
 })
 
