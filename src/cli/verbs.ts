@@ -8,6 +8,8 @@ const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   build: async () => (await import('./build.ts')).build,
   test: async () => (await import('./test.ts')).test,
   verify: async () => (await import('./verify.ts')).verify,
+  pack: async () => (await import('./pack.ts')).pack,
+  materialize: async () => (await import('./materialize.ts')).materialize,
   plan: async () => (await import('./plan.ts')).plan,
   lint: async () => (await import('./lint.ts')).lint,
   lock: async () => (await import('./lock.ts')).lock,

@@ -45,12 +45,20 @@ export async function writeGroupArchive(
   to: StreamStore,
   signal?: AbortSignal,
 ): Promise<Descriptor> {
+  return await to.pushStream(archiveMediaType, groupArchiveBytes(request, from, signal), titled(request.file))
+}
+
+/** What writeGroupArchive writes, as a stream. */
+export async function* groupArchiveBytes(
+  request: GroupArchiveRequest,
+  from: ContentReader,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
   if (request.images.length === 0) {
     throw new RfoError('RFO_PACK_IMAGES', `no image for ${request.platform}: there is no archive of nothing`, { exit: 'usage' })
   }
   const contents = await contentsOf(request.platform, request.images, from, signal)
-  const body = zstdFrames(tarEntries(contents, request.epoch, from, signal))
-  return await to.pushStream(archiveMediaType, body, titled(request.file))
+  yield* zstdFrames(tarEntries(contents, request.epoch, from, signal))
 }
 
 function titled(file: string | undefined): Partial<Descriptor> {

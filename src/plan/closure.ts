@@ -118,13 +118,8 @@ export type Closure = Readonly<Partial<Record<PlatformName, PlatformStatus>>>
 /** One status for each platform of the plan. A chart of the configuration that the release does not hold is missing, too. */
 export function closure(input: ClosureInput): Closure {
   const { plan, chartImages, choices } = input
-  const chosen: readonly Choice[] = [
-    always,
-    ...choices.cni.map((name) => cniChoices[name]),
-    ingressChoices[choices.ingress],
-    cloudChoices[choices.cloud],
-  ]
-  const groups = new Set(chosen.flatMap((choice) => choice.groups))
+  const chosen = chosenOf(choices)
+  const groups = new Set(chosenGroups(choices))
   const needs = new Map<string, Set<string>>()
   const need = (reference: string, by: string): void => {
     needs.set(reference, (needs.get(reference) ?? new Set()).add(by))
@@ -144,6 +139,15 @@ export function closure(input: ClosureInput): Closure {
       : { status: 'partial', missing: missing.sort((a, b) => (a.reference < b.reference ? -1 : 1)) }
   }
   return Object.fromEntries(plan.platforms.map((platform) => [platform, status(platform)]))
+}
+
+function chosenOf(choices: Choices): readonly Choice[] {
+  return [always, ...choices.cni.map((name) => cniChoices[name]), ingressChoices[choices.ingress], cloudChoices[choices.cloud]]
+}
+
+/** The image lists that a site of these choices loads. */
+export function chosenGroups(choices: Choices): readonly string[] {
+  return [...new Set(chosenOf(choices).flatMap((choice) => choice.groups))].sort()
 }
 
 function holds(plan: ListedPlan, chart: string): boolean {

@@ -29,7 +29,10 @@ export async function readTree(folder: string): Promise<Tree> {
           exit: 'usage',
           where: folder,
           cause,
-          next: 'give a release folder, or make one: rfo-build release <version>',
+          next:
+            cause.code === 'ENOTDIR'
+              ? 'of an archive make a folder first: rfo-build materialize <archive>'
+              : 'give a release folder, or make one: rfo-build release <version>',
         })
       }
       throw new RfoError('RFO_VERIFY_READ', `can't read: ${cause.code ?? cause.message}`, {
