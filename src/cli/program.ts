@@ -29,6 +29,7 @@ export async function runProgram(argv: readonly string[], ports: Ports, commands
       throw usage('no command', undefined)
     }
     await program.parseAsync([...argv], { from: 'user' })
+    if (answer.outcome?.told === true) return exitCodes.ok
     ports.signal.throwIfAborted()
     return answer.outcome === undefined ? exitCodes.ok : print(answer.verb ?? '', answer.outcome, json, ports)
   } catch (thrown) {

@@ -29,6 +29,8 @@ export interface Outcome {
   readonly json: { readonly [key: string]: Json }
   /** A result that is bad news: printed whole on stdout, then told on stderr like any failure, with its exit code. */
   readonly failures?: readonly RfoError[]
+  /** The command has printed its result while it ran, and ran until a signal ended it, as it should. */
+  readonly told?: true
 }
 
 export interface Invocation {

@@ -10,6 +10,7 @@ const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   verify: async () => (await import('./verify.ts')).verify,
   pack: async () => (await import('./pack.ts')).pack,
   materialize: async () => (await import('./materialize.ts')).materialize,
+  serve: async () => (await import('./serve.ts')).serve,
   plan: async () => (await import('./plan.ts')).plan,
   lint: async () => (await import('./lint.ts')).lint,
   lock: async () => (await import('./lock.ts')).lock,

@@ -1,0 +1,33 @@
+/** A release that is about to leave this machine: nothing of it does before all of it has been verified. */
+import type { ReleasePredicate } from '../attest/release.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { ReleaseFiles } from '../release/shelf.ts'
+import type { CliContext } from './context.ts'
+import { isVersion, releaseFolder } from './target.ts'
+import { timeOf } from './today.ts'
+
+export interface VerifiedRelease {
+  readonly files: ReleaseFiles
+  readonly predicate: ReleasePredicate
+  readonly root: Digest
+  /** of the key that signed it */
+  readonly fingerprint: string
+}
+
+/** By the keys of --key and --trust, as `verify` does it. Throws what `verify` would say: one failure, or all findings together. */
+export async function verifiedRelease(context: CliContext, target: string): Promise<VerifiedRelease> {
+  const { givenTrust, trustedKeys } = await import('./key-files.ts')
+  const { verifyRelease } = await import('../release/verify/verify.ts')
+  const { folderFiles } = await import('../release/shelf.ts')
+  const folder = releaseFolder(context, target)
+  const trust = await givenTrust(context)
+  const { predicate, root, fingerprint, findings } = await verifyRelease({
+    folder,
+    ...(await trustedKeys(context)),
+    ...(isVersion(target) ? { expect: target } : {}),
+    ...(trust === undefined ? {} : { trust }),
+    at: timeOf('--at', undefined, context),
+  })
+  if (findings.length > 0) throw new AggregateError(findings)
+  return { files: await folderFiles(folder), predicate, root, fingerprint }
+}
