@@ -232,8 +232,10 @@ describe('refused', () => {
       return path
     }
     const { length } = await readFile(file)
-    const put = (place: number) => (path: string) => open(path, 'r+').then((handle) => handle.write('x', place).finally(() => handle.close()))
-    for (const place of [length - 1, length - 1024, 512 + indexBytes(index).length]) await refusedBy(await copy(put(place)), 'RFO_ARCHIVE_INDEX')
+    const put = (place: number) => (path: string) =>
+      open(path, 'r+').then((handle) => handle.write('x', place).finally(() => handle.close()))
+    for (const place of [length - 1, length - 1024, 512 + indexBytes(index).length])
+      await refusedBy(await copy(put(place)), 'RFO_ARCHIVE_INDEX')
     for (const size of [0, 511, 600, length - 1, length + 512])
       await refusedBy(await copy((path) => truncate(path, size)), 'RFO_ARCHIVE_INDEX')
   })
