@@ -108,6 +108,29 @@ describe.skipIf(tar.skip)('with it', () => {
     expect(verified.stdout).toContain('linux/amd64: the images that ship passed 1 tests of conformance')
   })
 
+  test('signed elsewhere it is the same: a candidate first, a release by the same command once the evidence lies there', async () => {
+    const out = ['--out', 'elsewhere', '--progress', 'none']
+    const keys = ['cosign.key', 'sm2.key', 'pgp.key'].flatMap((name) => ['--sign-key', `.rfo/sandbox/${name}`])
+    const sign = (): Promise<Ran> => run(project.folder, ['sign', version, ...keys, ...out])
+    const made = async (): Promise<string[]> => (await readdir(join(project.folder, 'elsewhere'))).sort()
+    expect((await run(project.folder, [...argv, ...out, '--unsigned'])).stdout.trim()).toBe(candidateRoot)
+    const first = await sign()
+    expect([first.code, first.stdout.trim(), lastLine(first)]).toEqual([
+      5,
+      candidateRoot,
+      expect.stringMatching(/RFO_RELEASE_CANDIDATE: .*next: rfo-build test elsewhere\/v1\.24\.8\+rfor1\.candidate --platform linux\/amd64/),
+    ])
+    expect(await made()).toEqual([candidate, `${version}.unsigned`])
+    expect((await attach(`elsewhere/${candidate}`, join(scratch, 'failed.tar.gz'))).code).toBe(7)
+    expect((await sign()).code).toBe(5)
+    expect((await attach(`elsewhere/${candidate}`, join(scratch, 'passed.tar.gz'))).code).toBe(0)
+    const second = await sign()
+    expect([second.code, second.stdout.split('\n')[0], second.stderr]).toEqual([0, candidateRoot, ''])
+    expect(await made()).toEqual([version])
+    const verified = await run(project.folder, ['verify', `elsewhere/${version}`, ...key, '--require', 'conformance'])
+    expect([verified.code, verified.stderr]).toEqual([0, ''])
+  }, 120_000)
+
   test('whoever verifies can ask for it: of the platforms that the plan demands, or of those that are named', async () => {
     const asking = async (...what: string[]): Promise<Ran> =>
       await run(project.folder, ['verify', version, ...key, ...what.flatMap((each) => ['--require', each])])
