@@ -2,8 +2,8 @@
 import { join, relative } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { FailureMode } from '../graph/execute.ts'
-import { digestOf } from '../oci/digest.ts'
-import { canonicalJson } from '../oci/json.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
+import { canonicalJson, type Json } from '../oci/json.ts'
 import type { Bundle } from '../plan/bundle.ts'
 import { listDigest } from '../plan/fingerprint.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
@@ -40,69 +40,99 @@ export const release: Verb = {
   ],
   async run(context, { args: [version = ''], flags }) {
     const { bundleOf, readInputs, planOf } = await import('../release/inputs.ts')
-    const { unsignedName } = await import('../release/unsigned.ts')
-    const { unchanged, touched, writeStamp } = await import('../release/unchanged.ts')
     const inputs = await readInputs(context.cwd, version, context.platforms === undefined ? {} : { platforms: context.platforms })
-    const bundle = bundleOf(context.cwd, inputs)
-    const unsigned = flags.on('unsigned')
-    const keyFiles = unsigned ? [] : await signKeyFiles(context)
-    const keyless = unsigned ? undefined : await readKeylessSigner(context)
-    const planned = planOf(inputs)
-    const trust = !unsigned && (isReal(context) || keyFiles.length > 0) ? await projectTrust(context) : undefined
-    if (context.dryRun) return { text: canonicalJson(planned as never), json: { plan: planned as never } }
-    const name = unsigned ? unsignedName(inputs.version) : inputs.version
-    const folder = join(context.outDir, name)
-    const stampFile = join(context.storeDir, 'releases', `${name}.json`)
-    const asked = digestOf(
-      canonicalJson({
-        inputs: inputs.digest,
-        tool: ownDigest(),
-        standIns: context.standIns,
-        ...(unsigned ? { unsigned } : {}),
-        keys: keyFiles.map(({ text }) => digestOf(text)),
-        ...(trust === undefined ? {} : { trust: digestOf(trust.text) }),
-        ...(keyless === undefined ? {} : { keyless: keyless.fingerprint }),
-      }),
-    )
-    const stamp = await unchanged(stampFile, folder, asked)
-    if (stamp !== undefined && unsigned)
-      return unsignedOutcome(context, planned.version, { root: stamp.root, unsigned: stamp.key, folder, unchanged: true })
-    if (stamp !== undefined) return outcome(context, planned, { root: stamp.root, fingerprint: stamp.key, folder, unchanged: true })
-
-    const realKeys =
-      !unsigned && (isReal(context) || keyFiles.length > 0) ? await readReleaseKeys(keyFiles, context.keyPassword) : undefined
-    if (trust !== undefined && realKeys !== undefined) refuseUnnamed(trust, realKeys, planned.epoch)
-    const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream))
-    try {
-      const keys = unsigned ? undefined : (realKeys ?? world.standIn?.keys)
-      if (keys === undefined && !unsigned) throw new Error('a real world without keys of its own')
-      const plan = planOf(inputs, world.lock)
-      const made = await make(
-        context,
-        plan,
-        { ...inputs, bundle },
-        world,
-        keys && { ...keys, ...(trust && { trust: trust.text }), ...(keyless && { keyless }) },
-        (flags.text('fail') ?? 'finish') as FailureMode,
-        await touched(stampFile, folder),
-      )
-      if (made.missing.length > 0) return candidate(context, made)
-      if (keys === undefined) {
-        const { root, unsigned: handover = '' } = made
-        await writeStamp(stampFile, folder, { inputs: asked, root, key: handover })
-        return unsignedOutcome(context, plan.version, { root, unsigned: handover, folder, unchanged: false })
-      }
-      await writeStamp(stampFile, folder, { inputs: asked, root: made.root, key: keys.key.publicKey.fingerprint })
-      return outcome(context, plan, {
-        root: made.root,
-        fingerprint: keys.key.publicKey.fingerprint,
-        folder: made.folder,
-        unchanged: false,
-      })
-    } finally {
-      await world.close()
+    const asked: Asked = {
+      inputs: { ...inputs, bundle: bundleOf(context.cwd, inputs) },
+      planned: planOf(inputs),
+      failureMode: (flags.text('fail') ?? 'finish') as FailureMode,
     }
+    return flags.on('unsigned') ? await releaseUnsigned(context, asked) : await releaseSigned(context, asked)
   },
+}
+
+interface Asked {
+  readonly inputs: ReleaseInputs & { readonly bundle: Bundle }
+  /** by the project's own lock */
+  readonly planned: ReleasePlan
+  readonly failureMode: FailureMode
+}
+
+/** Reads no key and asks for none. */
+async function releaseUnsigned(context: CliContext, { inputs, planned, failureMode }: Asked): Promise<Outcome> {
+  const { unsignedName } = await import('../release/unsigned.ts')
+  if (context.dryRun) return planOutcome(planned)
+  const place = await placeOf(context, unsignedName(inputs.version), inputs, { unsigned: true })
+  const { folder, stamp } = place
+  if (stamp !== undefined)
+    return unsignedOutcome(context, planned.version, { root: stamp.root, unsigned: stamp.key, folder, unchanged: true })
+  return await inWorld(context, inputs, planned, async (world, plan) => {
+    const made = await make(context, plan, inputs, world, undefined, failureMode, await place.touched())
+    const { root, unsigned = '' } = made
+    await place.write(root, unsigned)
+    return unsignedOutcome(context, plan.version, { root, unsigned, folder, unchanged: false })
+  })
+}
+
+async function releaseSigned(context: CliContext, { inputs, planned, failureMode }: Asked): Promise<Outcome> {
+  const keyFiles = await signKeyFiles(context)
+  const keyless = await readKeylessSigner(context)
+  const real = isReal(context) || keyFiles.length > 0
+  const trust = real ? await projectTrust(context) : undefined
+  if (context.dryRun) return planOutcome(planned)
+  const place = await placeOf(context, inputs.version, inputs, {
+    keys: keyFiles.map(({ text }) => digestOf(text)),
+    ...(trust === undefined ? {} : { trust: digestOf(trust.text) }),
+    ...(keyless === undefined ? {} : { keyless: keyless.fingerprint }),
+  })
+  const { folder, stamp } = place
+  if (stamp !== undefined) return outcome(context, planned, { root: stamp.root, fingerprint: stamp.key, folder, unchanged: true })
+  const realKeys = real ? await readReleaseKeys(keyFiles, context.keyPassword) : undefined
+  if (trust !== undefined && realKeys !== undefined) refuseUnnamed(trust, realKeys, planned.epoch)
+  return await inWorld(context, inputs, planned, async (world, plan) => {
+    const own = realKeys ?? world.standIn?.keys
+    if (own === undefined) throw new Error('a real world without keys of its own')
+    const keys = { ...own, ...(trust && { trust: trust.text }), ...(keyless && { keyless }) }
+    const made = await make(context, plan, inputs, world, keys, failureMode, await place.touched())
+    if (made.missing.length > 0) return candidate(context, made)
+    const { fingerprint } = keys.key.publicKey
+    await place.write(made.root, fingerprint)
+    return outcome(context, plan, { root: made.root, fingerprint, folder: made.folder, unchanged: false })
+  })
+}
+
+function planOutcome(plan: ReleasePlan): Outcome {
+  return { text: canonicalJson(plan as never), json: { plan: plan as never } }
+}
+
+/** Where it will lie, and what is remembered of how it came there. `more`: what decides it besides inputs, program and stand-ins. */
+async function placeOf(context: CliContext, name: string, inputs: Pick<ReleaseInputs, 'digest'>, more: { readonly [key: string]: Json }) {
+  const { unchanged, touched, writeStamp } = await import('../release/unchanged.ts')
+  const folder = join(context.outDir, name)
+  const file = join(context.storeDir, 'releases', `${name}.json`)
+  const standIns = context.standIns === 'all' ? 'all' : [...context.standIns]
+  const asked = digestOf(canonicalJson({ inputs: inputs.digest, tool: ownDigest(), standIns, ...more }))
+  return {
+    folder,
+    /** undefined = it must be made */
+    stamp: await unchanged(file, folder, asked),
+    touched: () => touched(file, folder),
+    write: (root: Digest, key: string) => writeStamp(file, folder, { inputs: asked, root, key }),
+  }
+}
+
+async function inWorld(
+  context: CliContext,
+  inputs: ReleaseInputs,
+  planned: ReleasePlan,
+  work: (world: World, plan: ReleasePlan) => Promise<Outcome>,
+): Promise<Outcome> {
+  const { planOf } = await import('../release/inputs.ts')
+  const world = await openWorld(context, planned, inputs.lock, listDigest(inputs.pipelines.upstream))
+  try {
+    return await work(world, planOf(inputs, world.lock))
+  } finally {
+    await world.close()
+  }
 }
 
 function unsignedOutcome(

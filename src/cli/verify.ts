@@ -2,10 +2,10 @@
 
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { testKinds } from '../conformance/kind.ts'
 import { writeFileOnce } from '../content/atomic.ts'
 import { bytesBody } from '../content/body.ts'
 import { exitOrder, RfoError } from '../error.ts'
+import { testKinds } from '../plan/test-kind.ts'
 import type { TestDemand, VerifyPolicy } from '../plan/verify-policy.ts'
 import type { TestResult } from '../release/test-results.ts'
 import { claims, claimText } from '../release/verify/claims.ts'

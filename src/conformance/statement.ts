@@ -3,10 +3,15 @@ import { RfoError } from '../error.ts'
 import { type Digest, hex } from '../oci/digest.ts'
 import type { Json } from '../oci/json.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { resultsName, type TestKind } from './kind.ts'
+import type { TestKind } from '../plan/test-kind.ts'
 import { printableName } from './printable.ts'
 import type { SonobuoyRun } from './sonobuoy.ts'
 import type { Verdict } from './verdict.ts'
+
+/** What a statement calls the tarball that it was counted from; a statement of one kind can't stand for another. */
+export function resultsName(kind: TestKind): string {
+  return `${kind} results`
+}
 
 export interface TestResultInput {
   readonly platform: PlatformName

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { platformNames } from '../oci/platform.ts'
+import { testKinds } from './test-kind.ts'
 import { parseYaml } from './yaml.ts'
 
 /** What regular expressions and globs are written with, and no address of a workflow or a mail has. */
@@ -27,9 +28,8 @@ const AnyOf = z.array(PolicySigner).min(1).max(100)
 export const signedKinds = ['statement', 'images', 'attestations', 'tests'] as const
 export type SignedKind = (typeof signedKinds)[number]
 
-/** The kinds of test results that a release can carry. */
 const TestDemand = z.strictObject({
-  kind: z.enum(['conformance', 'checks', 'cis']),
+  kind: z.enum(testKinds),
   platforms: z.array(z.enum(platformNames)).min(1).optional().describe('absent: those that plan.json demands it of, or any one'),
 })
 export type TestDemand = z.infer<typeof TestDemand>

@@ -1,6 +1,6 @@
 /** What a release has besides the files that its statement lists: blobs by their digest, signatures and test results by their name. */
 import type { ReleasePredicate } from '../../attest/release.ts'
-import { testKinds } from '../../conformance/kind.ts'
+import { testKinds } from '../../plan/test-kind.ts'
 import { blobDigest, type ReleaseFile } from '../shelf.ts'
 import { testResultPaths } from '../test-results.ts'
 import { besidePaths } from '../verify/files.ts'

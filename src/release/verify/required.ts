@@ -1,9 +1,9 @@
 /** Evidence that whoever verifies asks for. A release may do without; then nothing can be said, which is no yes. */
 import type { ReleasePredicate } from '../../attest/release.ts'
-import { type TestKind, testKinds } from '../../conformance/kind.ts'
 import type { RfoError } from '../../error.ts'
 import type { PlatformName } from '../../oci/platform.ts'
 import type { ReleasePlan } from '../../plan/release-plan.ts'
+import { type TestKind, testKinds } from '../../plan/test-kind.ts'
 import { type TestResult, testResultPaths } from '../test-results.ts'
 import { undecided } from './finding.ts'
 
