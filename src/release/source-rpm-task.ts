@@ -1,4 +1,5 @@
 /** Source RPMs: what openEuler's build service takes. One a package, for all platforms at once. */
+import { basename } from 'node:path'
 import { pushBytes } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -6,12 +7,13 @@ import { mediaTypes } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
 import { explorerSources } from '../rpm/explorer.ts'
 import { rpmExtent } from '../rpm/extent.ts'
+import { unitSources } from '../rpm/rfo.ts'
 import { writeSourceRpm } from '../rpm/source-rpm.ts'
 import { sourceRpmName } from '../rpm/tags.ts'
 import { given } from './given.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { hostProgram, modelKey, type PackagesNeeds, packageModels, tarballsOf, withUnsigned } from './rpm-task.ts'
-import { pushTitled, titledIn } from './titled.ts'
+import { bundlePrefix, pushTitled, titledIn } from './titled.ts'
 
 /** Gives an index of titled files. `needs`: of every platform that has a tarball. */
 export function sourceRpmTask(request: ReleaseRequest, needs: ReadonlyMap<PlatformName, PackagesNeeds>, ports: ReleasePorts): Task {
@@ -25,7 +27,7 @@ export function sourceRpmTask(request: ReleaseRequest, needs: ReadonlyMap<Platfo
         ...(explorer === undefined ? [] : [[`explorer/${platform}`, explorer.programs] as [string, Task]]),
       ]),
     ),
-    key: { rule: 'source-rpm@1', ...modelKey(request, entries.find(([, { explorer }]) => explorer !== undefined)?.[1].explorer?.image) },
+    key: { rule: 'source-rpm@2', ...modelKey(request, entries.find(([, { explorer }]) => explorer !== undefined)?.[1].explorer?.image) },
     lane: 'cpu',
     async run(inputs, at) {
       const { store, workDir } = ports
@@ -41,6 +43,8 @@ export function sourceRpmTask(request: ReleaseRequest, needs: ReadonlyMap<Platfo
         const made = await titledIn(given(inputs[`tarball/${platform}`]), ports)
         const tarball = tarballsOf(request)[platform] ?? ''
         sources.set(tarball, given(made.get(tarball)))
+        // the same on every platform
+        for (const path of unitSources) sources.set(basename(path), given(made.get(`${bundlePrefix}${path}`)))
         if (explorer === undefined) continue
         const program = await hostProgram(explorer, given(inputs[`explorer/${platform}`]), platform, ports, at.signal)
         sources.set(`kube-explorer.linux-${platformOf(platform).architecture}`, program)

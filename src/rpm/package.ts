@@ -82,11 +82,16 @@ export interface RpmPackage {
   readonly changelog: readonly ChangeEntry[]
   /**
    * File names of what holds a `source`, one an architecture that the package is made for: an archive (`.tar.gz`), or the one file
-   * itself, whose `source` is its name without `.linux-<arch>`.
+   * itself, whose `source` is its name without `.linux-<arch>`; null = it is made of loose files alone.
    */
-  readonly archives: Readonly<Partial<Record<RpmArch, string>>>
+  readonly archives: Readonly<Partial<Record<RpmArch, string | null>>>
   /** Files beside them, of every architecture: each is a `source` as it lies. */
   readonly loose?: readonly string[]
+}
+
+/** Of all files that its spec names as sources. */
+export function sourceNames({ archives, loose = [] }: RpmPackage): readonly string[] {
+  return [...Object.values(archives).filter((name) => name !== null), ...loose]
 }
 
 /** `kube-explorer` of `kube-explorer.linux-amd64`; undefined: it is an archive. */
@@ -157,8 +162,7 @@ export function checkPackage(pkg: RpmPackage): void {
       'a line of its changelog is not one line',
     )
   }
-  for (const name of [...Object.values(pkg.archives), ...(pkg.loose ?? [])])
-    must(nameForm.test(name), `${JSON.stringify(name)} is no name of a source`)
+  for (const name of sourceNames(pkg)) must(nameForm.test(name), `${JSON.stringify(name)} is no name of a source`)
   const paths = new Set<string>()
   for (const file of pkg.files) {
     const clean = pathForm.test(file.path) && !/\/\.\.?(\/|$)/.test(file.path)

@@ -29,6 +29,11 @@ const fromTarball: readonly Edit[] = [
 const kinds = ['server', 'agent'] as const
 type Kind = (typeof kinds)[number]
 
+const unitFolder = 'lib/systemd/system/'
+const unitFiles = (kind: Kind): readonly string[] => [`rfo-${kind}.service`, `rfo-${kind}.env`]
+/** Loose sources, by where they lie in the release tarball: without them each source RPM of a unit would hold the tarballs again. */
+export const unitSources: readonly string[] = kinds.flatMap(unitFiles).map((name) => `${unitFolder}${name}`)
+
 /** rfo-common, rfo-server, rfo-agent. Edited files are pushed. Throws RFO_RPM_BUNDLE when the tarball lacks a file. */
 export async function rfoPackages(input: RfoPackagesInput, store: ContentStore): Promise<readonly RpmPackage[]> {
   const found = (source: string): Descriptor => {
@@ -42,7 +47,7 @@ export async function rfoPackages(input: RfoPackagesInput, store: ContentStore):
     path,
     source,
     mode: 0o644,
-    content: await edit(found(source), store),
+    content: await edit(found(`${unitFolder}${source}`), store),
     edits: fromTarball,
     ...(mark === undefined ? {} : { mark }),
   })
@@ -50,8 +55,8 @@ export async function rfoPackages(input: RfoPackagesInput, store: ContentStore):
   for (const kind of kinds) {
     packages.push(
       unitPackage(input, kind, [
-        await edited(`/usr/lib/systemd/system/rfo-${kind}.service`, `lib/systemd/system/rfo-${kind}.service`),
-        await edited(`/etc/sysconfig/rfo-${kind}`, `lib/systemd/system/rfo-${kind}.env`, 'config(noreplace)'),
+        await edited(`/usr/lib/systemd/system/rfo-${kind}.service`, `rfo-${kind}.service`),
+        await edited(`/etc/sysconfig/rfo-${kind}`, `rfo-${kind}.env`, 'config(noreplace)'),
       ]),
     )
   }
@@ -100,10 +105,12 @@ function common(input: RfoPackagesInput, file: (path: string, source: string, mo
 }
 
 function unitPackage(input: RfoPackagesInput, kind: Kind, files: readonly PackageFile[]): RpmPackage {
-  const made = own(input, `rfo-${kind}`)
+  const made = { ...own(input, `rfo-${kind}`), loose: unitFiles(kind) }
+  const archives = Object.fromEntries(Object.keys(made.archives).map((arch) => [arch, null]))
   const role = { server: 'a node with the control plane', agent: 'a node that only runs workloads' }[kind]
   return {
     ...made,
+    archives,
     summary: `Unit that runs RFO's ${kind}`,
     description: `RFO is RKE2, Rancher's Kubernetes distribution, rebuilt on openEuler.\nThis package makes ${role} of a host.`,
     files,

@@ -7,7 +7,7 @@ import { mediaTypes } from '../oci/mediatype.ts'
 import { archivedSize, cpio, cpioSize } from './cpio.ts'
 import { sourceRequiresOf } from './dependencies.ts'
 import { numbers, tags, text, texts } from './header.ts'
-import { checkPackage, type PackageFile, type RpmPackage } from './package.ts'
+import { checkPackage, type PackageFile, type RpmPackage, sourceNames } from './package.ts'
 import { renderSpec } from './spec.ts'
 import { commonEntries, dependencyEntries, fileEntries } from './tags.ts'
 import { lead, type WriteRpmOptions, type WrittenRpm, writeParts } from './write.ts'
@@ -25,7 +25,7 @@ export async function writeSourceRpm(
   checkPackage(pkg)
   const { epoch, compression, signal } = options
   const spec = `${pkg.name}.spec`
-  const names = [...Object.values(pkg.archives), ...(pkg.loose ?? [])].sort()
+  const names = [...sourceNames(pkg)].sort()
   const file = (name: string, content: Descriptor): PackageFile => ({ kind: 'file', path: `/${name}`, source: name, mode: 0o644, content })
   const files = [file(spec, await pushBytes(store, mediaTypes.octets, renderSpec(pkg)))]
   for (const name of names) {

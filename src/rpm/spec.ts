@@ -31,7 +31,8 @@ const places: readonly (readonly [folder: string, macro: string, fallback?: true
 export function renderSpec(pkg: RpmPackage): string {
   checkPackage(pkg)
   const files = sortedFiles(pkg)
-  const archives = Object.entries(pkg.archives).sort(([a], [b]) => (a < b ? -1 : 1)) as [RpmArch, string][]
+  const made = Object.entries(pkg.archives).sort(([a], [b]) => (a < b ? -1 : 1)) as [RpmArch, string | null][]
+  const archives = made.flatMap(([arch, name]): [RpmArch, string][] => (name === null ? [] : [[arch, name]]))
   const loose = pkg.loose ?? []
   const field = (name: string, value: string): string => `${`${name}:`.padEnd(16)}${literal(value)}`
   const dependencies = (name: string, all: readonly Dependency[]): string[] =>
@@ -56,7 +57,7 @@ export function renderSpec(pkg: RpmPackage): string {
       ...[...archives.map(([, name]) => name), ...loose].map((name, n) => field(`Source${n}`, name)),
       field('Vendor', pkg.vendor),
       field('Packager', pkg.packager),
-      pkg.arch === 'noarch' ? field('BuildArch', 'noarch') : field('ExclusiveArch', archives.map(([arch]) => arch).join(' ')),
+      pkg.arch === 'noarch' ? field('BuildArch', 'noarch') : field('ExclusiveArch', made.map(([arch]) => arch).join(' ')),
       // what a package needs is the same wherever it is built: said here, not guessed from its files
       field('AutoReqProv', 'no'),
       ...dependencies('Requires', pkg.requires),

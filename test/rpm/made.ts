@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { memoryStore } from '../../src/content/memory.ts'
 import { pushBytes, readBytes } from '../../src/content/read.ts'
 import type { ContentStore } from '../../src/content/store.ts'
@@ -15,7 +15,7 @@ import { rpmExtent } from '../../src/rpm/extent.ts'
 import { type RpmPackage, rpmFileName } from '../../src/rpm/package.ts'
 import { releasePackage } from '../../src/rpm/release-package.ts'
 import type { RepositoryPackage } from '../../src/rpm/repository.ts'
-import { rfoPackages } from '../../src/rpm/rfo.ts'
+import { rfoPackages, unitSources } from '../../src/rpm/rfo.ts'
 import { selinuxPackage } from '../../src/rpm/selinux.ts'
 import { type WriteRpmOptions, writeRpm } from '../../src/rpm/write.ts'
 
@@ -100,6 +100,7 @@ export async function writeSources(folder: string): Promise<void> {
   writeTarballs(folder)
   for (const [name, text] of Object.entries(explorerSources)) writeFileSync(join(folder, name), text)
   writeFileSync(join(folder, 'rfo.pp'), policy)
+  for (const [path, bytes] of bundleFiles('linux/amd64')) if (unitSources.includes(path)) writeFileSync(join(folder, basename(path)), bytes)
   const store = memoryStore()
   for (const platform of platformNames) {
     const { architecture } = platformOf(platform)

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { memoryStore } from '../../src/content/memory.ts'
 import { pushBytes, readBytes } from '../../src/content/read.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
-import { rpmFileName } from '../../src/rpm/package.ts'
+import { rpmFileName, sourceNames } from '../../src/rpm/package.ts'
 import { writeSourceRpm } from '../../src/rpm/source-rpm.ts'
 import { sourceRpmName } from '../../src/rpm/tags.ts'
 import { tool } from '../tools.ts'
@@ -23,7 +23,7 @@ test.skipIf(rpmbuild.skip)(
       await writeSources(raw)
       for (const pkg of [...(await packagesOf('linux/amd64', store)), ...(await hostPackages('linux/amd64', store))]) {
         const sources = new Map<string, Descriptor>()
-        const names = [...Object.values(pkg.archives), ...(pkg.loose ?? [])]
+        const names = sourceNames(pkg)
         for (const name of names) sources.set(name, await pushBytes(store, 'application/octet-stream', readFileSync(join(raw, name))))
         const { rpm } = await writeSourceRpm(pkg, sources, store, options)
         expect((await writeSourceRpm(pkg, sources, store, options)).rpm).toEqual(rpm)
