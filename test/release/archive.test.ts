@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ReleasePredicate } from '../../src/attest/release.ts'
-import { gather } from '../../src/content/body.ts'
+import { bytesBody, gather } from '../../src/content/body.ts'
 import { digestOf } from '../../src/oci/digest.ts'
-import { type ArchivedFile, type ArchiveIndex, indexBytes, ordered, parseIndexBytes } from '../../src/release/archive/form.ts'
+import { type ArchivedFile, type ArchiveIndex, indexBytes, parseIndexBytes } from '../../src/release/archive/form.ts'
 import { materialize, planMaterialize } from '../../src/release/archive/materialize.ts'
 import { type OpenArchive, openArchive } from '../../src/release/archive/open.ts'
 import { roomFor } from '../../src/release/archive/room.ts'
@@ -175,28 +175,15 @@ describe('a part', () => {
 })
 
 describe('refused', () => {
-  /** An archive of the same files but for what `change` does to its list; `bytes` replaces what files hold. */
-  async function forged(
-    change: (files: ArchivedFile[]) => ArchivedFile[],
-    bytes: ReadonlyMap<string, Buffer> = new Map(),
-  ): Promise<string> {
-    const from: ReleaseFiles = {
-      ...folder,
-      open: (each) => {
-        const other = bytes.get(each.path)
-        return other === undefined
-          ? folder.open(each)
-          : (async function* () {
-              yield other
-            })()
-      },
-    }
-    const path = join(await mkdtemp(join(scratch, 'forged-')), 'a.tar')
-    return (await writeArchive({ ...index, files: ordered(change([...index.files])) }, from, path)).file
-  }
   const other = Buffer.from('other')
-  const replaced = (path: string) => (files: ArchivedFile[]) =>
-    files.map((each) => (each.path === path ? { path, size: other.length, digest: digestOf(other) } : each))
+  const forgedFile = (path: string): ArchivedFile => ({ path, size: other.length, digest: digestOf(other) })
+
+  /** The archive, saying something else of its files: all of it is judged before anything is read or written. */
+  async function judged(change: (files: readonly ArchivedFile[]) => readonly ArchivedFile[]): Promise<unknown> {
+    return await using(file, (archive) =>
+      planMaterialize({ ...archive, files: change(archive.files) }, predicate, {}, join(scratch, 'never')),
+    )
+  }
 
   async function refusedBy(path: string, code: string, exit = 'untrusted'): Promise<void> {
     const into = join(await mkdtemp(join(scratch, 'r-')), 'into')
@@ -208,20 +195,22 @@ describe('refused', () => {
     await expect(using(file, (archive) => trustedStatement(archive, { keys: [], at }))).rejects.toMatchObject({ code: 'RFO_SIGN_NOKEY' })
   })
 
-  test('with another file than was signed, one more, one less', async () => {
-    const one = new Map([['verify.sh', other]])
-    await refusedBy(await forged(replaced('verify.sh'), one), 'RFO_ARCHIVE_FILE')
-    await refusedBy(await forged((files) => files.filter(({ path }) => path !== 'verify.sh')), 'RFO_ARCHIVE_FILE')
-    const more = { path: 'more.sh', size: other.length, digest: digestOf(other) }
-    await refusedBy(await forged((files) => [...files, more], new Map([['more.sh', other]])), 'RFO_ARCHIVE_FILE')
-    await refusedBy(
-      await forged(
-        (files) => [...files, { ...more, path: `oci/blobs/sha256/${'a'.repeat(64)}` }],
-        new Map([[`oci/blobs/sha256/${'a'.repeat(64)}`, other]]),
-      ),
-      'RFO_ARCHIVE_FILE',
-    )
-    await refusedBy(await forged(replaced('evidence/release.json'), new Map([['evidence/release.json', other]])), 'RFO_VERIFY_STATEMENT')
+  test.each([
+    [
+      'another file than was signed',
+      (files: readonly ArchivedFile[]) => files.map((each) => (each.path === 'verify.sh' ? forgedFile('verify.sh') : each)),
+    ],
+    ['one file less', (files: readonly ArchivedFile[]) => files.filter(({ path }) => path !== 'verify.sh')],
+    ['one file more', (files: readonly ArchivedFile[]) => [...files, forgedFile('more.sh')]],
+    ['a blob under another name', (files: readonly ArchivedFile[]) => [...files, forgedFile(`oci/blobs/sha256/${'a'.repeat(64)}`)]],
+  ])('with %s', async (_, change) => {
+    await expect(judged(change)).rejects.toMatchObject({ code: 'RFO_ARCHIVE_FILE', exit: 'untrusted' })
+  })
+
+  test('with another statement beside the signed one', async () => {
+    const files = folder.files.map((each) => (each.path === 'evidence/release.json' ? forgedFile(each.path) : each))
+    const open: ReleaseFiles['open'] = (each) => (each.path === 'evidence/release.json' ? bytesBody(other) : folder.open(each))
+    await expect(trustedStatement({ ...folder, files, open }, { keys: [key], at })).rejects.toMatchObject({ code: 'RFO_VERIFY_STATEMENT' })
   })
 
   test('cut short, longer, or changed where nobody looks', async () => {
