@@ -17,6 +17,7 @@ import { selectionOf } from '../../src/release/archive/selection.ts'
 import { trustedStatement } from '../../src/release/archive/statement.ts'
 import { archiveIndex, writeArchive } from '../../src/release/archive/write.ts'
 import { blobDigest, folderFiles, type ReleaseFile, type ReleaseFiles } from '../../src/release/shelf.ts'
+import { isChart } from '../../src/release/signed-paths.ts'
 import { type PublicKey, readPublicKey } from '../../src/sign/key.ts'
 import { mounts } from '../mounts.ts'
 import { tool } from '../tools.ts'
@@ -148,6 +149,8 @@ describe('a part', () => {
       const other = image.platforms['linux/amd64']
       if (other?.status === 'made') expect(blobs.has(other.digest)).toBe(false)
     }
+    // charts belong to no group
+    for (const { digest } of predicate.files.filter((each) => isChart(each.path))) expect(blobs.has(digest)).toBe(true)
     await expect(unpack(path, join(scratch, 'other'), { groups: ['calico'] })).rejects.toMatchObject({
       code: 'RFO_ARCHIVE_PART',
       exit: 'unfinished',

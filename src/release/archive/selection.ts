@@ -8,8 +8,8 @@ import { RfoError } from '../../error.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { type Digest, hex } from '../../oci/digest.ts'
 import { parseIndex } from '../../oci/manifest.ts'
-import { annotationKeys, isManifestType, mediaTypes } from '../../oci/mediatype.ts'
-import { isPlatformName, type PlatformName, platformNames } from '../../oci/platform.ts'
+import { annotationKeys, mediaTypes } from '../../oci/mediatype.ts'
+import { architectures, isPlatformName, type PlatformName, platformNames } from '../../oci/platform.ts'
 import { groupFileOf } from '../group-archive.ts'
 import { platformOfFile } from '../lists.ts'
 import { reachable } from '../oci-entries.ts'
@@ -47,12 +47,20 @@ export function selectionOf(
   }
 }
 
+/** Lists of sums and packages have a platform, too, though no list of another one leaves them out. */
+function platformOf(path: string): string | undefined {
+  const arch = /^(?:sha256|sm3)sum-([a-z0-9]+)\.txt/.exec(path)?.[1]
+  const rpm = /\.([a-z0-9_]+)\.rpm$/.exec(path)?.[1]
+  if (arch !== undefined) return `linux/${arch}`
+  const packaged = Object.entries(architectures).find(([, names]) => names.rpm === rpm)?.[0]
+  return packaged === undefined ? platformOfFile(path) : `linux/${packaged}`
+}
+
 /** Whether a file that is no blob belongs to it. */
 export function selects(selection: Selection, predicate: ReleasePredicate): (path: string) => boolean {
   const { platforms, groups } = selection
   const byPath = (path: string): boolean => {
-    const arch = /^(?:sha256|sm3)sum-([a-z0-9]+)\.txt/.exec(path)?.[1]
-    const platform = arch === undefined ? platformOfFile(path) : `linux/${arch}`
+    const platform = platformOf(path)
     if (platforms !== undefined && platform !== undefined && !(platforms as readonly string[]).includes(platform)) return false
     if (groups === undefined) return true
     if (/^rfo-images-all\.linux-/.test(path)) return false
@@ -66,7 +74,7 @@ export function selects(selection: Selection, predicate: ReleasePredicate): (pat
   }
 }
 
-/** Files, and the blobs of the chosen images, for the chosen platforms, with everything attached to them. */
+/** Files, charts, and the blobs of the chosen images, for the chosen platforms, with everything attached to them. */
 export async function chosenFiles(from: ReleaseFiles, predicate: ReleasePredicate, selection: Selection): Promise<readonly ReleaseFile[]> {
   if (selection.platforms === undefined && selection.groups === undefined) return from.files
   const wanted = selects(selection, predicate)
@@ -80,38 +88,42 @@ async function chosenBlobs(
   { platforms, groups }: Selection,
 ): Promise<ReadonlySet<Digest>> {
   const layout = blobsOf(from)
-  const subjects = new Set<Digest>()
   const blobs = new Set<Digest>()
+  const left = new Set<Digest>()
   for (const image of predicate.images) {
+    for (const digest of [image.digest, ...Object.values(image.platforms).flatMap((one) => (one.status === 'made' ? [one.digest] : []))])
+      left.add(digest)
     if (groups !== undefined && !image.groups.some((group) => groups.includes(group))) continue
     const made = Object.entries(image.platforms).flatMap(([platform, one]) =>
       one.status === 'made' && (platforms ?? predicate.platforms).includes(platform as PlatformName) ? [one.digest] : [],
     )
     if (made.length === 0) continue
     const index: Descriptor = { mediaType: mediaTypes.index, digest: image.digest, size: image.size }
-    for (const digest of [index.digest, ...made]) subjects.add(digest)
+    for (const digest of [index.digest, ...made]) left.delete(digest)
     for (const manifest of parseIndex(await readBytes(layout, index)).manifests)
       if (made.includes(manifest.digest)) for (const { digest } of await reachable(manifest as Descriptor, layout)) blobs.add(digest)
     blobs.add(index.digest)
   }
-  for (const carrier of await carriersOf(from, layout, subjects))
+  const images = new Set(predicate.images.map(({ digest }) => digest))
+  for (const carrier of await besideImages(from, layout, images, left))
     for (const { digest } of await reachable(carrier, layout)) blobs.add(digest)
   return blobs
 }
 
-/** Referrers, and cosign 2's tags, of these. */
-async function carriersOf(from: ReleaseFiles, layout: ContentReader, subjects: ReadonlySet<Digest>): Promise<Descriptor[]> {
+/** What the layout lists besides images: charts, and everything attached, but for what is attached to an image that is left out. */
+async function besideImages(
+  from: ReleaseFiles,
+  layout: ContentReader,
+  images: ReadonlySet<Digest>,
+  left: ReadonlySet<Digest>,
+): Promise<Descriptor[]> {
   const bytes = await smallFile(from, 'oci/index.json', maxLayoutIndexBytes)
   const found: Descriptor[] = []
   for (const entry of bytes === undefined ? [] : parseIndex(bytes, maxLayoutIndexBytes).manifests) {
+    if (images.has(entry.digest)) continue
     const tagged = /^sha256-([0-9a-f]{64})\.(sig|att)$/.exec(entry.annotations?.[annotationKeys.refName] ?? '')?.[1]
-    const about =
-      tagged !== undefined
-        ? (`sha256:${tagged}` as Digest)
-        : isManifestType(entry.mediaType)
-          ? parseNode(entry, await readBytes(layout, entry)).subject?.digest
-          : undefined
-    if (about !== undefined && subjects.has(about)) found.push(entry)
+    const subject = tagged === undefined ? parseNode(entry, await readBytes(layout, entry)).subject?.digest : (`sha256:${tagged}` as Digest)
+    if (subject === undefined || !left.has(subject)) found.push(entry)
   }
   return found
 }
