@@ -7,6 +7,7 @@ import { RfoError, toRfoError } from '../error.ts'
 import { printable } from '../report/printable.ts'
 import type { ClientFile } from '../serve/client-files.ts'
 import type { CliContext } from './context.ts'
+import { readGivenFile } from './given-file.ts'
 import type { Flags, Outcome, Verb } from './verb.ts'
 import { verifiedRelease } from './verified-release.ts'
 import { word } from './words.ts'
@@ -75,7 +76,7 @@ async function tlsOf(context: CliContext, flags: Flags): Promise<{ readonly cert
   const [cert, key] = [flags.text('tlsCert'), flags.text('tlsKey')]
   if (cert === undefined && key === undefined) return undefined
   if (cert === undefined || key === undefined) throw usage('--tls-cert and --tls-key go together', 'rfo-build serve --help')
-  const read = { cert: await readGiven(context, cert), key: await readGiven(context, key) }
+  const read = { cert: await readGivenFile(context, cert), key: await readGivenFile(context, key) }
   const { createSecureContext } = await import('node:tls')
   try {
     createSecureContext(read)
@@ -90,14 +91,7 @@ async function gateOf(context: CliContext, flags: Flags) {
   const file = flags.text('htpasswd')
   if (file === undefined) return undefined
   const { htpasswdGate } = await import('../serve/passwords.ts')
-  return htpasswdGate(await readGiven(context, file), file)
-}
-
-async function readGiven(context: CliContext, name: string): Promise<string> {
-  const file = resolve(context.cwd, name)
-  return await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new RfoError('RFO_CLI_VALUE', `can't read it: ${cause.code}`, { exit: 'usage', where: file, cause })
-  })
+  return htpasswdGate(await readGivenFile(context, file), file)
 }
 
 /** Clients know the server by a name; that of no particular address is none. */

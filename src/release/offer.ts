@@ -69,18 +69,21 @@ async function images(from: ReleaseFiles, predicate: ReleasePredicate): Promise<
     for (const each of await visit({ mediaType: mediaTypes.index, digest, size }))
       repositories.set(each, (repositories.get(each) ?? new Set()).add(repository))
   }
-  // cosign 2 ties a signature to an image by a tag beside it alone
-  for (const entry of await attached(from)) {
+  for (const entry of await listedBeside(from)) {
     await visit(entry)
     const name = entry.annotations?.[annotationKeys.refName] ?? ''
+    // cosign 2 ties a signature to an image by a tag beside it alone
     const subject = /^sha256-([0-9a-f]{64})\.(?:sig|att)$/.exec(name)?.[1]
     for (const repository of repositories.get(`sha256:${subject}` as Digest) ?? []) tags.get(repository)?.set(name, entry.digest)
+    // charts as artifacts have a name without a host
+    const [, chart, tag] = /^(charts\/[^:]+):([^:]+)$/.exec(name) ?? []
+    if (chart !== undefined && tag !== undefined) tags.set(chart, (tags.get(chart) ?? new Map<string, Digest>()).set(tag, entry.digest))
   }
   return { nodes, tags, referrers: new Map([...referring].map(([subject, all]) => [subject, listed(all)])) }
 }
 
-/** What the layout lists besides images. Nothing vouches for the list; each entry is what its digest says, and proves itself. */
-async function attached(from: ReleaseFiles): Promise<readonly Descriptor[]> {
+/** What the layout lists besides images. Nothing vouches for the list but `verify`; each entry is what its digest says, and proves itself. */
+async function listedBeside(from: ReleaseFiles): Promise<readonly Descriptor[]> {
   const bytes = await smallFile(from, 'oci/index.json', maxLayoutIndexBytes)
   return bytes === undefined ? [] : parseIndex(bytes, maxLayoutIndexBytes).manifests
 }

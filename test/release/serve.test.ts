@@ -8,13 +8,15 @@ import type { ReleasePredicate } from '../../src/attest/release.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseReference } from '../../src/oci/reference.ts'
 import { type Containerd, startContainerd } from '../build/containerd.ts'
+import { tinyImage } from '../sign/images.ts'
+import { repositoryStore, startRegistry } from '../sign/registry.ts'
 import { tool } from '../tools.ts'
 import { readPredicate } from './form.ts'
-import { type Project, root, run, smallProject, version } from './project.ts'
+import { madeProject, type Project, root, run, version } from './project.ts'
 
 const openssl = tool('openssl')
 const [curl, skopeo, oras, helm, dnf] = [tool('curl'), tool('skopeo'), tool('oras'), tool('helm'), tool('dnf')]
-const cosign = tool('cosign3')
+const [cosign, dockerRegistry] = [tool('cosign3'), tool('docker-registry')]
 const node = { containerd: tool('containerd'), ctr: tool('ctr'), runc: tool('runc') }
 
 /** `right horse`, by libxcrypt */
@@ -31,9 +33,7 @@ let image: string
 let digest: string
 
 beforeAll(async () => {
-  project = await smallProject()
-  const { code, stderr } = await run(project.folder, ['release', version, '--sandbox', '--platform', 'amd64', '--progress', 'none'])
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  project = await madeProject('amd64')
   made = join(project.folder, 'dist', version)
   predicate = await readPredicate(made)
   scratch = await mkdtemp(join(tmpdir(), 'rfo-serve-'))
@@ -130,7 +130,7 @@ test.skipIf(skopeo.skip || oras.skip || cosign.skip)('skopeo, oras and cosign: t
   expect(tags).toEqual(expect.arrayContaining([image.replace(/.*:/, ''), `${digest.replace(':', '-')}.sig`]))
 })
 
-test.skipIf(helm.skip)('helm: the chart and its signature', async () => {
+test.skipIf(helm.skip || oras.skip)('helm: the chart and its signature', async () => {
   const chart = predicate.files.find(({ path }) => /^charts\/rke2-coredns-.*\.tgz$/.test(path))
   const folders = ['--repository-config', 'helm.yaml', '--repository-cache', 'helm']
   await said(helm.path, [
@@ -146,6 +146,10 @@ test.skipIf(helm.skip)('helm: the chart and its signature', async () => {
     'right horse',
     ...folders,
   ])
+  // the chart as an artifact, too
+  const [, name, tag] = /^charts\/(.+)-(\d+\..+)\.tgz$/.exec(chart?.path ?? '') ?? []
+  const { referrers } = JSON.parse(await said(oras.path, ['discover', '--format', 'json', `${host}/charts/${name}:${tag}`]))
+  expect(referrers.length).toBe(1)
   const output = await said(helm.path, ['pull', 'site/rke2-coredns', '--verify', '--keyring', join(made, 'trust/helm-keyring'), ...folders])
   expect(output).toContain('Chart Hash Verified')
   expect(digestOf(await readFile(join(scratch, chart?.path.replace('charts/', '') ?? '')))).toBe(chart?.digest)
@@ -192,6 +196,33 @@ test.skipIf(node.containerd.skip || node.ctr.skip || node.runc.skip)(
       expect(await containerd.ctr('images', 'ls')).toContain(digest)
     } finally {
       await containerd.stop()
+    }
+  },
+)
+
+test.skipIf(dockerRegistry.skip || cosign.skip)(
+  'load: into a registry without the referrers API, twice; a tag of another is not taken; signatures hold there',
+  async () => {
+    const registry = await startRegistry(dockerRegistry.path)
+    try {
+      const load = (...more: string[]) =>
+        run(project.folder, ['load', version, '--key', '.rfo/sandbox/cosign.pub', '--to', `oci://${registry.host}/site`, ...more])
+      const other = repositoryStore(registry.host, `site/${image.replace(/:.*/, '')}`)
+      const { index } = await tinyImage(other, 'other')
+      await other.tag(index, image.replace(/.*:/, ''))
+      const refused = await load()
+      expect(refused).toMatchObject({ code: 4, stdout: '', stderr: expect.stringContaining('RFO_LOAD_EXISTING') })
+      const skipped = await load('--existing', 'skip')
+      expect(skipped.code).toBe(0)
+      const lines = skipped.stdout.trim().split('\n')
+      expect(lines.filter((line) => !line.startsWith('present '))).toEqual([`other ${registry.host}/site/${image} ${digest}`])
+      expect(lines.length).toBe(predicate.images.length + 1) // and the chart
+      expect((await load('--existing', 'replace')).stdout).toContain(`present ${registry.host}/site/${image} ${digest}`)
+      const key = join(made, 'trust/cosign.pub')
+      const argv = ['verify', '--key', key, '--insecure-ignore-tlog=true', '--trusted-root', 'root.json', `${registry.host}/site/${image}`]
+      expect(await said(cosign.path, argv)).toContain(digest)
+    } finally {
+      registry.stop()
     }
   },
 )
