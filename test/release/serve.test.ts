@@ -5,8 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ReleasePredicate } from '../../src/attest/release.ts'
+import { createRegistrySession } from '../../src/content/registry.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseReference } from '../../src/oci/reference.ts'
+import { type LoadRequest, loadIntoRegistry } from '../../src/release/load.ts'
+import { offerRelease } from '../../src/release/offer.ts'
+import { folderFiles } from '../../src/release/shelf.ts'
 import { type Containerd, startContainerd } from '../build/containerd.ts'
 import { tinyImage } from '../sign/images.ts'
 import { repositoryStore, startRegistry } from '../sign/registry.ts'
@@ -40,6 +44,7 @@ beforeAll(async () => {
   const certificate = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=site']
   await said(openssl.path, [...certificate, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', 'site.key', '-out', 'site.crt'])
   await writeFile(join(scratch, 'users'), users)
+  await writeFile(join(scratch, 'root.json'), '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
   const auths = (registry: string): string =>
     JSON.stringify({ auths: { [registry]: { auth: Buffer.from('user:right horse').toString('base64') } } })
   server = start([...serve, '--listen', '127.0.0.1:0', '--json'])
@@ -112,7 +117,6 @@ test.skipIf(skopeo.skip || oras.skip || cosign.skip)('skopeo, oras and cosign: t
   expect(JSON.parse(await readFile(join(scratch, 'copied/index.json'), 'utf8')).manifests[0].digest).toBe(digest)
   const { referrers } = JSON.parse(await said(oras.path, ['discover', '--format', 'json', `${host}/${image}`]))
   expect(referrers.length).toBeGreaterThan(0)
-  await writeFile(join(scratch, 'root.json'), '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
   const key = join(made, 'trust/cosign.pub')
   const output = await said(cosign.path, [
     'verify',
@@ -205,19 +209,22 @@ test.skipIf(dockerRegistry.skip || cosign.skip)(
   async () => {
     const registry = await startRegistry(dockerRegistry.path)
     try {
-      const load = (...more: string[]) =>
-        run(project.folder, ['load', version, '--key', '.rfo/sandbox/cosign.pub', '--to', `oci://${registry.host}/site`, ...more])
+      const offer = await offerRelease(await folderFiles(made), predicate)
+      const to = { registry: registry.host, prefix: 'site' }
+      const load = (existing: LoadRequest['existing']) =>
+        loadIntoRegistry({ offer, to, existing, session: createRegistrySession(), signal: new AbortController().signal })
       const other = repositoryStore(registry.host, `site/${image.replace(/:.*/, '')}`)
       const { index } = await tinyImage(other, 'other')
       await other.tag(index, image.replace(/.*:/, ''))
-      const refused = await load()
-      expect(refused).toMatchObject({ code: 4, stdout: '', stderr: expect.stringContaining('RFO_LOAD_EXISTING') })
-      const skipped = await load('--existing', 'skip')
-      expect(skipped.code).toBe(0)
-      const lines = skipped.stdout.trim().split('\n')
-      expect(lines.filter((line) => !line.startsWith('present '))).toEqual([`other ${registry.host}/site/${image} ${digest}`])
-      expect(lines.length).toBe(predicate.images.length + 1) // and the chart
-      expect((await load('--existing', 'replace')).stdout).toContain(`present ${registry.host}/site/${image} ${digest}`)
+      await expect(load('refuse')).rejects.toMatchObject({ code: 'RFO_LOAD_EXISTING', exit: 'condition' })
+      const skipped = await load('skip')
+      const kept = { reference: `${registry.host}/site/${image}`, digest, state: 'other' }
+      expect(skipped.filter(({ state }) => state !== 'present')).toEqual([kept])
+      expect(skipped.length).toBe(predicate.images.length + 1) // and the chart
+      const again = ['load', version, '--key', '.rfo/sandbox/cosign.pub', '--to', `oci://${registry.host}/site`, '--existing', 'replace']
+      const { code, stdout } = await run(project.folder, again)
+      expect({ code, states: [...new Set(stdout.match(/^\w+/gm))] }).toEqual({ code: 0, states: ['present'] })
+      expect(stdout).toContain(`present ${registry.host}/site/${image} ${digest}\n`)
       const key = join(made, 'trust/cosign.pub')
       const argv = ['verify', '--key', key, '--insecure-ignore-tlog=true', '--trusted-root', 'root.json', `${registry.host}/site/${image}`]
       expect(await said(cosign.path, argv)).toContain(digest)
