@@ -1,16 +1,20 @@
 /** A release served over TLS, with passwords, to the programs that sites have: each gets what was signed. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ReleasePredicate } from '../../src/attest/release.ts'
+import { copyGraph } from '../../src/content/copy.ts'
+import { memoryStore } from '../../src/content/memory.ts'
 import { createRegistrySession } from '../../src/content/registry.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseReference } from '../../src/oci/reference.ts'
 import { type LoadRequest, loadIntoRegistry } from '../../src/release/load.ts'
 import { offerRelease } from '../../src/release/offer.ts'
 import { folderFiles } from '../../src/release/shelf.ts'
+import { startRegistry as startSandboxRegistry } from '../../src/sandbox/registry.ts'
 import { type Containerd, startContainerd } from '../build/containerd.ts'
 import { tinyImage } from '../sign/images.ts'
 import { repositoryStore, startRegistry } from '../sign/registry.ts'
@@ -233,6 +237,51 @@ test.skipIf(dockerRegistry.skip || cosign.skip)(
     }
   },
 )
+
+test('load: killed at any request, no name leads to half an image, and the next run ends', async () => {
+  let left = Number.POSITIVE_INFINITY
+  let loading: ChildProcess | undefined
+  const registry = await startSandboxRegistry({
+    faults: () => {
+      left -= 1
+      if (left === 0) loading?.kill('SIGKILL')
+      return undefined
+    },
+  })
+  try {
+    const offer = await offerRelease(await folderFiles(made), predicate)
+    const argv = ['load', version, '--key', '.rfo/sandbox/cosign.pub', '--to', `oci://${registry.host}`]
+    /** How many names there are, each whole. */
+    const named = async (): Promise<number> => {
+      let count = 0
+      for (const [repository, tags] of offer.tags) {
+        const there = repositoryStore(registry.host, repository)
+        for (const [tag, wanted] of tags) {
+          const index = await there.resolve(tag)
+          if (index === undefined) continue
+          expect(index.digest).toBe(wanted)
+          await copyGraph([index], there, memoryStore(), { concurrency: 4 })
+          count += 1
+        }
+      }
+      return count
+    }
+    const seen: number[] = []
+    for (const requests of [40, 150, 400]) {
+      left = requests
+      loading = start(argv, [])
+      const [code, signal] = (await once(loading, 'exit')) as [number | null, string | null]
+      expect({ code, signal }).toEqual({ code: null, signal: 'SIGKILL' })
+      left = Number.POSITIVE_INFINITY
+      seen.push(await named())
+    }
+    expect((await run(project.folder, argv)).code).toBe(0)
+    const all = [...offer.tags.values()].reduce((sum, tags) => sum + tags.size, 0)
+    expect([await named(), seen.every((count) => count < all)]).toEqual([all, true])
+  } finally {
+    await registry.close()
+  }
+})
 
 test('what was changed is not served; passwords in the clear leave loopback no more than half a key does', async () => {
   expect(await run(project.folder, [...serve, '--listen', '0.0.0.0:0', '--htpasswd', join(scratch, 'users')])).toMatchObject({ code: 2 })
