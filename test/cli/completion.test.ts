@@ -13,7 +13,7 @@ COMP_WORDS=(rfo-build ${words.map((word) => `'${word}'`).join(' ')})
 COMP_CWORD=${words.length}
 _rfo_build
 printf '%s\\n' "\${COMPREPLY[@]}"`
-  const { stdout: out, stderr, status } = spawnSync(bash.path, ['-u', '-c', ask])
+  const { stdout: out, stderr, status } = spawnSync(bash.path, ['--norc', '-u', '-c', ask])
   expect({ stderr: stderr.toString(), status }).toEqual({ stderr: '', status: 0 })
   return out.toString().trim().split('\n')
 }

@@ -41,7 +41,7 @@ async function releaseWith(component: string, from: string, to: string): Promise
 }
 
 /** What comes of every change that a release shows. */
-const everyRelease = ['release', 'statement', 'unsigned']
+const everyRelease = ['charts', 'release', 'statement', 'unsigned']
 const said = (component: string): string[] => [
   `index/${component}`,
   `inventory/${component}/linux/amd64`,
