@@ -16,6 +16,7 @@ import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import { layoutEntries, reachable } from './oci-entries.ts'
 import type { WorkingStore } from './ports.ts'
+import { isExecutable } from './shelf.ts'
 
 export interface LayOutInput {
   /** the folder's name in `outDir`: the version, or the candidate's name */
@@ -94,7 +95,7 @@ const linkedFrom = 1 << 20
 async function placeFile(store: WorkingStore, entry: { readonly digest: Digest; readonly size: number }, path: string): Promise<void> {
   if (entry.size >= linkedFrom) await linkOut(store, entry.digest, path)
   else await copyOut(store, entry.digest, path)
-  if (/(^|\/)(rfo\.linux-[a-z0-9]+|[^/]+\.sh)$/.test(path)) await chmod(path, 0o755)
+  if (isExecutable(path)) await chmod(path, 0o755)
 }
 
 /** Small texts are copied: people edit them, and an edit must not reach the store. */

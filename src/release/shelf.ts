@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ReleasePredicate } from '../attest/release.ts'
 import { gather, verified } from '../content/body.ts'
+import type { ContentFile, Range } from '../content/file.ts'
 import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -13,20 +14,8 @@ import { mediaTypes } from '../oci/mediatype.ts'
 import { maxStatementBytes, statementPath } from './verify/files.ts'
 import { hashFile, readTree } from './verify/tree.ts'
 
-export interface ReleaseFile {
-  /** relative, with `/` */
-  readonly path: string
-  /** bytes */
-  readonly size: number
-  /** what its bytes must give: by the statement, by the blob's name, or by who made the archive */
-  readonly digest: Digest
-}
-
-/** Bytes `start` to `end`, the one at `end` not among them. */
-export interface Range {
-  readonly start: number
-  readonly end: number
-}
+/** Its digest is what the statement, the blob's name, or who made the archive says. */
+export type ReleaseFile = ContentFile
 
 export interface ReleaseFiles {
   /** for messages */

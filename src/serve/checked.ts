@@ -5,9 +5,11 @@
  */
 import { createHash } from 'node:crypto'
 import { mismatch, verified } from '../content/body.ts'
+import type { Range } from '../content/file.ts'
+import { pieces } from '../content/gzip.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
-import type { Offer, OfferedFile, Range } from './offer.ts'
+import type { Offer, OfferedFile } from './offer.ts'
 
 /** bytes; what a reader holds in memory, and what 32 bytes are kept of: 1.3 MB for 10 GB */
 export const pieceBytes = 256 * 1024
@@ -46,7 +48,7 @@ async function* readRange(
   const from = start - (start % pieceBytes)
   const to = Math.min(file.size, Math.ceil(end / pieceBytes) * pieceBytes)
   let at = from
-  for await (const piece of inPieces(open(file, { start: from, end: to }))) {
+  for await (const piece of pieces(open(file, { start: from, end: to }), pieceBytes)) {
     const number = at / pieceBytes
     const wanted = digests.subarray(number * digestBytes, (number + 1) * digestBytes)
     if (!createHash('sha256').update(piece).digest().equals(wanted)) throw mismatch(descriptorOf(file), `other bytes from ${at} on`)
@@ -59,32 +61,12 @@ async function* readRange(
 async function hashPieces(body: AsyncIterable<Uint8Array>, size: number): Promise<Buffer> {
   const digests = Buffer.alloc(Math.ceil(size / pieceBytes) * digestBytes)
   let number = 0
-  for await (const piece of inPieces(body))
+  for await (const piece of pieces(body, pieceBytes))
     createHash('sha256')
       .update(piece)
       .digest()
       .copy(digests, number++ * digestBytes)
   return digests
-}
-
-/** The same bytes in pieces of one size, the last one shorter. */
-async function* inPieces(body: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, void> {
-  let piece = Buffer.allocUnsafeSlow(pieceBytes)
-  let filled = 0
-  for await (const bytes of body) {
-    for (let at = 0; at < bytes.length; ) {
-      const taken = Math.min(bytes.length - at, pieceBytes - filled)
-      piece.set(bytes.subarray(at, at + taken), filled)
-      at += taken
-      filled += taken
-      if (filled < pieceBytes) continue
-      yield piece
-      // the last one may still be on its way to a socket
-      piece = Buffer.allocUnsafeSlow(pieceBytes)
-      filled = 0
-    }
-  }
-  if (filled > 0) yield piece.subarray(0, filled)
 }
 
 function descriptorOf({ digest, size }: OfferedFile): Descriptor {

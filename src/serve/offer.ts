@@ -1,21 +1,10 @@
 /** What is served: the files of one release as they lie, and its images as a registry has them. Plain data and one way to read. */
+import type { ContentFile, Range } from '../content/file.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 
-export interface OfferedFile {
-  /** below the server's root, with `/` */
-  readonly path: string
-  /** bytes */
-  readonly size: number
-  /** what the bytes must be */
-  readonly digest: Digest
-}
-
-/** Bytes `start` to `end`, the one at `end` not among them. */
-export interface Range {
-  readonly start: number
-  readonly end: number
-}
+/** Its path is below the server's root. */
+export type OfferedFile = ContentFile
 
 export interface Offer {
   readonly files: ReadonlyMap<string, OfferedFile>

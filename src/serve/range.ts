@@ -1,5 +1,5 @@
 /** One range of bytes: https://www.rfc-editor.org/rfc/rfc9110#section-14.1.2. Pure. */
-import type { Range } from './offer.ts'
+import type { Range } from '../content/file.ts'
 
 /** undefined = send all of it (no range, several, or another unit: a server may ignore those); `none` = no byte of it is there. */
 export function rangeOf(header: string | undefined, size: number): Range | 'none' | undefined {

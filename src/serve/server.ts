@@ -2,11 +2,13 @@
 import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Range } from '../content/file.ts'
 import { RfoError } from '../error.ts'
+import { drained } from '../oci/drained.ts'
 import { type Answer, problem, text } from './answer.ts'
 import { type Checked, checkedReader } from './checked.ts'
 import { fileAnswer } from './files.ts'
-import type { Offer, OfferedFile, Range } from './offer.ts'
+import type { Offer, OfferedFile } from './offer.ts'
 import type { Gate } from './passwords.ts'
 import { rangeOf } from './range.ts'
 import { registryAnswer } from './registry.ts'
@@ -181,17 +183,8 @@ async function send(
 }
 
 /** Resolves when the client has taken what was written, or is gone. One that takes too long is cut off. */
-function taken(response: http.ServerResponse, patience: number): Promise<void> {
-  return new Promise((resolve) => {
-    const late = setTimeout(() => response.destroy(), patience)
-    const done = (): void => {
-      clearTimeout(late)
-      response.off('drain', done)
-      response.off('close', done)
-      resolve()
-    }
-    response.on('drain', done)
-    response.on('close', done)
-    if (response.destroyed) done()
-  })
+async function taken(response: http.ServerResponse, patience: number): Promise<void> {
+  const late = setTimeout(() => response.destroy(), patience)
+  await drained(response)
+  clearTimeout(late)
 }

@@ -1,11 +1,13 @@
 /** A release archive as the files of a release: each found by the index and read where it lies, nothing unpacked. */
+
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { verified } from '../../content/body.ts'
+import type { Range } from '../../content/file.ts'
 import { RfoError } from '../../error.ts'
 import { blockSize, padding } from '../../oci/tar-header.ts'
 import { groupArchiveAgain } from '../group-archive.ts'
-import { blobsOf, descriptorOf, parseStatement, type Range, type ReleaseFile, type ReleaseFiles, smallFile } from '../shelf.ts'
+import { blobsOf, descriptorOf, parseStatement, type ReleaseFile, type ReleaseFiles, smallFile } from '../shelf.ts'
 import { maxStatementBytes, statementPath } from '../verify/files.ts'
 import { type ArchivedFile, type ArchiveIndex, entryHeader, indexName, maxIndexBytes, parseIndexBytes, places, refused } from './form.ts'
 

@@ -7,7 +7,7 @@ import { readBytes } from '../../content/read.ts'
 import type { ContentReader } from '../../content/store.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
-import { type Digest, hex, isDigest } from '../../oci/digest.ts'
+import { type Digest, isDigest } from '../../oci/digest.ts'
 import { canonicalJson, type Json, parseJson } from '../../oci/json.ts'
 import { legacyTags } from '../../oci/legacy-tags.ts'
 import { parseIndex } from '../../oci/manifest.ts'
@@ -21,6 +21,7 @@ import type { PublicKey } from '../../sign/key.ts'
 import type { VerifiedStatement } from '../../sign/verify.ts'
 import { maxSbomBytes, sbomPath, spdxPath } from '../lists.ts'
 import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
+import { blobFolder, blobPath } from '../shelf.ts'
 import { chartFiles, verifyChart } from './charts.ts'
 import { untrusted } from './finding.ts'
 import { hashFiles } from './hash.ts'
@@ -123,8 +124,6 @@ export async function verifyImages(
   return { findings, blobs: blobs.size, signed, attestations, charts: charts.length, built, attested }
 }
 
-const blobFolder = 'oci/blobs/sha256/'
-
 export function isBlob(path: string): boolean {
   return path.startsWith(blobFolder) && !path.slice(blobFolder.length).includes('/')
 }
@@ -203,11 +202,7 @@ async function verifyImage(
 async function everyBlob(content: readonly Descriptor[], layout: ContentReader): Promise<void> {
   for (const descriptor of content) {
     if (!(await layout.exists(descriptor)))
-      throw untrusted(
-        'RFO_VERIFY_MISSING',
-        `no blob ${descriptor.digest} of ${descriptor.size} bytes`,
-        `oci/blobs/sha256/${hex(descriptor.digest)}`,
-      )
+      throw untrusted('RFO_VERIFY_MISSING', `no blob ${descriptor.digest} of ${descriptor.size} bytes`, blobPath(descriptor.digest))
   }
 }
 
@@ -333,5 +328,5 @@ async function verifyIndexFile(oci: string, entries: readonly Descriptor[]): Pro
 function extraBlobs(blobs: ReadonlySet<Digest>, used: ReadonlySet<Digest>): RfoError[] {
   return [...blobs]
     .filter((digest) => !used.has(digest))
-    .map((digest) => untrusted('RFO_VERIFY_EXTRA', 'a blob that nothing signed needs', `oci/blobs/sha256/${hex(digest)}`))
+    .map((digest) => untrusted('RFO_VERIFY_EXTRA', 'a blob that nothing signed needs', blobPath(digest)))
 }
