@@ -50,8 +50,8 @@ export interface ProvenanceInput {
   readonly tools?: Readonly<Record<string, string>>
   /** OS packages → what rpm would do when it installs them and nobody did here: scriptlets above all. Absent = no packages. */
   readonly notDone?: Readonly<Record<string, readonly string[]>>
-  /** of a mirrored image: whether upstream signed it. No case says verified: nobody gave upstream's key. */
-  readonly upstreamSignature?: 'none' | 'unverified' | 'unchecked'
+  /** of a mirrored image: whether upstream signed it, as `lock` saw it */
+  readonly upstreamSignature?: 'none' | 'unverified' | 'verified' | 'unchecked'
   readonly builderId: string
   readonly builderVersion: string
 }

@@ -126,7 +126,11 @@ function testsText(results: readonly TestResult[]): string {
 function mirrorNotes({ built }: VerifyReport, reference: string): string[] {
   const copies = built.filter(({ what, mirrored }) => mirrored && what.startsWith(`${reference} `))
   const notes = copies.map(({ source, upstreamSignature }) => {
-    const signed = { none: 'upstream shows no signature', unverified: 'upstream’s signature not verified' }[upstreamSignature ?? '']
+    const signed = {
+      none: 'upstream shows no signature',
+      unverified: 'upstream’s signature not verified',
+      verified: 'upstream’s signature verified when it was locked',
+    }[upstreamSignature ?? '']
     return `mirrored from ${source.uri}@sha256:${source.digest['sha256']}; ${signed ?? 'nobody looked for upstream’s signature'}`
   })
   return [...new Set(notes)]

@@ -257,6 +257,11 @@ const ComponentFields = z.strictObject({
     .describe('repository of RFO’s image; default: release.yaml’s rule for rebuilt, upstream’s name for mirrored ones'),
   tag: Template.optional().describe('RFO’s image tag; default: `{version}-build{date}` for rebuilt, upstream’s for mirrored ones'),
   source: Source.optional(),
+  upstreamKey: z
+    .string()
+    .regex(/^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]{1,2000}-----END PUBLIC KEY-----\n?$/, 'a public key as PEM')
+    .optional()
+    .describe('of a mirrored image: `lock` takes none that this key has not signed as cosign does'),
   build: Build.optional(),
   config: z
     .strictObject({

@@ -12,11 +12,14 @@ import { pinnedChanges, type SourceChanges } from './source-changes.ts'
 export type PinInput =
   /** `compiled`: what Go makes of the source, if it makes something */
   | { readonly action: 'rebuild'; readonly source: Source; readonly compiled: GoBuild | undefined; readonly changes?: SourceChanges }
-  /** a mirrored image is its reference */
-  | { readonly action: 'mirror'; readonly reference: string }
+  /** a mirrored image is its reference, and whose signature was asked for */
+  | { readonly action: 'mirror'; readonly reference: string; readonly upstreamKey?: string }
 
 export function fingerprintOf(input: PinInput): Digest {
-  if (input.action === 'mirror') return digestOf(canonicalJson({ image: input.reference }))
+  if (input.action === 'mirror') {
+    const asked = input.upstreamKey === undefined ? {} : { upstreamKey: input.upstreamKey }
+    return digestOf(canonicalJson({ image: input.reference, ...asked }))
+  }
   // the pin of what Go compiles holds the toolchain
   const toolchain = input.source.kind !== 'archive' && input.compiled !== undefined ? { toolchain: input.compiled.toolchain } : {}
   const changes = input.changes === undefined ? {} : { changes: pinnedChanges(input.changes) as Json }
@@ -25,11 +28,11 @@ export function fingerprintOf(input: PinInput): Digest {
 
 /** What decides an image's pin: used by the plan (is it stale?) and by `lock` (must it be resolved anew?). */
 export function pinFingerprint(
-  image: Pick<ImagePlan, 'component' | 'action' | 'upstream' | 'source' | 'build' | 'program' | 'changes'>,
+  image: Pick<ImagePlan, 'component' | 'action' | 'upstream' | 'source' | 'build' | 'program' | 'changes' | 'upstreamKey'>,
 ): Digest {
-  const { source, build, changes } = image
+  const { source, build, changes, upstreamKey } = image
   return source === undefined || build === undefined
-    ? fingerprintOf({ action: 'mirror', reference: upstreamOf(image) })
+    ? fingerprintOf({ action: 'mirror', reference: upstreamOf(image), ...(upstreamKey === undefined ? {} : { upstreamKey }) })
     : fingerprintOf({ action: 'rebuild', source, compiled: compiledByGo(image), ...(changes === undefined ? {} : { changes }) })
 }
 

@@ -81,9 +81,9 @@ export const ImagePin = z.strictObject({
   index: PinnedManifest,
   platforms: z.partialRecord(PlatformKey, PinnedManifest),
   upstreamSignature: z
-    .enum(['none', 'unverified'])
+    .enum(['none', 'unverified', 'verified'])
     .optional()
-    .describe('whether upstream’s registry showed a signature of it, which nobody verified; absent = nobody looked'),
+    .describe('`verified`: its index is signed by upstreamKey; else whether the registry showed any signature; absent = nobody looked'),
 })
 export type ImagePin = z.infer<typeof ImagePin>
 export const Pin = z.discriminatedUnion('kind', [GoModulePin, ArchivePin, GitPin, ImagePin, Unresolved])

@@ -121,6 +121,8 @@ function* variantProblems(component: Component, file: string): Generator<Problem
   } else if (component.source !== undefined || component.build !== undefined) {
     yield problem(['action'], 'a mirrored image has neither source nor build', file, 'say action: rebuild, or drop them')
   }
+  if (component.action === 'rebuild' && component.upstreamKey !== undefined)
+    yield problem(['upstreamKey'], 'upstream signs nothing that is rebuilt here', file, 'drop upstreamKey')
   if (component.build?.kind === 'collect' && component.files.some((each) => 'from' in each))
     yield problem(['files'], 'what collects programs has no source to take files from', file, 'write their text here')
   if (component.build?.kind === 'files' && component.charts)

@@ -185,6 +185,7 @@ function imagePlan(
     version: at.values.version,
     platforms: Object.fromEntries(at.release.platforms.map((platform) => [platform, platformPlan(component, platform)])),
     ...(filled.source === undefined ? {} : { source: filled.source }),
+    ...(component.upstreamKey === undefined ? {} : { upstreamKey: component.upstreamKey }),
     ...(component.changes === undefined ? {} : { changes: component.changes }),
     ...(filled.build === undefined ? {} : { build: filled.build }),
     config: filled.config,

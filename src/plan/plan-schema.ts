@@ -25,6 +25,7 @@ const ImagePlanSchema = z.strictObject({
   version: z.string().describe('upstream version: the tag without `-build<date>`'),
   platforms: z.partialRecord(PlatformKey, PlatformPlan),
   source: Source.optional(),
+  upstreamKey: z.string().optional(),
   changes: z.strictObject({ patches: z.array(BesideFile).optional(), overrides: BesideFile.optional() }).optional(),
   build: Build.optional(),
   config: z.strictObject({

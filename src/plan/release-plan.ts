@@ -23,6 +23,8 @@ export interface ImagePlan {
   readonly version: string
   readonly platforms: Readonly<Partial<Record<PlatformName, PlatformPlan>>>
   readonly source?: Source
+  /** PEM, of a mirrored image: whoever must have signed it upstream; absent = nobody is asked for */
+  readonly upstreamKey?: string
   /** files beside the pipelines that change the source; absent = none */
   readonly changes?: SourceChanges
   readonly build?: Build

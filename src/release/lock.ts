@@ -34,7 +34,8 @@ export interface Resolvers {
     /** files beside the pipelines that change it */
     readonly changes?: SourceChanges
   }): Promise<Pin>
-  image(reference: string): Promise<Pin>
+  /** `upstreamKey` (PEM): whoever must have signed it */
+  image(reference: string, upstreamKey?: string): Promise<Pin>
   base(base: { readonly reference: string; readonly platform: PlatformName; readonly name: string }): Promise<LockedBase>
   /** What an image's packages and all that they need are, besides what its base has. */
   packages(wish: PackageWish): Promise<ResolvedPackages>
@@ -173,7 +174,7 @@ async function lockImage(
   const compiled = compiledByGo(image)
   const pin = await ask<Pin>(image.component, () =>
     source === undefined
-      ? resolve.image(upstreamOf(image))
+      ? resolve.image(upstreamOf(image), image.upstreamKey)
       : resolve.source({
           component: image.component,
           source,

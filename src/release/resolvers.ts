@@ -3,6 +3,7 @@ import type { CredentialSource } from '../content/credentials.ts'
 import { createRegistrySession, openRegistry } from '../content/registry.ts'
 import type { Addresses } from '../plan/addresses.ts'
 import { parseImageName } from '../plan/reference.ts'
+import { readPublicKey } from '../sign/key.ts'
 import { download } from '../source/download.ts'
 import { hostOfGo } from '../source/go-command.ts'
 import { resolveSource } from '../source/resolve.ts'
@@ -11,6 +12,7 @@ import { upstreamSignature } from '../upstream/signature.ts'
 import type { Resolvers } from './lock.ts'
 import { packageResolver } from './package-lock.ts'
 import { goUse } from './source-task.ts'
+import { verifyUpstream } from './verify-upstream.ts'
 
 export interface ResolverPorts {
   readonly env: Readonly<Record<string, string>>
@@ -38,10 +40,13 @@ export function resolvers(ports: ResolverPorts): Resolvers {
         ...(compiled === undefined ? {} : { toolchain: compiled.toolchain, use: goUse(compiled) }),
         ...(changes === undefined ? {} : { changes }),
       }),
-    image: async (reference) => {
+    image: async (reference, upstreamKey) => {
       const pin = await resolveImage(open, reference, signal)
       const { registry, repository } = parseImageName(reference)
-      return { ...pin, upstreamSignature: await upstreamSignature(pin.index, await open(registry, repository)) }
+      const from = await open(registry, repository)
+      if (upstreamKey === undefined) return { ...pin, upstreamSignature: await upstreamSignature(pin.index, from) }
+      await verifyUpstream(pin.index, readPublicKey(upstreamKey), from, reference)
+      return { ...pin, upstreamSignature: 'verified' }
     },
     base: async (base) => await resolveBase(open, base, signal),
     packages: packageResolver({

@@ -1,4 +1,4 @@
-/** Whether upstream signed an image, as far as its registry shows. Nothing is verified: nobody gave upstream's key. */
+/** Whether upstream signed an image, as far as its registry shows: for those whose pipeline has no key of upstream's. */
 import type { ContentReader } from '../content/store.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { hex } from '../oci/digest.ts'

@@ -8,6 +8,7 @@ import { provenance } from '../../src/attest/provenance.ts'
 import { predicateTypes, type Statement, statement, subjectOf } from '../../src/attest/statement.ts'
 import type { ContentStore } from '../../src/content/store.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
+import { verifyUpstream } from '../../src/release/verify-upstream.ts'
 import { type RunningRegistry as ModernRegistry, startRegistry as startModernRegistry } from '../../src/sandbox/registry.ts'
 import { attest, signImage } from '../../src/sign/attach.ts'
 import { verifyAttached } from '../../src/sign/attached.ts'
@@ -198,6 +199,21 @@ describe('we verify cosign’s', () => {
       ref(image.index),
     ])
     expect(attested.ok, attested.said).toBe(true)
+    await verifyUpstream(image.index, key.publicKey, store, 'upstream')
+    // an attestation is no signature
+    const [, attestedOnly] = image.platforms
+    if (attestedOnly === undefined) throw new Error('two platforms')
+    const only = await run(cosign3.path, [
+      'attest',
+      ...common,
+      '--type',
+      'cyclonedx',
+      '--predicate',
+      file('predicate.json'),
+      ref(attestedOnly),
+    ])
+    expect(only.ok, only.said).toBe(true)
+    await expect(verifyUpstream(attestedOnly, key.publicKey, store, 'upstream')).rejects.toThrow(/none of upstream’s 1 signatures/)
     const { referrers } = await findAttached(image.index, store)
     const types = referrers.map(({ layers }) => {
       const bytes = layers[0]?.bytes ?? Buffer.alloc(0)
@@ -223,6 +239,7 @@ describe('we verify cosign’s', () => {
       ref(image.index),
     ])
     expect(attested.ok, attested.said).toBe(true)
+    await verifyUpstream(image.index, key.publicKey, store, 'upstream')
     const { signature, attestation: att } = await findAttached(image.index, store)
     const layer = signature?.layers[0]
     const b64 = layer?.descriptor.annotations?.['dev.cosignproject.cosign/signature'] ?? ''

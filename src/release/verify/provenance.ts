@@ -17,7 +17,7 @@ const Form = z.object({
   buildDefinition: z.object({
     buildType: z.string().min(1),
     externalParameters: z.object({ release: z.string(), platform: z.string().optional() }),
-    internalParameters: z.object({ upstreamSignature: z.enum(['none', 'unverified', 'unchecked']).optional() }).optional(),
+    internalParameters: z.object({ upstreamSignature: z.enum(['none', 'unverified', 'verified', 'unchecked']).optional() }).optional(),
     resolvedDependencies: z.array(z.object({ uri: z.string().min(1), digest: z.record(z.string(), z.string()) })),
   }),
   runDetails: z.object({ builder: z.object({ id: z.string().min(1) }) }),
