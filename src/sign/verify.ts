@@ -43,15 +43,21 @@ export function verifyBundle(bundle: string | Uint8Array, options: VerifyOptions
   const form = readBundle(text)
   const hint = form.verificationMaterial.publicKey.hint
   const [payload, signature] = partsOf(form.dsseEnvelope)
-  if ((options.spelling ?? 'canonical') === 'canonical') {
-    if (text !== bundleText({ payload, signature, hint })) throw refused('RFO_SIGN_BYTES', 'the bundle is not in its canonical bytes')
-    if (!isCanonicalSignature(signature)) throw refused('RFO_SIGN_BYTES', 'the signature is not in its canonical form')
-  }
+  if ((options.spelling ?? 'canonical') === 'canonical') refuseSpelling(text, { payload, signature, hint })
   if (options.keys.length === 0) throw noKey(fingerprintOfHint(hint) ?? hint)
   const key = options.keys.find((candidate) => candidate.hint === hint)
   if (key === undefined) throw unknownKey(fingerprintOfHint(hint) ?? hint)
   checkSignature(form, key)
   return accept(payload, signature, key, options)
+}
+
+/** What a bundle in its canonical bytes says, of a signature that nobody here can judge. Throws RFO_SIGN_*. */
+export function readUnjudged(bundle: string): { readonly payload: Buffer; readonly fingerprint: string | undefined } {
+  const form = readBundle(bundle)
+  const { hint } = form.verificationMaterial.publicKey
+  const [payload, signature] = partsOf(form.dsseEnvelope)
+  refuseSpelling(bundle, { payload, signature, hint })
+  return { payload, fingerprint: fingerprintOfHint(hint) }
 }
 
 /** The same for a bare DSSE envelope (cosign 2's `.att`), which names no key. */
@@ -119,6 +125,11 @@ export function verifySimpleSigning(
     throw refused('RFO_SIGN_SUBJECT', `the signature is about ${form.critical.image['docker-manifest-digest'].slice(0, 80)}, not ${digest}`)
   }
   return { key, reference: form.critical.identity['docker-reference'] }
+}
+
+function refuseSpelling(text: string, parts: Parameters<typeof bundleText>[0]): void {
+  if (text !== bundleText(parts)) throw refused('RFO_SIGN_BYTES', 'the bundle is not in its canonical bytes')
+  if (!isCanonicalSignature(Buffer.from(parts.signature))) throw refused('RFO_SIGN_BYTES', 'the signature is not in its canonical form')
 }
 
 /** What is common to bundle and envelope: one signature, no keyid, the payload type, canonical base64. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildTypes } from '../../src/attest/provenance.ts'
 import { RfoError } from '../../src/error.ts'
+import { canonicalJson } from '../../src/oci/json.ts'
 import { parseVerifyPolicy, VerifyPolicy } from '../../src/plan/verify-policy.ts'
 import { carriedCosignatures } from '../../src/release/cosign.ts'
 import { cosignaturePath } from '../../src/release/verify/cosigners.ts'
@@ -85,9 +86,37 @@ describe('who may sign', () => {
     )
     expect(await codes(both, twice)).toEqual([])
     expect(await codes({}, twice)).toEqual([])
-    // whoever trusts one of them alone is told of a file that he can't judge
-    const alone = await verifyRelease({ folder: twice, keys: [key] })
-    expect(alone.findings.map(({ code, where }) => `${code} ${where}`)).toEqual([`RFO_VERIFY_EXTRA ${cosignaturePath(other)}`])
+  })
+
+  test('a second signature by a key that is not given counts for nothing, and must be one of this statement', async () => {
+    const payload = await readFile(join(made, 'evidence/release.json'))
+    const bundle = await signStatement(payload, otherPrivate)
+    const alone = async (path: string, bytes: string | Buffer) => {
+      const { findings, claims } = await verifyRelease({
+        folder: await copied((folder) => writeFile(join(folder, path), bytes)),
+        keys: [key],
+      })
+      const told = claims.filter(({ name }) => name === 'unjudged').map(({ values }) => values)
+      return [...findings.map(({ code, where }) => `${code} ${where}`), ...told]
+    }
+    const path = cosignaturePath(other)
+    expect(await alone(path, bundle)).toEqual([{ count: 1, fingerprint: other.fingerprint }])
+    const extra = [`RFO_VERIFY_EXTRA ${path}`]
+    expect(await alone(path, `${bundle}\n`)).toEqual(extra)
+    expect(
+      await alone(
+        path,
+        await signStatement(Buffer.from(canonicalJson({ ...JSON.parse(payload.toString()), predicate: {} })), otherPrivate),
+      ),
+    ).toEqual(extra)
+    expect(await alone(path, await readFile(join(made, 'evidence/release.sigstore.json')))).toEqual(extra)
+    const elsewhere = cosignaturePath({ fingerprint: `sha256:${'0'.repeat(64)}` })
+    expect(await alone(elsewhere, bundle)).toEqual([`RFO_VERIFY_EXTRA ${elsewhere}`])
+    // one that has to count needs its key
+    const both = { signers: { statement: { anyOf: [theirs, ours()], threshold: 2 } } }
+    const folder = await copied((at) => writeFile(join(at, path), bundle))
+    const { findings } = await verifyRelease({ folder, keys: [key], policy: policy(both) })
+    expect(findings.map(({ code }) => code)).toEqual(['RFO_VERIFY_THRESHOLD'])
   })
 
   test('`sign --add` makes the second one, once, of what holds by whom the signer trusts, and touches nothing else', async () => {

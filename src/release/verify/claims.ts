@@ -53,6 +53,11 @@ export const claims = {
     zh: 'oci/ 中有 {count} 个可由 helm 拉取的 chart，内容与已签名的归档一致，各有签名包',
     test: 'test/release/other-keys.test.ts: a chart in oci/ without its provenance or its bundle, or with another archive, is found',
   },
+  unjudged: {
+    en: '{count} more signatures of this statement say that they are by {fingerprint}: no key was given to judge them by, they count for nothing',
+    zh: '另有 {count} 个对此声明的签名自称来自 {fingerprint}：未给出可供判断的密钥，不计入',
+    test: 'test/release/policy.test.ts: a second signature by a key that is not given counts for nothing, and must be one of this statement',
+  },
   checksums: {
     en: '{count} checksum lists say what the statement says',
     zh: '{count} 份校验和清单与声明一致',

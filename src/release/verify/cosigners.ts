@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import { predicateTypes } from '../../attest/statement.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import type { PublicKey } from '../../sign/key.ts'
-import { type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
+import { readUnjudged, type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
 import { maxStatementBytes } from './files.ts'
 import { untrusted } from './finding.ts'
 import { refuseSigner, type Signers } from './signers.ts'
 import { readSmall } from './tree.ts'
 
 /** Named for its signer, so that nobody counts twice and everybody sees whose is missing. */
-export function cosignaturePath({ fingerprint }: PublicKey): string {
+export function cosignaturePath({ fingerprint }: Pick<PublicKey, 'fingerprint'>): string {
   return `evidence/release.${fingerprint.replace('sha256:', '')}.sigstore.json`
 }
 
@@ -21,15 +21,21 @@ export function isCosignature(path: string): boolean {
 export interface Cosigners {
   /** fingerprints, the first signer's among them */
   readonly signers: readonly string[]
+  /** fingerprints that others' bundles name: over this statement, and nobody gave the key to judge the signature with */
+  readonly unjudged: readonly string[]
   /** what lies there and holds; anything else of such a name is an extra */
   readonly paths: readonly string[]
   readonly findings: readonly RfoError[]
 }
 
+/** more than ever stand for a release together */
+const maxUnjudged = 16
+
+/** `files`: all of the folder; `named`: every key that was given, those among them that may not sign any more too. */
 export async function verifyCosigners(
   folder: string,
   first: VerifiedStatement,
-  keys: readonly PublicKey[],
+  { files, named, keys }: { readonly files: readonly string[]; readonly named: readonly PublicKey[]; readonly keys: readonly PublicKey[] },
   trusted: Signers,
 ): Promise<Cosigners> {
   const signers = [first.key.fingerprint]
@@ -51,5 +57,27 @@ export async function verifyCosigners(
       findings.push(toRfoError(thrown).at(path))
     }
   }
-  return { signers, paths, findings }
+  const unjudged = await readOthers(folder, first, files, new Set(named.map(cosignaturePath)))
+  return { signers, unjudged, paths: [...paths, ...unjudged.map((fingerprint) => cosignaturePath({ fingerprint }))], findings }
+}
+
+/** What is no bundle over this statement, or not where its key belongs, stays a file too many. */
+async function readOthers(
+  folder: string,
+  first: VerifiedStatement,
+  files: readonly string[],
+  known: ReadonlySet<string>,
+): Promise<string[]> {
+  const found: string[] = []
+  for (const path of files.filter((file) => isCosignature(file) && !known.has(file)).slice(0, maxUnjudged)) {
+    try {
+      const text = await readSmall(join(folder, path), maxStatementBytes * 2, path)
+      if (text === undefined) continue
+      const { payload, fingerprint } = readUnjudged(text.toString('utf8'))
+      if (fingerprint !== undefined && cosignaturePath({ fingerprint }) === path && payload.equals(first.payload)) found.push(fingerprint)
+    } catch (thrown) {
+      if (toRfoError(thrown).exit !== 'untrusted') throw thrown
+    }
+  }
+  return found
 }

@@ -98,12 +98,14 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     findings.push(...found)
     if (found.length === 0) claims.push({ name, values })
   }
-  const cosigners = await verifyCosigners(folder, verified, keys, trusted.signers)
+  const cosigners = await verifyCosigners(folder, verified, { files: tree.files, named, keys }, trusted.signers)
   claim('statement', { fingerprint: cosigners.signers.join(', ') }, [
     ...sameStatement(bytes, verified),
     ...cosigners.findings,
     ...judgeThreshold(policy, cosigners.signers),
   ])
+  if (cosigners.unjudged.length > 0)
+    claims.push({ name: 'unjudged', values: { count: cosigners.unjudged.length, fingerprint: cosigners.unjudged.join(', ') } })
   if (request.expect !== undefined) claim('expected', { version: request.expect }, expected(predicate, request.expect))
   claim('root', {}, checkRoot(predicate, verified.payload))
   const hashed = await hashRelease(folder, predicate, tree.files, policy.signers.sm2 !== undefined || otherKeys.sm2.length > 0)
