@@ -3,10 +3,12 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { checkedRelease } from '../../src/release/attach-test.ts'
 import { trustedAlone, verifyImages } from '../../src/release/verify/images.ts'
 import { type VerifyReport, verifyRelease } from '../../src/release/verify/verify.ts'
 import { type TrustedIdentity, trustedIdentity } from '../../src/sign/identity.ts'
-import { type PublicKey, readPublicKey } from '../../src/sign/key.ts'
+import { generateKey, type PublicKey, readPublicKey, readSigningKey } from '../../src/sign/key.ts'
 import { keylessSigner } from '../../src/sign/keyless.ts'
 import { readSigningConfig } from '../../src/sign/signing-config.ts'
 import { readTrustedRoot } from '../../src/sign/trusted-root.ts'
@@ -134,6 +136,20 @@ describe('a release without', () => {
     expect(await check(plain)).toEqual([])
     expect(new Set(await check(made))).toEqual(new Set(['RFO_SIGN_FORM']))
   })
+})
+
+test('a candidate that was signed without a key too is taken by the release’s key', async () => {
+  const file = join(project.folder, 'pipelines/release.yaml')
+  const text = await readFile(file, 'utf8')
+  await writeFile(file, stringify({ ...parse(text), demands: { conformance: ['linux/amd64'] } }))
+  const ran = await release('wanting', { SIGSTORE_ID_TOKEN: token }, '--sign-key', signKey())
+  await writeFile(file, text)
+  expect(ran.code, ran.stderr.slice(-2000)).toBe(5)
+  const candidate = join(project.folder, 'wanting', `${version}.candidate`)
+  const own = readSigningKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.key'), 'utf8'))
+  expect((await checkedRelease(candidate, own)).version).toBe(version)
+  // by another key there is nothing that holds
+  await expect(checkedRelease(candidate, readSigningKey(generateKey().privatePem))).rejects.toMatchObject({ exit: 'untrusted' })
 })
 
 test('the token is in no output, no log, no result', async () => {

@@ -18,6 +18,7 @@ import { verifyAttached } from '../../sign/attached.ts'
 import { type Found, findAttached } from '../../sign/find.ts'
 import type { TrustedIdentity } from '../../sign/identity.ts'
 import type { PublicKey } from '../../sign/key.ts'
+import { isKeylessBundle } from '../../sign/keyless-bundle.ts'
 import type { VerifiedStatement } from '../../sign/verify.ts'
 import { maxSbomBytes, sbomPath, spdxPath } from '../lists.ts'
 import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
@@ -233,12 +234,13 @@ interface CheckedAttachments {
 async function checkAttached(
   subject: Descriptor,
   layout: ContentReader,
-  { keys, signers, identity }: Trusted,
+  { keys, signers, identity, candidate }: Trusted,
   epoch: number,
   wanted: readonly string[],
 ): Promise<CheckedAttachments> {
   const found = await findAttached(subject, layout)
-  const { statements, keyless, signature, attestation } = verifyAttached(subject, found, { keys, epoch, ...(identity && { identity }) })
+  const judged = candidate === true && identity === undefined ? { ...found, referrers: found.referrers.filter(isByKey) } : found
+  const { statements, keyless, signature, attestation } = verifyAttached(subject, judged, { keys, epoch, ...(identity && { identity }) })
   const types = statements.map((one) => one.statement.predicateType)
   for (const { statement, key } of statements) {
     const refusal = refuseSigner(
@@ -282,6 +284,11 @@ async function checkAttached(
     provenance,
     predicates: new Map(statements.map((one) => [one.statement.predicateType, one.statement.predicate as Json])),
   }
+}
+
+/** A candidate lists no identity yet: whoever signed without a key is judged when it has become a release. */
+function isByKey({ layers: [layer] }: Found['referrers'][number]): boolean {
+  return layer === undefined || !isKeylessBundle(layer.bytes.toString('utf8'))
 }
 
 function carriers(found: Found): { readonly descriptor: Descriptor }[] {
