@@ -7,6 +7,7 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import type { Bundle } from '../plan/bundle.ts'
 import { listDigest } from '../plan/fingerprint.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
+import { testCommand } from '../plan/test-kind.ts'
 import type { ReleaseInputs } from '../release/inputs.ts'
 import type { MadeRelease } from '../release/make.ts'
 import type { ReleaseKeys } from '../release/signatures.ts'
@@ -146,17 +147,21 @@ function unsignedOutcome(
 /** Made, and no release: demanded evidence is missing. */
 export function candidate(context: CliContext, made: Pick<MadeRelease, 'folder' | 'missing' | 'root'>): Outcome {
   const folder = relative(context.cwd, made.folder)
-  const next = made.missing.map((platform) => `rfo-build test ${folder} --platform ${platform} --results <tarball>`).join('; ')
+  const next = made.missing.map(({ kind, platform }) => testCommand(folder, kind, platform)).join('; ')
   const failure = new RfoError(
     'RFO_RELEASE_CANDIDATE',
-    `no passed conformance of ${made.missing.join(', ')}: what was made is a candidate`,
+    `no passed ${made.missing.map(({ kind, platform }) => `${kind} of ${platform}`).join(', ')}: what was made is a candidate`,
     {
       exit: 'undecided',
       where: folder,
       next: `${next}; then this command again`,
     },
   )
-  return { text: made.root, json: { root: made.root, folder: made.folder, missing: [...made.missing] }, failures: [failure] }
+  return {
+    text: made.root,
+    json: { root: made.root, folder: made.folder, missing: made.missing.map((each) => ({ ...each })) },
+    failures: [failure],
+  }
 }
 
 async function make(

@@ -357,9 +357,11 @@ export const ReleaseFile = z.strictObject({
   demands: z
     .strictObject({
       conformance: z.array(z.enum(platformNames)).default([]),
+      checks: z.array(z.enum(platformNames)).default([]),
+      cis: z.array(z.enum(platformNames)).default([]),
       knownFailures: z.array(KnownFailure).default([]),
     })
-    .default({ conformance: [], knownFailures: [] })
+    .default({ conformance: [], checks: [], cis: [], knownFailures: [] })
     .describe('evidence without which what is made is a candidate and no release'),
   submission: z
     .strictObject({

@@ -22,6 +22,7 @@ import { planRelease } from './plan-release.ts'
 import { placeholderProblems } from './program.ts'
 import { type BesideTexts, besideProblems, namedBeside } from './source-changes.ts'
 import { tagClashes } from './tag-clashes.ts'
+import { testKinds } from './test-kind.ts'
 import { placeOf, variantOf, variantsOf } from './variant.ts'
 import { parseUpstreamVersion, type Version } from './version.ts'
 import { type Place, readYaml } from './yaml.ts'
@@ -134,9 +135,11 @@ function* demandProblems(release: ReleaseFile, file: string): Generator<Problem>
     if (specs.indexOf(spec) !== at)
       yield problem(['demands', 'knownFailures', at, 'spec'], `${spec} is excused twice`, file, 'keep one of them')
   }
-  for (const [at, platform] of release.demands.conformance.entries()) {
-    if (!release.platforms.includes(platform))
-      yield problem(['demands', 'conformance', at], `${platform} is not a platform of the release`, file, 'drop it, or add it to platforms')
+  for (const kind of testKinds) {
+    for (const [at, platform] of release.demands[kind].entries()) {
+      if (!release.platforms.includes(platform))
+        yield problem(['demands', kind, at], `${platform} is not a platform of the release`, file, 'drop it, or add it to platforms')
+    }
   }
 }
 

@@ -98,9 +98,9 @@ export function planRelease(input: PlanInput): ReleasePlan {
   return { ...plan, unresolved: unresolvedIn(plan, input.upstream, input.lock) }
 }
 
-function demandsOf({ demands: { conformance, knownFailures } }: ReleaseFile): Pick<ReleasePlan, 'demands'> {
-  if (conformance.length + knownFailures.length === 0) return {}
-  return { demands: { conformance, ...(knownFailures.length === 0 ? {} : { knownFailures }) } }
+function demandsOf({ demands: { conformance, ...more } }: ReleaseFile): Pick<ReleasePlan, 'demands'> {
+  const said = Object.fromEntries(Object.entries(more).filter(([, list]) => list.length > 0))
+  return conformance.length === 0 && Object.keys(said).length === 0 ? {} : { demands: { conformance, ...said } }
 }
 
 /** Two images under one name: the second would take the first one's place in every registry. */

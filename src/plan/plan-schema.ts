@@ -64,7 +64,14 @@ export const ReleasePlanSchema = z.strictObject({
   vendor: z.string(),
   url: z.string(),
   platforms: z.array(PlatformKey),
-  demands: z.strictObject({ conformance: z.array(PlatformKey), knownFailures: z.array(KnownFailure).optional() }).optional(),
+  demands: z
+    .strictObject({
+      conformance: z.array(PlatformKey),
+      checks: z.array(PlatformKey).optional(),
+      cis: z.array(PlatformKey).optional(),
+      knownFailures: z.array(KnownFailure).optional(),
+    })
+    .optional(),
   bases: z.partialRecord(
     PlatformKey,
     z.strictObject({

@@ -6,6 +6,7 @@ import type { Build, Component, GoBuild, ImageFile, KnownFailure, Source } from 
 import type { LibraryPlan } from './library.ts'
 import type { LockedBase, LockedChart, LockedComponent, LockedPackages } from './lock.ts'
 import type { SourceChanges } from './source-changes.ts'
+import type { TestKind } from './test-kind.ts'
 
 export type PlatformPlan = { readonly status: 'made' } | { readonly status: 'unsupported'; readonly reason: string }
 
@@ -82,6 +83,12 @@ export interface BasePlan {
   readonly locked?: LockedBase
 }
 
+/** Of each kind of tests the platforms; conformance is always said. */
+export type Demands = { readonly [kind in TestKind]?: readonly PlatformName[] | undefined } & {
+  readonly conformance: readonly PlatformName[]
+  readonly knownFailures?: readonly KnownFailure[] | undefined
+}
+
 export interface ReleasePlan {
   readonly schema: 'rfo-build.plan/1'
   readonly version: string
@@ -92,7 +99,7 @@ export interface ReleasePlan {
   readonly url: string
   readonly platforms: readonly PlatformName[]
   /** absent = none: evidence without which what is made is a candidate, and the failures that it may hold */
-  readonly demands?: { readonly conformance: readonly PlatformName[]; readonly knownFailures?: readonly KnownFailure[] | undefined }
+  readonly demands?: Demands
   readonly bases: Readonly<Partial<Record<PlatformName, BasePlan>>>
   /** OS packages as locked; absent = the lock has none */
   readonly packages?: Readonly<Partial<Record<PlatformName, LockedPackages>>>

@@ -10,7 +10,7 @@ import { parseIndex } from '../oci/manifest.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
-import { testKinds } from '../plan/test-kind.ts'
+import { type TestKind, testKinds } from '../plan/test-kind.ts'
 import type { SigningKey } from '../sign/key.ts'
 import { given } from './given.ts'
 import { isAccepted, readTestResult, testResultPaths } from './test-results.ts'
@@ -21,6 +21,11 @@ export function candidateName(version: string): string {
   return `${version}.candidate`
 }
 
+export interface MissingEvidence {
+  readonly kind: TestKind
+  readonly platform: PlatformName
+}
+
 /** What of a plan says which evidence must be there. */
 export type Demanding = Pick<ReleasePlan, 'version' | 'platforms' | 'demands'>
 
@@ -28,11 +33,12 @@ export type Demanding = Pick<ReleasePlan, 'version' | 'platforms' | 'demands'>
 export async function carriedEvidence(
   { plan, outDir, key }: { readonly plan: Demanding; readonly outDir: string; readonly key: SigningKey },
   predicate: ReleasePredicate,
-): Promise<{ carried: { path: string; from: string }[]; missing: PlatformName[] }> {
+): Promise<{ carried: { path: string; from: string }[]; missing: MissingEvidence[] }> {
   const carried: { path: string; from: string }[] = []
-  const passed = new Set<PlatformName>()
+  const missing: MissingEvidence[] = []
   const wanted = plan.platforms.flatMap((platform) => testKinds.map((kind) => ({ platform, kind })))
   for (const { platform, kind } of wanted) {
+    let passed = false
     for (const folder of [plan.version, candidateName(plan.version)].map((name) => join(outDir, name))) {
       const found = await readTestResult(folder, predicate, platform, kind, [key.publicKey]).catch((thrown: unknown) => {
         // what does not hold for these images is left behind with the old folder; what can't be read is not lost for that
@@ -41,14 +47,12 @@ export async function carriedEvidence(
       })
       if (found === undefined) continue
       for (const path of Object.values(testResultPaths(platform, kind))) carried.push({ path, from: join(folder, path) })
-      if (kind === 'conformance' && isAccepted(found, plan.demands)) passed.add(platform)
+      passed = isAccepted(found, plan.demands)
       break
     }
+    if (!passed && plan.demands?.[kind]?.includes(platform) === true) missing.push({ kind, platform })
   }
-  return {
-    carried,
-    missing: (plan.demands?.conformance ?? []).filter((platform) => plan.platforms.includes(platform) && !passed.has(platform)),
-  }
+  return { carried, missing }
 }
 
 /** What the statement says that was made now. */

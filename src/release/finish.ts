@@ -3,9 +3,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { PlatformName } from '../oci/platform.ts'
 import type { SigningKey } from '../sign/key.ts'
-import { candidateName, carriedEvidence, type Demanding, readPredicate, readStatementBytes } from './candidate.ts'
+import { candidateName, carriedEvidence, type Demanding, type MissingEvidence, readPredicate, readStatementBytes } from './candidate.ts'
 import { carriedCosignatures } from './cosign.ts'
 import { type LayOutInput, layOut } from './lay-out.ts'
 import type { WorkingStore } from './ports.ts'
@@ -22,11 +21,11 @@ export interface Signed extends Required<Pick<LayOutInput, 'outDir' | 'images' |
   readonly beside: Descriptor
 }
 
-/** Gives the folder, and the platforms whose conformance is demanded and not there. */
+/** Gives the folder, and the evidence that is demanded and not there. */
 export async function finishRelease(
   signed: Signed,
   store: WorkingStore,
-): Promise<{ readonly folder: string; readonly missing: readonly PlatformName[] }> {
+): Promise<{ readonly folder: string; readonly missing: readonly MissingEvidence[] }> {
   const { plan, outDir, unsigned, beside, images, charts } = signed
   const { carried, missing } = await carriedEvidence(signed, await readPredicate(beside, store))
   const candidate = missing.length > 0

@@ -1,9 +1,8 @@
 /** `release`: plan → tasks → a folder that appears whole or not at all. */
 import type { Digest } from '../oci/digest.ts'
-import type { PlatformName } from '../oci/platform.ts'
 import { archiveTasks } from './archive-tasks.ts'
 import { bundleTasks } from './bundle-tasks.ts'
-import { readPredicate } from './candidate.ts'
+import { type MissingEvidence, readPredicate } from './candidate.ts'
 import { ownFiles } from './carried-task.ts'
 import { chartArtifactsTask } from './chart-artifacts.ts'
 import { chartPath, chartTasks } from './chart-tasks.ts'
@@ -28,7 +27,7 @@ export interface MadeRelease {
   readonly root: Digest
   readonly folder: string
   /** platforms whose conformance is demanded and not there: then the folder is a candidate's */
-  readonly missing: readonly PlatformName[]
+  readonly missing: readonly MissingEvidence[]
   /** of what says all that is to be signed; absent in what is signed */
   readonly unsigned?: Digest
   readonly ran: number

@@ -9,6 +9,7 @@ import type { Digest } from '../oci/digest.ts'
 import { parseIndex } from '../oci/manifest.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
+import type { MissingEvidence } from './candidate.ts'
 import { chartArtifactsTask } from './chart-artifacts.ts'
 import { type Checked, checkUnsigned } from './check-unsigned.ts'
 import { finishRelease } from './finish.ts'
@@ -42,7 +43,7 @@ export interface SignedRelease {
   readonly version: string
   readonly root: Digest
   readonly folder: string
-  readonly missing: readonly PlatformName[]
+  readonly missing: readonly MissingEvidence[]
   /** true = it was signed by this key before, and all of it holds */
   readonly unchanged: boolean
 }

@@ -13,6 +13,8 @@ import { readSonobuoy } from '../../src/conformance/sonobuoy.ts'
 import { type Counted, testPredicate } from '../../src/conformance/statement.ts'
 import { verdictOf } from '../../src/conformance/verdict.ts'
 import { attachEvidence, checkedRelease } from '../../src/release/attach-test.ts'
+import { carriedEvidence } from '../../src/release/candidate.ts'
+import { readSigningKey } from '../../src/sign/key.ts'
 import { tool } from '../tools.ts'
 import { readPredicate } from './form.ts'
 import { type Project, type Ran, run, smallProject, version } from './project.ts'
@@ -68,7 +70,7 @@ describe.skipIf(tar.skip)('without the evidence that is demanded', () => {
     expect([ran.code, lastLine(ran)]).toEqual([
       5,
       expect.stringMatching(
-        /RFO_RELEASE_CANDIDATE: .*linux\/amd64.*; next: rfo-build test dist\/v1\.24\.8\+rfor1\.candidate --platform linux\/amd64/,
+        /RFO_RELEASE_CANDIDATE: .*linux\/amd64.*; next: rfo-build test dist\/v1\.24\.8\+rfor1\.candidate --platform amd64 --suite conformance/,
       ),
     ])
     candidateRoot = ran.stdout.trim()
@@ -118,7 +120,9 @@ describe.skipIf(tar.skip)('with it', () => {
     expect([first.code, first.stdout.trim(), lastLine(first)]).toEqual([
       5,
       candidateRoot,
-      expect.stringMatching(/RFO_RELEASE_CANDIDATE: .*next: rfo-build test elsewhere\/v1\.24\.8\+rfor1\.candidate --platform linux\/amd64/),
+      expect.stringMatching(
+        /RFO_RELEASE_CANDIDATE: .*next: rfo-build test elsewhere\/v1\.24\.8\+rfor1\.candidate --platform amd64 --suite conformance/,
+      ),
     ])
     expect(await made()).toEqual([candidate, `${version}.unsigned`])
     expect((await attach(`elsewhere/${candidate}`, join(scratch, 'failed.tar.gz'))).code).toBe(7)
@@ -155,6 +159,15 @@ describe.skipIf(tar.skip)('with it', () => {
     await rm(join(project.folder, '.rfo/releases'), { recursive: true })
     expect((await run(project.folder, argv)).code).toBe(0)
     expect((await run(project.folder, ['verify', version, ...key])).stdout).toContain('passed 1 tests of conformance')
+  })
+
+  test('each kind that is demanded must be there: conformance stands for no other', async () => {
+    const outDir = join(project.folder, 'dist')
+    const own = readSigningKey(await readFile(join(project.folder, '.rfo/sandbox/cosign.key'), 'utf8'))
+    const platforms = ['linux/amd64'] as const
+    const plan = { version, platforms, demands: { conformance: platforms, checks: platforms, cis: [] } }
+    const { missing } = await carriedEvidence({ plan, outDir, key: own }, await readPredicate(join(outDir, version)))
+    expect(missing).toEqual([{ kind: 'checks', platform: 'linux/amd64' }])
   })
 
   test('evidence that can’t be read is not taken for none: the folder stays, and says what to mend', async () => {

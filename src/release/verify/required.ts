@@ -3,7 +3,7 @@ import type { ReleasePredicate } from '../../attest/release.ts'
 import type { RfoError } from '../../error.ts'
 import type { PlatformName } from '../../oci/platform.ts'
 import type { ReleasePlan } from '../../plan/release-plan.ts'
-import { type TestKind, testKinds } from '../../plan/test-kind.ts'
+import { type TestKind, testCommand, testKinds } from '../../plan/test-kind.ts'
 import { type TestResult, testResultPaths } from '../test-results.ts'
 import { undecided } from './finding.ts'
 
@@ -24,7 +24,7 @@ export function lackingEvidence(
     const tested = new Set(accepted.filter((one) => one.kind === kind).map(({ platform }) => platform))
     const missing = required.flatMap((each): readonly PlatformName[] => {
       if (each.kind !== kind) return []
-      const wanted = each.platforms ?? (kind === 'conformance' ? demands?.conformance : undefined) ?? []
+      const wanted = each.platforms ?? demands?.[kind] ?? []
       if (wanted.length > 0) return wanted.filter((platform) => !tested.has(platform))
       return tested.size > 0 ? [] : predicate.platforms
     })
@@ -33,10 +33,7 @@ export function lackingEvidence(
         'RFO_VERIFY_UNTESTED',
         `no ${kind} result of ${platform} that holds for these images`,
         testResultPaths(platform, kind).bundle,
-        // kube-bench looks at the node itself
-        kind === 'cis'
-          ? `rfo-build test ${predicate.version} --suite cis --cluster local, on a machine of that platform`
-          : `rfo-build test ${predicate.version} --platform ${platform.slice(platform.indexOf('/') + 1)} --suite ${kind} --kubeconfig <file>`,
+        testCommand(predicate.version, kind, platform),
       ),
     )
   })
