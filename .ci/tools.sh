@@ -9,7 +9,7 @@ mkdir -p "$tools"
 apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm dnf createrepo-c rpmlint python3-rpm python3-venv gnupg xz-utils zstd pigz openssl shellcheck umoci busybox chromium
   conntrack hostname iproute2 iptables mount procps util-linux
   make pkg-config gperf gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
-  softhsm2 g++)
+  softhsm2 g++ libdevmapper1.02.1)
 missing=()
 for package in "${apt_packages[@]}"; do
   dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
@@ -88,6 +88,17 @@ if [ ! -e "$stamp" ] || [ ! -x "$tools/python-tuf" ]; then
     "tuf==$tuf_version" securesystemslib==1.6.0 urllib3==2.8.0 cryptography==50.0.2 cffi==2.1.1 pycparser==3.12 >&2
   printf '#!/bin/sh\nexec "%s" "$@"\n' "$tools/python-tuf.venv/bin/python" >"$tools/python-tuf"
   chmod +x "$tools/python-tuf"
+  touch "$stamp"
+fi
+
+# Debian's Docker, which is one that reads no zstd: its programs alone, since the package would have a daemon run.
+stamp="$tools/.docker-io"
+if [ ! -e "$stamp" ] || [ ! -x "$tools/dockerd" ] || [ ! -x "$tools/docker" ]; then
+  echo "tools: docker.io" >&2
+  staging="$(mktemp -d)"
+  (cd "$staging" && apt-get download -qq docker.io >&2 && dpkg -x docker.io_*.deb files)
+  install -m 755 "$staging/files/usr/sbin/dockerd" "$staging/files/usr/bin/docker" "$tools/"
+  rm -rf "$staging"
   touch "$stamp"
 fi
 echo "$tools"

@@ -61,6 +61,16 @@ export async function* groupArchiveBytes(
   yield* zstdFrames(tarEntries(contents, request.epoch, from, signal))
 }
 
+/** The tar alone, for who reads no zstd: what decoding writeGroupArchive's bytes gives. */
+export async function* groupTarBytes(
+  request: GroupArchiveRequest,
+  from: ContentReader,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const contents = await contentsOf(request.platform, request.images, from, signal)
+  for await (const { chunks } of tarEntries(contents, request.epoch, from, signal)) yield* chunks
+}
+
 function titled(file: string | undefined): Partial<Descriptor> {
   return file === undefined ? {} : { annotations: { [annotationKeys.title]: file } }
 }

@@ -33,7 +33,8 @@ export async function* groupArchiveAgain(
   yield* groupArchiveBytes({ platform, images, epoch: predicate.epoch }, from)
 }
 
-async function imagesIn(
+/** Those that are made for the platform, of any of the groups, with the manifest that is signed for it. */
+export async function imagesIn(
   predicate: ReleasePredicate,
   platform: PlatformName,
   groups: readonly string[],

@@ -11,6 +11,9 @@ import type { Offer } from '../serve/offer.ts'
 
 export const existingTags = ['refuse', 'skip', 'replace'] as const
 
+/** What the target says when it is asked at the end; `other` = its name was there, means something else, and stays. */
+export type LoadState = 'present' | 'missing' | 'other'
+
 export interface LoadRequest {
   readonly offer: Offer
   /** host[:port], and what is put before each repository */
@@ -25,8 +28,7 @@ export interface LoadedImage {
   /** at the target */
   readonly reference: string
   readonly digest: Digest
-  /** What the target says when it is asked at the end; `other` = its tag was there, names something else, and stays. */
-  readonly state: 'present' | 'missing' | 'other'
+  readonly state: LoadState
 }
 
 interface Work {

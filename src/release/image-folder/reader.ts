@@ -12,6 +12,10 @@ export interface FolderReader {
   readonly skipsMissing: boolean
   /** `.json` files, its own cache among them, are not taken for images */
   readonly knowsJson: boolean
+  /** It imports what is put there while it runs; before, only when it starts. */
+  readonly watches: boolean
+  /** What it imports is pinned: the kubelet's garbage collection passes over it. */
+  readonly pins: boolean
 }
 
 /** bytes: what the decoder of https://github.com/rancher/wharfie allows */
@@ -23,6 +27,10 @@ const since = {
   skipsMissing: [27, 15, 28, 11, 29, 6, 30, 2],
   /** https://docs.rke2.io/install/airgap, conditional image imports */
   knowsJson: [30, 13, 31, 9, 32, 5, 33, 1],
+  /** https://docs.rke2.io/install/airgap */
+  watches: [30, 9, 31, 5, 32, 0],
+  /** https://github.com/k3s-io/k3s/issues/8781 */
+  pins: [26, 13, 27, 10, 28, 6, 29, 1],
 } as const
 
 /** `rke2@v1.24.8`, `rke2@v1.24.8+rke2r2` or `rke2@newest`. Throws RFO_LINT_READER (usage). */
@@ -33,9 +41,15 @@ export function folderReader(text: string): FolderReader {
       exit: 'usage',
       next: '--for rke2@v1.24.8, or --for rke2@newest',
     })
-  if (name === 'newest') return { name, skipsMissing: true, knowsJson: true }
+  if (name === 'newest') return { name, skipsMissing: true, knowsJson: true, watches: true, pins: true }
   const version = parseUpstreamVersion(name.includes('+') ? name : `${name}+rke2r1`)
-  return { name, skipsMissing: has(since.skipsMissing, version), knowsJson: has(since.knowsJson, version) }
+  return {
+    name,
+    skipsMissing: has(since.skipsMissing, version),
+    knowsJson: has(since.knowsJson, version),
+    watches: has(since.watches, version),
+    pins: has(since.pins, version),
+  }
 }
 
 function has(patches: readonly number[], version: Version): boolean {
