@@ -22,6 +22,7 @@ export const programs = [
     'grep',
     'gzip',
     'id',
+    'ln',
     'mkdir',
     'mktemp',
     'mountpoint',

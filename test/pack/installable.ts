@@ -72,14 +72,15 @@ export async function installable(): Promise<Installable> {
   files.set('charts/rke2-canal-v3.24.1-build2022101103.tgz', Buffer.from('chart'))
   files.set('rpm/rfo-common-1.24.8~rfor1-1.noarch.rpm', Buffer.from('rpm'))
   await rm(work, { recursive: true })
-  return await written(files)
+  return await releaseOf(files)
 }
 
-async function written(files: ReadonlyMap<string, Buffer>): Promise<Installable> {
+/** In a folder, with checksums for each architecture and their signatures. */
+export async function releaseOf(files: ReadonlyMap<string, Buffer>): Promise<Installable> {
   const folder = await mkdtemp(join(tmpdir(), 'rfo-installable-'))
   for (const [path, bytes] of files) await put(join(folder, path), bytes)
   for (const arch of ['amd64', 'arm64', 'riscv64']) {
-    const own = [...files].filter(([path]) => !path.includes('.linux-') || path.includes(`.linux-${arch}`)).sort()
+    const own = [...files].filter(([path]) => isSummed(path) && (!path.includes('.linux-') || path.includes(`.linux-${arch}`))).sort()
     const sums = Buffer.from(own.map(([path, bytes]) => `${hex(digestOf(bytes))}  ${path}\n`).join(''))
     await put(join(folder, `sha256sum-${arch}.txt`), sums)
     await put(join(folder, `sha256sum-${arch}.txt.sig`), (await signBlob(sums, readSigningKey(keys.privatePem))).signature)
@@ -93,10 +94,15 @@ async function written(files: ReadonlyMap<string, Buffer>): Promise<Installable>
         if (text === undefined) all.delete(path)
         else all.set(path, Buffer.from(text))
       }
-      return await written(all)
+      return await releaseOf(all)
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   }
+}
+
+/** Not the key of who signed, nor signatures. */
+function isSummed(path: string): boolean {
+  return path !== 'rpm/RPM-GPG-KEY-rfo' && !path.endsWith('.asc')
 }
 
 async function put(path: string, bytes: string | Uint8Array): Promise<void> {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { installerText, platformsText } from '../../src/pack/installer.ts'
 import { tool } from '../tools.ts'
-import { hostTool, onHost, quoted, type Result, type Run, written } from './host.ts'
+import { hostTool, onHost, programs, quoted, type Result, type Run, written } from './host.ts'
 import { type Installable, installable, serve, version, type Web } from './installable.ts'
 
 const template = await readFile(join(import.meta.dirname, '../../install/install-rfo.sh'), 'utf8')
@@ -168,7 +168,9 @@ describe.skipIf(host.skip)('on a host', () => {
           shims: { sleep: 'exec /bin/sleep "$@"' },
         },
       )
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+      // a stand-in's program does not know RFO's version
+      const unsaid = '[WARN]  RFO is installed here and does not say which version: nobody checks that this is no downgrade\n'
+      expect({ status, stderr }).toEqual({ status: 0, stderr: unsaid })
       const first = [
         '[INFO]  staging local checksums from /mnt/release/sha256sum-amd64.txt',
         '[INFO]  staging tarball from /mnt/release/rfo.linux-amd64.tar.gz',
@@ -260,6 +262,70 @@ touch "$(printf 'rfo-images-\\033]0;x\\n.linux-amd64.tar.gz')"; cd /srv`,
     })
   })
 
+  /** What an earlier installation left: its program says a version, and nothing else of it is looked at. */
+  const before2023 = (said: string): string =>
+    `mkdir -p /usr/local/bin; printf '#!/bin/sh\\necho "rfo version ${said} (abc)"\\n' >/usr/local/bin/rfo; chmod 0755 /usr/local/bin/rfo`
+  const same = `cat /usr/local/bin/rfo; ${written} | grep -v ' /usr/local/bin/rfo$'`
+
+  describe('what is there already', () => {
+    test.each([
+      [
+        'a minor that is skipped',
+        'v1.22.17+rfor3',
+        'v1.22.17+rfor3 is installed, and Kubernetes is upgraded one minor at a time: install v1.23 before',
+      ],
+      ['a downgrade', 'v1.25.0-rc1+rfor1', 'v1.25.0-rc1+rfor1 is installed, and v1.24.8+rfor1 is older'],
+      ['a patch back', 'v1.24.10+rfor1', 'is older: restore etcd'],
+      ['an older build of the same', 'v1.24.8+rfor2', 'is older: restore etcd'],
+    ])('%s is refused', async (_what, said, refusal) => {
+      const { status, stderr, after } = await offline({}, { before: before2023(said), after: same })
+      expect({ status, after }).toEqual({ status: 1, after: `#!/bin/sh\necho "rfo version ${said} (abc)"` })
+      expect(stderr).toContain(refusal)
+      expect(stderr.includes('--cluster-reset-restore-path=/var/lib/rancher/rfo/server/db/snapshots/')).toBe(/older/.test(refusal))
+    })
+
+    test.each([
+      ['a candidate of it', 'v1.24.8-rc2+rfor1', {}],
+      ['the minor before', 'v1.23.17+rfor1', {}],
+      ['a newer one, as a step of a restore', 'v1.25.4+rfor1', { INSTALL_RFO_ALLOW_DOWNGRADE: version }],
+    ])('%s is replaced', async (_what, said, env) => {
+      const run = { before: before2023(said), after: '/usr/bin/od -An -c -j1 -N3 /usr/local/bin/rfo' }
+      expect(await offline({ INSTALL_RFO_IMAGE_GROUPS: 'core', ...env }, run)).toMatchObject({ status: 0, after: '   E   L   F' })
+    })
+
+    test('all of it is there again when the last file fails, and when somebody interrupts', async () => {
+      const failing = 'for at; do :; done; case $at in */rfo-cis-sysctl.conf) HOW;; esac; exec /bin/mv "$@"'
+      for (const how of ['exit 1', 'kill -TERM $PPID']) {
+        const archive = `${images}/rfo-images.linux-amd64.tar.zst`
+        const before = `${before2023('v1.24.7+rfor1')}; mkdir -p ${images}; echo old >${archive}`
+        const run = { before, after: `cat ${archive}; ${same}`, shims: { mv: failing.replace('HOW', how) } }
+        const { status, stderr, after } = await offline({}, run)
+        expect(status).not.toBe(0)
+        expect(stderr).toContain('putting back what was there before')
+        expect(after).toBe(`old\n#!/bin/sh\necho "rfo version v1.24.7+rfor1 (abc)"\n644 0:0 ${archive}`)
+      }
+    })
+  })
+
+  test('busybox has all programs that it needs', async () => {
+    const busybox = tool('busybox')
+    if (busybox.skip) return
+    const applets = `mkdir /srv/bin; for each in ${programs.filter((name) => name !== 'curl' && name !== 'openssl').join(' ')}; do /bin/ln -s ${busybox.path} /srv/bin/$each; done`
+    const run = {
+      before: `${applets}; echo ID=openEuler >/etc/os-release`,
+      command: `${busybox.path} sh "$INSTALLER"`,
+      after: `${left} | grep -v os-release`,
+    }
+    const { status, stderr, after } = await offline(
+      { PATH: '/srv/bin', INSTALL_RFO_VERSION: '', INSTALL_RFO_IMAGE_GROUPS: 'core\t\u0001' },
+      run,
+    )
+    expect({ status, after }).toEqual({ status: 1, after: '' })
+    expect(stderr).toContain('has no image group ? for linux/amd64')
+    const whole = await offline({ PATH: '/srv/bin' }, { ...run, after: `${left} | grep -c .` })
+    expect(whole).toMatchObject({ status: 0, after: '12' })
+  })
+
   describe('refuses', () => {
     const copy = (file: string, how: string): string => `cp -r /mnt/release /srv/r; cd /srv/r; ${how.replaceAll('FILE', file)}; cd /`
     const sums = 'sha256sum-amd64.txt'
@@ -338,13 +404,9 @@ touch "$(printf 'rfo-images-\\033]0;x\\n.linux-amd64.tar.gz')"; cd /srv`,
 
     test.each<[string, Record<string, string>, Run, string | RegExp]>([
       ['whoever is not root', {}, { shims: { id: 'echo 1000' } }, 'you need to be root'],
-      ['a host with RPMs', {}, { shims: { rpm: '[ "$2" = rfo-common ]' } }, 'installed from RPMs here'],
-      [
-        'the method rpm',
-        { INSTALL_RFO_METHOD: 'rpm', INSTALL_RFO_TYPE: 'agent' },
-        {},
-        /RPMs come from a repository.*dnf install rfo-agent$/,
-      ],
+      ['a tarball beside RPMs', { INSTALL_RFO_METHOD: 'tar' }, { shims: { rpm: '[ "$2" = rfo-common ]' } }, 'installed from RPMs here'],
+      ['RPMs without dnf', { INSTALL_RFO_METHOD: 'rpm' }, {}, 'needs dnf or yum'],
+      ['RPMs that are not there', { INSTALL_RFO_METHOD: 'rpm' }, { shims: { dnf: 'exit 1' } }, 'has no signed packages for linux/amd64'],
       ['an unknown method', { INSTALL_RFO_METHOD: 'apt' }, {}, 'INSTALL_RFO_METHOD is tar or rpm, not apt'],
       ['an unknown type', { INSTALL_RFO_TYPE: 'ser\nver' }, {}, 'server or agent, not ser?ver'],
       ['an unknown group', { INSTALL_RFO_IMAGE_GROUPS: 'core no.e' }, {}, 'has no image group no.e for linux/amd64'],
@@ -409,7 +471,7 @@ esac`,
           after: `cat ${keyfile}; ls -A /etc/NetworkManager/conf.d`,
         },
       )
-      expect(stderr.replace(/.*INSTALL_RFO_KEY.*\n/g, '')).toBe('')
+      expect(stderr.replace(/.*(INSTALL_RFO_KEY|does not say which version).*\n/g, '')).toBe('')
       expect({ status, after: after.split('\n') }).toEqual({
         status: 0,
         after: ['[keyfile]', 'unmanaged-devices=interface-name:cali*;interface-name:flannel*', 'rfo-canal.conf'],
