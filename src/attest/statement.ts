@@ -31,7 +31,16 @@ export interface Statement {
   readonly predicate: Json
 }
 
-export type PredicateName = 'cosignSign' | 'slsaProvenance' | 'cyclonedx' | 'spdx' | 'testResult' | 'vulns' | 'openvex' | 'release'
+export type PredicateName =
+  | 'cosignSign'
+  | 'slsaProvenance'
+  | 'cyclonedx'
+  | 'spdx'
+  | 'testResult'
+  | 'vulns'
+  | 'openvex'
+  | 'advisories'
+  | 'release'
 
 /** What a predicate is called, and where its form is laid down. */
 export const predicateTypes: Readonly<Record<PredicateName, string>> = {
@@ -43,6 +52,7 @@ export const predicateTypes: Readonly<Record<PredicateName, string>> = {
   testResult: 'https://in-toto.io/attestation/test-result/v0.1',
   vulns: 'https://in-toto.io/attestation/vulns/v0.2',
   openvex: 'https://openvex.dev/ns',
+  advisories: 'https://github.com/rfolabs/rfo-build/attestation/advisories/v1',
   release: 'https://github.com/rfolabs/rfo-build/attestation/release/v1',
 }
 

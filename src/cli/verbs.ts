@@ -8,6 +8,8 @@ const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   build: async () => (await import('./build.ts')).build,
   test: async () => (await import('./test.ts')).test,
   verify: async () => (await import('./verify.ts')).verify,
+  scan: async () => (await import('./scan.ts')).scan,
+  advisories: async () => (await import('./advisories.ts')).advisories,
   pack: async () => (await import('./pack.ts')).pack,
   materialize: async () => (await import('./materialize.ts')).materialize,
   serve: async () => (await import('./serve.ts')).serve,

@@ -3,6 +3,7 @@ import { validRange } from 'semver'
 import { z } from 'zod'
 import { type Architecture, architectureNames, platformNames } from '../oci/platform.ts'
 import { changedBy, changesOf } from './changes.ts'
+import { GatePolicy } from './gate.ts'
 import type { SourceChanges } from './source-changes.ts'
 
 const ArchitectureName = z.enum(architectureNames)
@@ -363,6 +364,7 @@ export const ReleaseFile = z.strictObject({
     })
     .default({ conformance: [], checks: [], cis: [], knownFailures: [] })
     .describe('evidence without which what is made is a candidate and no release'),
+  gate: GatePolicy.optional().describe('which vulnerabilities may be shipped; absent: nobody looks'),
   submission: z
     .strictObject({
       documentation_url: z.url(),

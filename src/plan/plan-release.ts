@@ -4,6 +4,7 @@ import { architectures, type PlatformName, platformOf } from '../oci/platform.ts
 import type { Bundle } from './bundle.ts'
 import { type Component, carriedRelease, type ReleaseFile, type UpstreamRelease } from './component.ts'
 import { fillComponent } from './fill.ts'
+import { gateOf } from './gate.ts'
 import type { Library, LibraryPlan } from './library.ts'
 import { withoutLibrary } from './link-problems.ts'
 import type { Lock, LockedRelease } from './lock.ts'
@@ -85,6 +86,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
     url: input.release.url,
     platforms: input.release.platforms,
     ...demandsOf(input.release),
+    ...(input.release.gate === undefined ? {} : { gate: gateOf(input.release.gate, spell(version)) }),
     bases: basesOf(input.release, locked),
     ...(locked?.packages === undefined ? {} : { packages: locked.packages }),
     images: withOwn,

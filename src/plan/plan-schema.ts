@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { SourceEdit } from './bundle.ts'
 import { Build, GoBuild, ImageFile, KnownFailure, Source } from './component.ts'
+import { ReleaseGate } from './gate.ts'
 import { Library } from './library.ts'
 import { DigestText, LockedBase, LockedChart, LockedComponent, LockedLibrary, LockedPackages, PlatformKey } from './lock.ts'
 
@@ -64,6 +65,7 @@ export const ReleasePlanSchema = z.strictObject({
   vendor: z.string(),
   url: z.string(),
   platforms: z.array(PlatformKey),
+  gate: ReleaseGate.optional(),
   demands: z
     .strictObject({
       conformance: z.array(PlatformKey),

@@ -3,6 +3,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { SourceEdit } from './bundle.ts'
 import type { Build, Component, GoBuild, ImageFile, KnownFailure, Source } from './component.ts'
+import type { ReleaseGate } from './gate.ts'
 import type { LibraryPlan } from './library.ts'
 import type { LockedBase, LockedChart, LockedComponent, LockedPackages } from './lock.ts'
 import type { SourceChanges } from './source-changes.ts'
@@ -98,6 +99,8 @@ export interface ReleasePlan {
   readonly vendor: string
   readonly url: string
   readonly platforms: readonly PlatformName[]
+  /** absent = nobody looks for vulnerabilities */
+  readonly gate?: ReleaseGate
   /** absent = none: evidence without which what is made is a candidate, and the failures that it may hold */
   readonly demands?: Demands
   readonly bases: Readonly<Partial<Record<PlatformName, BasePlan>>>
