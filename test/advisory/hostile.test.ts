@@ -45,7 +45,7 @@ const pieces = [
   '𝟙',
 ]
 
-export function mutated(bytes: Buffer, next: (below: number) => number): Buffer {
+function mutated(bytes: Buffer, next: (below: number) => number): Buffer {
   let changed = Buffer.from(bytes)
   for (let left = 1 + next(4); left > 0; left -= 1) {
     const at = next(changed.length + 1)
