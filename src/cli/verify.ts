@@ -11,6 +11,7 @@ import type { TestResult } from '../release/test-results.ts'
 import { claims, claimText } from '../release/verify/claims.ts'
 import { levelOf } from '../release/verify/provenance.ts'
 import type { VerifyReport } from '../release/verify/verify.ts'
+import { selectionOptions } from './chosen.ts'
 import type { CliContext } from './context.ts'
 import { readPlatforms } from './options.ts'
 import { isVersion, releaseFolder } from './target.ts'
@@ -21,7 +22,10 @@ import { type VerifyTold, verifyText } from './verify-text.ts'
 export const verify: Verb = {
   name: 'verify',
   summary: 'verify',
-  arguments: [{ syntax: '<release>', help: 'releaseArgument' }],
+  arguments: [
+    { syntax: '<release>', help: 'releaseArgument' },
+    { syntax: '[node...]', help: 'verifyNode' },
+  ],
   options: [
     { flags: '--expect <version>', help: 'verifyExpect' },
     { flags: '--require <evidence>', help: 'verifyRequire', repeatable: true },
@@ -32,6 +36,7 @@ export const verify: Verb = {
     { flags: '--identity <name>', help: 'verifyIdentity' },
     { flags: '--issuer <url>', help: 'verifyIssuer' },
     { flags: '--trusted-root <file>', help: 'verifyTrustedRoot', completes: 'file' },
+    ...selectionOptions,
   ],
   examples: [
     'verify v1.24.8+rfor1 --key rfo.pub',
@@ -41,8 +46,12 @@ export const verify: Verb = {
     'verify v1.24.8+rfor1 --key rfo.pub --policy ours.yaml --at 2026-11-27',
     'verify v1.24.8+rfor1 --key rfo.pub --deep --sarif findings.sarif',
     'verify v1.24.8+rfor1 --key rfo.pub --identity builder@rfo.example --issuer https://oidc.rfo.example --trusted-root root.json',
+    'verify /media/rfo --key rfo.pub containerd: /var/lib/rancher/rfo/agent/images',
   ],
-  async run(context, { args: [target = ''], flags }) {
+  async run(context, { args: [target = '', ...nodes], flags }) {
+    const { refuseSelection, verifyNodes } = await import('./verify-nodes.ts')
+    if (nodes.length > 0) return await verifyNodes(context, flags, target, nodes)
+    refuseSelection(flags)
     const { givenTrust, trustedKeys } = await import('./key-files.ts')
     const { expectedIdentity } = await import('./keyless.ts')
     const { verifyRelease } = await import('../release/verify/verify.ts')

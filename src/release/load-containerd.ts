@@ -1,16 +1,15 @@
 /** A verified release's images into containerd itself, as one stream of what is not there yet; then it is asked. */
 import type { ReleasePredicate } from '../attest/release.ts'
-import { type HeldImage, imagesIn as imagesInContainerd, importImages } from '../daemon/containerd.ts'
+import { imagesIn as imagesInContainerd, importImages } from '../daemon/containerd.ts'
 import { type ContainerdPlace, placeText } from '../daemon/place.ts'
 import { RfoError } from '../error.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { formatReference, parseReference } from '../oci/reference.ts'
 import { groupTarBytes } from '../pack/archive.ts'
 import { imagesIn } from './group-archive.ts'
 import { legacyGroups } from './lists.ts'
 import type { LoadedImage, LoadRequest } from './load.ts'
 import { blobsOf, type ReleaseFiles } from './shelf.ts'
+import { fullName, heldState, signedImages } from './signed-images.ts'
 
 export interface DaemonLoad {
   readonly files: ReleaseFiles
@@ -43,7 +42,7 @@ export type ContainerdQuestion = Pick<DaemonLoad, 'predicate' | 'platform' | 'gr
   readonly place: ContainerdPlace
 }
 
-/** What is there now of the images that are asked for. The index that was signed is as good as the platform's image in it. */
+/** What is there now of the images that are asked for. */
 export async function containerdState({
   predicate,
   platform,
@@ -53,39 +52,11 @@ export async function containerdState({
   place,
 }: ContainerdQuestion): Promise<readonly LoadedImage[]> {
   const held = await imagesInContainerd(place, { env, signal })
-  return signedImages(predicate, platform, groups).map(({ reference, digest, index }) => ({
-    reference,
-    digest,
-    state: stateOf(held.get(reference), [digest, index]),
+  return signedImages(predicate, platform, groups).map((image) => ({
+    reference: image.reference,
+    digest: image.digest,
+    state: heldState(held.get(image.reference), image),
   }))
-}
-
-export interface SignedImage {
-  /** in its full spelling */
-  readonly reference: string
-  /** of the platform's image */
-  readonly digest: Digest
-  readonly index: Digest
-}
-
-/** Throws RFO_LOAD_GROUP (condition) when no image is made for the platform in these groups. */
-export function signedImages(predicate: ReleasePredicate, platform: PlatformName, groups: readonly string[]): SignedImage[] {
-  const found = predicate.images.flatMap(({ reference, digest: index, platforms, groups: its }) => {
-    const made = platforms[platform]
-    if (made?.status !== 'made' || !its.some((group) => groups.includes(group))) return []
-    return [{ reference: fullName(reference), digest: made.digest, index }]
-  })
-  if (found.length > 0) return found
-  throw new RfoError('RFO_LOAD_GROUP', `the release has no image of ${groups.join(', ')} for ${platform}`, {
-    exit: 'condition',
-    next: 'choose with --group and --platform what there is',
-  })
-}
-
-function stateOf(held: HeldImage | undefined, signed: readonly Digest[]): LoadedImage['state'] {
-  if (held === undefined) return 'missing'
-  if (!signed.includes(held.digest)) return 'other'
-  return held.whole ? 'present' : 'missing'
 }
 
 export function refuseOthers(images: readonly LoadedImage[], existing: LoadRequest['existing'], where: string): void {
@@ -97,8 +68,4 @@ export function refuseOthers(images: readonly LoadedImage[], existing: LoadReque
     details: others,
     next: 'leave them with --existing skip, or give --existing replace',
   })
-}
-
-export function fullName(reference: string): string {
-  return formatReference(parseReference(reference))
 }

@@ -16,8 +16,9 @@ import { blockSize, headerBlocks, padding } from '../oci/tar-header.ts'
 import { imagesIn } from './group-archive.ts'
 import { legacyGroups } from './lists.ts'
 import type { LoadedImage } from './load.ts'
-import { type DaemonLoad, fullName, refuseOthers, signedImages } from './load-containerd.ts'
+import { type DaemonLoad, refuseOthers } from './load-containerd.ts'
 import { blobsOf } from './shelf.ts'
+import { fullName, signedImages } from './signed-images.ts'
 
 interface Work {
   readonly reference: string

@@ -13,6 +13,8 @@ import type { ContainerdPlace } from '../../src/daemon/place.ts'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import { formatReference, parseReference } from '../../src/oci/reference.ts'
+import { groupTarBytes } from '../../src/pack/archive.ts'
+import { compareFolder } from '../../src/release/compare-node.ts'
 import { refuseDowngrade, rememberLoaded } from '../../src/release/highest.ts'
 import { type DaemonLoad, loadIntoContainerd } from '../../src/release/load-containerd.ts'
 import { loadIntoDocker } from '../../src/release/load-docker.ts'
@@ -101,6 +103,24 @@ describe('the folder of images', () => {
     await rm(join(folder, legacy))
     await mkdir(join(folder, legacy))
     await expect(into(folder, { existing: 'replace' })).rejects.toMatchObject({ code: 'RFO_LOAD_EXISTING' })
+  })
+
+  test('verify compares it: a changed archive, an absent one, and images that another archive brings under a signed name', async () => {
+    const folder = join(scratch, 'compared')
+    const question = [predicate, { platforms: ['linux/amd64'] }, new AbortController().signal] as const
+    const states = async (): Promise<string[]> =>
+      (await compareFolder(folder, ...question)).compared.map(({ name, state }) => `${state} ${name.replace(`${folder}/`, '')}`)
+    expect(await states()).toEqual([`missing ${legacy}`])
+    await into(folder)
+    await copyFile(join(made, archive('cilium')), join(folder, 'again.tar.zst'))
+    expect(await states()).toEqual([`present ${legacy}`])
+    const layout = await openLayout(join(scratch, 'forged'), { create: true })
+    const manifest = await printingImage(layout, 'linux/amd64', 'hello\n')
+    const [name = ''] = predicate.images.map(({ reference }) => reference).filter((reference) => reference.includes('coredns'))
+    const forged = groupTarBytes({ platform: 'linux/amd64', images: [{ reference: name, manifest }], epoch: 0 }, layout)
+    await writeFile(join(folder, 'own.tar'), forged)
+    await copyFile(join(made, archive('cilium')), join(folder, legacy))
+    expect(await states()).toEqual([`other ${legacy}`, `other own.tar ${formatReference(parseReference(name))}`])
   })
 
   test('an archive that has changed since it was listed gets no name', async () => {
@@ -220,6 +240,26 @@ describe.skipIf(containerd.skip || ctr.skip || runc.skip || !isRoot)('containerd
     const coredns = wanted.find(({ name }) => name.includes('coredns'))?.name ?? ''
     const flags = ['--rm', '--snapshotter', 'native', '--runc-binary', runc.path, '--net-host']
     expect(await daemon.ctr('--namespace', 'k8s.io', 'run', ...flags, coredns, 'c')).not.toBe('')
+    // verify asks it with the statement alone at hand
+    const carried = join(scratch, 'carried')
+    await mkdir(join(carried, 'evidence'), { recursive: true })
+    for (const name of ['release.json', 'release.sigstore.json'])
+      await copyFile(join(made, 'evidence', name), join(carried, 'evidence', name))
+    const ask = (...more: string[]): Promise<Ran> =>
+      run(project.folder, ['verify', carried, '--key', '.rfo/sandbox/cosign.pub', '--platform', 'amd64', `containerd:@${address}`, ...more])
+    expect(await ask()).toMatchObject({ code: 0, stdout: `${stdout}compared ${version} ${predicate.root.digest}\n` })
+    const [first, second] = wanted
+    await daemon.ctr('--namespace', 'k8s.io', 'images', 'rm', first?.name ?? '')
+    expect(await ask()).toMatchObject({
+      code: 10,
+      stderr: expect.stringContaining(`RFO_VERIFY_UNLOADED: 1 that the node should have are not there (${first?.name})`),
+    })
+    await daemon.ctr('--namespace', 'k8s.io', 'images', 'tag', second?.name ?? '', first?.name ?? '')
+    const other = await ask()
+    expect([other.code, other.stdout.split('\n')[0]]).toEqual([3, `other ${first?.name} ${first?.digest}`])
+    expect(other.stdout).not.toContain('compared')
+    expect(await ask('--expect', 'v1.24.9+rfor1')).toMatchObject({ code: 3, stderr: expect.stringContaining('RFO_VERIFY_VERSION') })
+    expect(await ask('--deep')).toMatchObject({ code: 2 })
   })
 
   test('a name that means something else is never taken silently; one that went is sent again', async () => {
