@@ -96,17 +96,33 @@ describe.skipIf(containerd.skip || ctr.skip || runc.skip || zstd.skip || !root)(
   })
   afterAll(() => daemon.stop())
 
-  test('containerd imports them, and the digests on the node are the signed ones', async () => {
-    const archive = join(scratch, 'images.tar')
-    expect((await call(zstd.path, ['-d', '-q', '-o', archive, 'rfo-images.linux-amd64.tar.zst'])).code).toBe(0)
-    await daemon.ctr('images', 'import', '--no-unpack', archive)
-    const listed = (await daemon.ctr('images', 'ls')).split('\n')
-    const names = (await readFile(join(made, 'rfo-images.linux-amd64.txt'), 'utf8')).trim().split('\n')
+  test.each([
+    ['amd64', undefined],
+    ['arm64', tool('qemu-aarch64-static')],
+    ['riscv64', tool('qemu-riscv64-static')],
+  ] as const)('containerd imports all of %s, the digests on the node are the signed ones, and an image runs', async (arch, qemu) => {
+    const platform = `linux/${arch}` as const
+    const ctrIn = (...argv: string[]): Promise<string> => daemon.ctr('--namespace', arch, ...argv)
+    const archives = (await readdir(made)).filter((name) => name.endsWith(`.linux-${arch}.tar.zst`))
+    expect(archives.length).toBeGreaterThan(2)
+    for (const name of archives) {
+      const archive = join(scratch, `${arch}.tar`)
+      expect((await call(zstd.path, ['-d', '-q', '-f', '-o', archive, name])).code).toBe(0)
+      await ctrIn('images', 'import', '--all-platforms', '--no-unpack', archive)
+    }
+    const listed = (await ctrIn('images', 'ls')).split('\n')
+    const names = (await readFile(join(made, `rfo-images-all.linux-${arch}.txt`), 'utf8')).trim().split('\n')
     for (const name of names) {
-      const image = predicate.images.find((one) => one.reference === name)
-      const signed = image?.platforms['linux/amd64']
+      const signed = predicate.images.find((one) => one.reference === name)?.platforms[platform]
       expect(listed.find((line) => line.startsWith(`${name} `))).toContain(signed?.status === 'made' ? signed.digest : 'nothing')
     }
+    if (qemu?.skip === true) return
+    const coredns = names.find((name) => name.includes('coredns')) ?? ''
+    // another platform's program by the emulator, which lies in no image
+    const emulator = qemu === undefined ? [] : ['--mount', `type=bind,src=${qemu.path},dst=/qemu,options=rbind:ro`, '--platform', platform]
+    const argv = qemu === undefined ? [] : ['/qemu', '/coredns']
+    const flags = ['--rm', '--snapshotter', 'native', '--runc-binary', runc.path, '--net-host', ...emulator]
+    expect(await ctrIn('run', ...flags, coredns, 'run', ...argv)).toContain('coredns')
   })
 })
 
