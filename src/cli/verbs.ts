@@ -13,6 +13,7 @@ const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   pack: async () => (await import('./pack.ts')).pack,
   materialize: async () => (await import('./materialize.ts')).materialize,
   serve: async () => (await import('./serve.ts')).serve,
+  merge: async () => (await import('./merge.ts')).merge,
   load: async () => (await import('./load.ts')).load,
   plan: async () => (await import('./plan.ts')).plan,
   lint: async () => (await import('./lint.ts')).lint,

@@ -170,6 +170,10 @@ const en = {
   servePrintConfig: 'serve nothing; write what clients need into this folder: registries.yaml, rfo.repo and the certificate',
   serveName: 'the name by which clients reach the server, for --print-config (default: that of --listen, or of the certificate)',
   serveTold: '{version} {root}, signed by {fingerprint}',
+  merge:
+    'add the packages of a release to a package repository that is there: verified first; what is there stays; the lists are made and signed anew',
+  mergeInto: 'the folder that rpm/ is in; an empty one begins a repository',
+  mergeAdopt: 'take over lists that are there and not signed by this key; each package that they name is hashed nevertheless',
   load: 'copy a release into a registry, with its signatures, or onto a node: verified first; then the target is asked what is there',
   loadTo:
     'oci://<host>[:<port>][/<prefix of each repository>], a node’s folder of images, containerd:[<namespace>][@<socket>] (default: k8s.io; CONTAINERD_ADDRESS), or docker:',
@@ -370,6 +374,9 @@ const zh = {
   servePrintConfig: '不提供服务；把客户端所需的文件写入此目录：registries.yaml、rfo.repo 与证书',
   serveName: '客户端访问服务器所用的名称，用于 --print-config（默认：--listen 或证书中的名称）',
   serveTold: '{version} {root}，由 {fingerprint} 签名',
+  merge: '把发布的软件包加入已有的软件包仓库：先验证；原有内容保留；列表重新生成并签名',
+  mergeInto: 'rpm/ 所在的目录；空目录则新建仓库',
+  mergeAdopt: '接管已有的、未由此密钥签名的列表；其中列出的每个软件包仍会校验摘要',
   load: '把发布连同签名复制到镜像仓库，或复制到节点：先验证；然后询问目标中有什么',
   loadTo:
     'oci://<主机>[:<端口>][/<各仓库名前缀>]、节点的镜像目录、containerd:[<命名空间>][@<套接字>]（默认 k8s.io；CONTAINERD_ADDRESS）或 docker:',

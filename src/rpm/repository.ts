@@ -65,20 +65,32 @@ export function repositoryMetadata(packages: readonly RepositoryPackage[], optio
 export function repositoryLists(packages: readonly RepositoryPackage[], options: { readonly epoch: number }): readonly RepositoryList[] {
   const key = ({ pkg }: RepositoryPackage): string => `${pkg.name}\0${evrOf(pkg)}\0${pkg.arch}`
   const sorted = [...packages].sort((a, b) => (key(a) < key(b) ? -1 : 1))
-  return repositoryKinds.map((kind) => {
-    const element = namespaces[kind]
-    const body = sorted.map((each) => `${entries[kind](each, options.epoch)}\n`).join('')
-    return { kind, text: `${xml}<${element} packages="${sorted.length}">\n${body}</${element.split(' ')[0]}>` }
-  })
+  return repositoryKinds.map((kind) => ({
+    kind,
+    text: listText(
+      kind,
+      sorted.map((each) => entries[kind](each, options.epoch)),
+    ),
+  }))
+}
+
+/** One list of a package's elements. */
+export function listText(kind: (typeof repositoryKinds)[number], packages: readonly string[]): string {
+  const element = namespaces[kind]
+  return `${xml}<${element} packages="${packages.length}">\n${packages.map((each) => `${each}\n`).join('')}</${element.split(' ')[0]}>`
 }
 
 /** The lists as dnf reads them, and repomd.xml, the last, over them. */
-export function repositoryFiles(lists: readonly RepositoryList[], { epoch }: { readonly epoch: number }): readonly RepositoryFile[] {
+export function repositoryFiles(
+  lists: readonly RepositoryList[],
+  { epoch }: { readonly epoch: number },
+  more: readonly string[] = [],
+): readonly RepositoryFile[] {
   const packed = lists.map(({ kind, text }) => {
     const bytes = gzip(Buffer.from(text))
     return { kind, text, bytes, path: `repodata/${hex(digestOf(bytes))}-${kind}.xml.gz` }
   })
-  const repomd = Buffer.from(repomdText(packed, epoch))
+  const repomd = Buffer.from(repomdText(packed, epoch, more))
   return [...packed.map(({ path, bytes }) => ({ path, bytes })), { path: repomdPath, bytes: repomd }]
 }
 
@@ -88,7 +100,8 @@ export interface PackedList extends RepositoryList {
   readonly bytes: Uint8Array
 }
 
-export function repomdText(lists: readonly PackedList[], epoch: number): string {
+/** `more`: elements of other lists, which go on as they are. */
+export function repomdText(lists: readonly PackedList[], epoch: number, more: readonly string[] = []): string {
   const data = lists.map(({ kind, text, bytes }) => {
     const packed = hex(digestOf(bytes))
     return `  <data type="${kind}">
@@ -103,7 +116,7 @@ export function repomdText(lists: readonly PackedList[], epoch: number): string 
   })
   return `${xml}<repomd xmlns="http://linux.duke.edu/metadata/repo" xmlns:rpm="http://linux.duke.edu/metadata/rpm">
   <revision>${epoch}</revision>
-${data.join('')}</repomd>
+${data.join('')}${more.map((each) => `  ${each}\n`).join('')}</repomd>
 `
 }
 
