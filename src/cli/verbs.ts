@@ -10,6 +10,7 @@ const entries: Readonly<Record<string, () => Promise<Entry>>> = {
   verify: async () => (await import('./verify.ts')).verify,
   scan: async () => (await import('./scan.ts')).scan,
   advisories: async () => (await import('./advisories.ts')).advisories,
+  sbom: async () => (await import('./sbom.ts')).sbom,
   pack: async () => (await import('./pack.ts')).pack,
   materialize: async () => (await import('./materialize.ts')).materialize,
   serve: async () => (await import('./serve.ts')).serve,

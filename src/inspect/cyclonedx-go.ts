@@ -1,8 +1,8 @@
 /** Go programs and the modules in them as components. A module that several programs hold stands there once. */
 import type { Models } from '@cyclonedx/cyclonedx-library'
-import type { Library } from './cyclonedx.ts'
+import { deployable, hashesOf, type Library, organization } from './cyclonedx-document.ts'
 import type { Inventory, InventoryGo, InventoryGoModule } from './inventory.ts'
-import { golangPurl } from './purl.ts'
+import { genericPurl, golangPurl } from './purl.ts'
 
 export interface GoComponents {
   /** One per file, in the order of paths. */
@@ -26,10 +26,14 @@ export function goComponents(library: Library, inventory: Inventory): GoComponen
     return component
   }
   const programs = inventory.go.map((program) => {
+    const version = program.main === null ? '' : mainModule(program.main, program.settings).version
     const component = new Models.Component(Enums.ComponentType.File, program.path, {
       bomRef: `file:${program.path}`,
-      hashes: new Models.HashDictionary([[Enums.HashAlgorithm['SHA-256'], program.sha256]]),
+      version: version === '' ? `sha256:${program.sha256.slice(0, 12)}` : version,
+      supplier: supplierOf(library, program.main?.path ?? program.package),
+      hashes: hashesOf(library, program.sha256, program.sha512),
       properties: new Models.PropertyRepository([
+        ...deployable(library, program.path.slice(program.path.lastIndexOf('/') + 1), 'executable'),
         new Models.Property('rfo:go:package', program.package),
         new Models.Property('rfo:go:version', program.goVersion),
         ...Object.entries(program.settings).map(([key, value]) => new Models.Property(`rfo:go:setting:${key}`, value)),
@@ -84,17 +88,24 @@ function sum(text: string): [string, string][] {
   return text === '' ? [] : [['rfo:go:sum', text]]
 }
 
-function moduleComponent({ Models, Enums }: Library, ref: string, module: Module): Models.Component {
-  const purl = golangPurl(module.path, module.version)
+function moduleComponent(library: Library, ref: string, module: Module): Models.Component {
+  const { Models, Enums } = library
+  const version = module.version === '' ? '(devel)' : module.version
+  // a version that Go's rules don't allow has no purl of Go's
+  const purl = golangPurl(module.path, module.version) ?? genericPurl(module.path, version)
   return new Models.Component(Enums.ComponentType.Library, module.path, {
     bomRef: ref,
-    ...(module.version === '' ? {} : { version: module.version }),
+    version,
     ...(purl === undefined ? {} : { purl }),
-    supplier: new Models.OrganizationalEntity({ name: supplierOf(module.path) }),
+    supplier: supplierOf(library, module.path),
   })
 }
 
 /** Who publishes a module is, as far as anyone can tell, who owns its place: host and owner. */
-function supplierOf(path: string): string {
-  return path === 'stdlib' ? 'go.dev' : path.split('/').slice(0, 2).join('/')
+function supplierOf(library: Library, path: string): Models.OrganizationalEntity {
+  const name = path === 'stdlib' ? 'go.dev' : path.split('/').slice(0, 2).join('/')
+  return organization(library, {
+    name: name === '' ? 'unknown' : name,
+    url: /^[a-z0-9-]+(\.[a-z0-9-]+)+(\/[\w.~-]+)?$/i.test(name) ? `https://${name}` : '',
+  })
 }

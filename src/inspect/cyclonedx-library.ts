@@ -1,8 +1,8 @@
 /** C libraries that are linked statically: no file and no build info of the image tells of them, so who linked them does. */
 import type { Models } from '@cyclonedx/cyclonedx-library'
 import type { Digest } from '../oci/digest.ts'
-import type { Library } from './cyclonedx.ts'
-import { genericPurl } from './purl.ts'
+import { type Library, organization, type Supplier } from './cyclonedx-document.ts'
+import { archivePurl } from './purl.ts'
 
 export interface StaticLibrary {
   readonly name: string
@@ -18,12 +18,14 @@ export interface StaticLibrary {
 
 /** In the order given; each program that is there depends on what it holds. */
 export function libraryComponents(
-  { Models, Enums, SPDX }: Library,
+  library: Library,
   libraries: readonly StaticLibrary[],
   programs: readonly Models.Component[],
+  distributor: Supplier,
 ): Models.Component[] {
+  const { Models, Enums, SPDX } = library
   return libraries.map((one) => {
-    const purl = genericPurl(one.name, one.version, one.url, one.digest)
+    const purl = archivePurl(one.name, one.version, one.url, one.digest)
     const id = SPDX.fixupSpdxId(one.license)
     const license = id === undefined ? new Models.LicenseExpression(one.license) : new Models.SpdxLicense(id)
     license.acknowledgement = Enums.LicenseAcknowledgement.Declared
@@ -31,6 +33,7 @@ export function libraryComponents(
       bomRef: `c:${one.name}@${one.version}`,
       version: one.version,
       description: 'linked statically',
+      supplier: organization(library, distributor),
       ...(purl === undefined ? {} : { purl }),
       licenses: new Models.LicenseRepository([license]),
       properties: new Models.PropertyRepository([

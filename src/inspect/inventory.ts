@@ -1,4 +1,4 @@
-/** What is in one image of one platform: rpm packages, Go programs, and the executables that neither explains. */
+/** What is in an image, or in another tree of files: rpm packages, Go programs, and the executables that neither explains. */
 import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -20,6 +20,8 @@ export interface InventoryRpm {
   readonly arch: string
   readonly license: string
   readonly vendor: string
+  /** of the project; '' when the header has none */
+  readonly url: string
   /** file name; '' when unknown */
   readonly sourceRpm: string
   /** hex, of the immutable part of the package's header */
@@ -41,6 +43,7 @@ export interface InventoryGo {
   readonly path: string
   /** hex, of the file */
   readonly sha256: string
+  readonly sha512: string
   /** `go1.26.8` */
   readonly goVersion: string
   /** import path of the main package */
@@ -53,15 +56,21 @@ export interface InventoryGo {
 /** Plain JSON. Lists are sorted by path or name in code units: the same image gives the same bytes. */
 export interface Inventory {
   readonly schema: 'rfo-build.inventory/1'
+  /** of the manifest; of what is no image, the digest of the file or of the list of files */
   readonly image: Digest
-  readonly platform: PlatformName
+  /** `any` = a tree that says of no platform that it is for it */
+  readonly platform: PlatformName | 'any'
   readonly os: OsRelease | null
   readonly rpm: readonly InventoryRpm[]
   /** `several` = more than one database lies there; the packages are those of all */
   readonly rpmDatabase: RpmDatabaseKind | 'none' | 'several'
   readonly go: readonly InventoryGo[]
   /** ELF executables and libraries owned by no rpm (or not as the rpm had them) and without build info */
-  readonly unexplained: readonly { readonly path: string; readonly sha256: string }[]
+  readonly unexplained: readonly { readonly path: string; readonly sha256: string; readonly sha512: string }[]
+  /** those that an rpm explains, by whom: `name-version-release.arch` */
+  readonly owned: readonly { readonly path: string; readonly sha256: string; readonly owner: string }[]
+  /** databases of packages of other kinds, which nobody here reads */
+  readonly unread: readonly string[]
   /** regular files */
   readonly files: number
   /** ELF executables and libraries: how many an rpm or Go build info explains, of how many */
@@ -75,43 +84,61 @@ export async function inventoryImage(manifest: Descriptor, from: ContentReader, 
   if (!isPlatformName(platform)) {
     throw new RfoError('RFO_INSPECT_PLATFORM', `${manifest.digest} is for ${JSON.stringify(platform.slice(0, 60))}`, { exit: 'untrusted' })
   }
-  const databases = rpmDatabases(image.tree)
+  return inventoryTree(image.tree, manifest.digest, platform)
+}
+
+/** Where other package managers keep what they installed. An image that has one holds more than its rpm packages. */
+const otherDatabases = [
+  '/var/lib/dpkg/status',
+  '/var/lib/dpkg/status.d',
+  '/lib/apk/db/installed',
+  '/usr/lib/apk/db/installed',
+  '/var/lib/pacman/local',
+] as const
+
+/** Throws what the database readers throw. */
+export function inventoryTree(tree: Tree<Found>, image: Digest, platform: Inventory['platform']): Inventory {
+  const databases = rpmDatabases(tree)
   const packages = distinct(databases.flatMap(({ packages: some }) => some))
-  const owned = ownership(packages, image.tree)
-  const leaves = image.tree.leaves()
+  const owners = ownership(packages, tree)
   const go: InventoryGo[] = []
-  const unexplained: { path: string; sha256: string }[] = []
+  const unexplained: { path: string; sha256: string; sha512: string }[] = []
+  const owned: { path: string; sha256: string; owner: string }[] = []
   let total = 0
   let files = 0
-  for (const [path, leaf] of leaves) {
+  for (const [path, leaf] of tree.leaves()) {
     if (leaf.kind === 'file') files++
     if (leaf.found?.kind !== 'elf' || leaf.sha256 === undefined) continue
     const { sha256 } = leaf
-    const { buildInfo } = leaf.found
+    const { buildInfo, sha512 } = leaf.found
     total++
+    const owner = owners.get(path)?.(sha256)
+    if (owner !== undefined) owned.push({ path, sha256, owner })
     if (buildInfo !== undefined) {
       const { goVersion, package: name, main, deps, settings } = buildInfo
-      go.push({ path, sha256, goVersion, package: name, main: main ?? null, deps, settings })
-    } else if (!(owned.get(path)?.(sha256) ?? false)) unexplained.push({ path, sha256 })
+      go.push({ path, sha256, sha512, goVersion, package: name, main: main ?? null, deps, settings })
+    } else if (owner === undefined) unexplained.push({ path, sha256, sha512 })
   }
   const links = dependencies(packages)
   const kinds = new Set(databases.map(({ kind }) => kind))
   return {
     schema: 'rfo-build.inventory/1',
-    image: manifest.digest,
+    image,
     platform,
-    os: osRelease(image.tree),
+    os: osRelease(tree),
     rpm: packages.map((one) => rpmEntry(one, links.get(nevra(one)) ?? [])),
     rpmDatabase: databases.length > 1 ? 'several' : ([...kinds][0] ?? 'none'),
     go,
     unexplained,
+    owned,
+    unread: otherDatabases.filter((name) => tree.resolve(name) !== undefined),
     files,
     coverage: { explained: total - unexplained.length, total },
   }
 }
 
 function rpmEntry(one: RpmPackage, dependsOn: readonly string[]): InventoryRpm {
-  const { name, epoch, version, release, arch, license, vendor, sourceRpm, sha256 } = one
+  const { name, epoch, version, release, arch, license, vendor, url, sourceRpm, sha256 } = one
   return {
     name,
     ...(epoch === undefined ? {} : { epoch }),
@@ -120,6 +147,7 @@ function rpmEntry(one: RpmPackage, dependsOn: readonly string[]): InventoryRpm {
     arch,
     license,
     vendor,
+    url,
     sourceRpm,
     ...(sha256 === undefined ? {} : { sha256 }),
     dependsOn,
@@ -153,17 +181,18 @@ function distinct(packages: readonly RpmPackage[]): readonly RpmPackage[] {
   return [...byName].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, one]) => one)
 }
 
-/** Canonical path → does the file with this SHA-256 explain itself by the package? A package's own words are the judge. */
-function ownership(packages: readonly RpmPackage[], tree: Tree<Found>): ReadonlyMap<string, (sha256: string) => boolean> {
+/** Canonical path → the package by which the file with this SHA-256 explains itself. A package's own words are the judge. */
+function ownership(packages: readonly RpmPackage[], tree: Tree<Found>): ReadonlyMap<string, (sha256: string) => string | undefined> {
   const sha256Algorithm = 8
-  const owners = new Map<string, (sha256: string) => boolean>()
-  for (const { files, digestAlgorithm } of packages) {
-    for (const { path, digest } of files) {
+  const owners = new Map<string, (sha256: string) => string | undefined>()
+  for (const one of packages) {
+    const owner = nevra(one)
+    for (const { path, digest } of one.files) {
       const real = tree.resolve(path)
       if (real === undefined) continue
       const before = owners.get(real)
-      const unknown = digest === '' || digestAlgorithm !== sha256Algorithm
-      owners.set(real, (sha256) => unknown || digest === sha256 || (before?.(sha256) ?? false))
+      const unknown = digest === '' || one.digestAlgorithm !== sha256Algorithm
+      owners.set(real, (sha256) => (unknown || digest === sha256 ? owner : before?.(sha256)))
     }
   }
   return owners

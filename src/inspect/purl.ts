@@ -37,15 +37,20 @@ export function golangPurl(path: string, version: string): string | undefined {
 export function ociPurl(reference: string, digest: string, arch: string): string | undefined {
   const [, repository = reference, tag] = /^(.*?)(?::([^:/@]+))?(?:@.*)?$/.exec(reference) ?? []
   return purl('oci', undefined, repository.slice(repository.lastIndexOf('/') + 1), digest, {
-    arch,
+    ...(arch === '' ? {} : { arch }),
     repository_url: repository,
     ...(tag === undefined ? {} : { tag }),
   })
 }
 
 /** `pkg:generic/name@version?checksum=sha256:…&download_url=…`: https://github.com/package-url/purl-spec/blob/main/types-doc/generic-definition.md */
-export function genericPurl(name: string, version: string, url: string, digest: string): string | undefined {
+export function archivePurl(name: string, version: string, url: string, digest: string): string | undefined {
   return purl('generic', undefined, name, version, { checksum: digest, download_url: url })
+}
+
+/** Of what has no ecosystem: `pkg:generic/name@version`. */
+export function genericPurl(name: string, version: string, digest?: string): string | undefined {
+  return purl('generic', undefined, name, version === '' ? undefined : version, digest === undefined ? {} : { checksum: digest })
 }
 
 function purl(

@@ -11,6 +11,7 @@ const License = z.looseObject({
   expression: z.string().optional(),
   license: z.looseObject({ id: z.string().optional(), name: z.string().optional() }).optional(),
 })
+const Hashes = z.array(z.looseObject({ alg: z.string(), content: z.string() }))
 const Component = z.looseObject({
   'bom-ref': z.string(),
   type: z.string(),
@@ -18,7 +19,8 @@ const Component = z.looseObject({
   version: z.string().optional(),
   purl: z.string().optional(),
   supplier: z.looseObject({ name: z.string() }).optional(),
-  hashes: z.array(z.looseObject({ alg: z.string(), content: z.string() })).optional(),
+  externalReferences: z.array(z.looseObject({ type: z.string(), url: z.string(), hashes: Hashes.optional() })).optional(),
+  hashes: Hashes.optional(),
   licenses: z.array(License).optional(),
   properties: z.array(z.looseObject({ name: z.string(), value: z.string() })).optional(),
 })
@@ -42,6 +44,7 @@ const purposes: Readonly<Record<string, string>> = {
   library: 'LIBRARY',
   'operating-system': 'OPERATING-SYSTEM',
   file: 'FILE',
+  application: 'APPLICATION',
 }
 
 const unknown = 'NOASSERTION'
@@ -68,6 +71,8 @@ export function spdx(cyclonedx: string): string {
     // https://spdx.github.io/spdx-spec/v2.3/document-creation-information/#65-spdx-document-namespace-field : unique, not to be fetched
     documentNamespace: `https://spdx.org/spdxdocs/${serialNumber.replace('urn:uuid:', '')}`,
     creationInfo: {
+      // https://www.cisa.gov/resources-tools/resources/types-software-bill-materials-sbom
+      comment: 'SBOM Type: Build',
       created: metadata.timestamp.replace(/\.\d+Z$/, 'Z'),
       creators: [
         `Organization: ${metadata.supplier.name}`,
@@ -84,7 +89,15 @@ export function spdx(cyclonedx: string): string {
 
 /** https://spdx.github.io/spdx-spec/v2.3/package-information/ */
 function packageOf(one: Component, id: string, named: Map<string, string>): Json {
-  const sha256 = one.hashes?.find(({ alg }) => alg === 'SHA-256')?.content
+  const checksums = (one.hashes ?? []).map(({ alg, content }) => ({ algorithm: alg.replace('-', ''), checksumValue: content }))
+  const website = one.externalReferences?.find(({ type }) => type === 'website')?.url
+  const refs = [
+    ...(one.purl === undefined ? [] : [{ referenceCategory: 'PACKAGE-MANAGER', referenceType: 'purl', referenceLocator: one.purl }]),
+    // the document about it, by its digest
+    ...(one.externalReferences ?? [])
+      .filter(({ type }) => type === 'bom')
+      .map(({ url, hashes }) => ({ referenceCategory: 'OTHER', referenceType: 'bom', referenceLocator: `${url}#${hashOf(hashes)}` })),
+  ]
   const purpose = purposes[one.type]
   const standIn = one.properties?.find(({ name }) => name === annotationKeys.standIn)?.value
   return {
@@ -99,12 +112,16 @@ function packageOf(one: Component, id: string, named: Map<string, string>): Json
     ...(purpose === undefined ? {} : { primaryPackagePurpose: purpose }),
     ...(one.type === 'file' ? { packageFileName: one.name } : {}),
     ...(one.supplier === undefined ? {} : { supplier: `Organization: ${one.supplier.name}` }),
-    ...(sha256 === undefined ? {} : { checksums: [{ algorithm: 'SHA256', checksumValue: sha256 }] }),
-    ...(one.purl === undefined
-      ? {}
-      : { externalRefs: [{ referenceCategory: 'PACKAGE-MANAGER', referenceType: 'purl', referenceLocator: one.purl }] }),
+    ...(website === undefined ? {} : { homepage: website }),
+    ...(checksums.length === 0 ? {} : { checksums }),
+    ...(refs.length === 0 ? {} : { externalRefs: refs }),
     ...(standIn === undefined ? {} : { comment: `${annotationKeys.standIn}: ${standIn}` }),
   }
+}
+
+function hashOf(hashes: z.infer<typeof Hashes> = []): string {
+  const [first] = hashes
+  return first === undefined ? '' : `${first.alg.replace('-', '').toLowerCase()}:${first.content}`
 }
 
 /** Words that are no SPDX expression stand in the document itself: https://spdx.github.io/spdx-spec/v2.3/other-licensing-information-detected/ */

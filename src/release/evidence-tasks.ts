@@ -2,6 +2,7 @@
 import { type Material, provenance } from '../attest/provenance.ts'
 import { pushBytes, readBytes, readJson } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
+import { refuseLost } from '../inspect/carried.ts'
 import { cyclonedx } from '../inspect/cyclonedx.ts'
 import { type Inventory, inventoryImage } from '../inspect/inventory.ts'
 import { spdx } from '../inspect/spdx.ts'
@@ -19,6 +20,7 @@ import { libraryFacts, linkedInto } from './linked.ts'
 import { maxSbomBytes } from './lists.ts'
 import { readPackageRecord } from './package-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import { refuseLowScore } from './sbom-score.ts'
 import { builderId, imageMaterial, type SaidPlatform } from './sign-tasks.ts'
 import { editOf, goEditOf, readSourceRecord } from './source-task.ts'
 
@@ -48,7 +50,7 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, { platform, image: 
   const inventory: Task = {
     id: `inventory/${image.component}/${platform}`,
     needs: { image: made },
-    key: { rule: 'inventory@1' },
+    key: { rule: 'inventory@2' },
     lane: 'cpu',
     async run({ image: manifest }, at) {
       const found = await inventoryImage(given(manifest), ports.store, { tempDir: ports.workDir, signal: at.signal })
@@ -69,15 +71,13 @@ function sbomTask(request: ReleaseRequest, image: ImagePlan, { platform, image: 
   return {
     id: `sbom/${image.component}/${platform}`,
     needs: { image: made, inventory },
-    key: { rule: 'sbom@1', subject: subject as unknown as Json },
+    key: { rule: 'sbom@2', subject: subject as unknown as Json },
     lane: 'cpu',
     async run(inputs) {
       const found = (await readJson(ports.store, given(inputs['inventory']))) as unknown as Inventory
-      return await pushBytes(
-        ports.store,
-        mediaTypes.cyclonedx,
-        await cyclonedx(found, { ...subject, digest: given(inputs['image']).digest }),
-      )
+      const text = await cyclonedx(found, { ...subject, digest: given(inputs['image']).digest })
+      refuseLost(found, text)
+      return await pushBytes(ports.store, mediaTypes.cyclonedx, refuseLowScore(text))
     },
   }
 }
@@ -86,7 +86,7 @@ function spdxTask(image: ImagePlan, platform: PlatformName, sbom: Task, { store 
   return {
     id: `spdx/${image.component}/${platform}`,
     needs: { sbom },
-    key: { rule: 'spdx@1' },
+    key: { rule: 'spdx@2' },
     lane: 'cpu',
     async run(inputs) {
       const text = Buffer.from(await readBytes(store, given(inputs['sbom']), maxSbomBytes)).toString('utf8')

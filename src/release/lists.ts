@@ -68,6 +68,24 @@ export function sbomPath(component: string, platform: string): string {
   return `sbom/${component}.${platform.replace('/', '-')}.cdx.json`
 }
 
+/** Of the release itself: refers to all others by digest. */
+export const releaseSbom = { cyclonedx: 'sbom/release.cdx.json', spdx: 'sbom/release.spdx.json' } as const
+
+/**
+ * Of a file that is no image's. Its own name is not in it as it stands: installers grep lists of checksums, and a name that contains
+ * another one is found twice.
+ */
+export function fileSbomPath(path: string): string {
+  const platform = platformOfFile(path)
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  const stem = platform === undefined ? name : name.replace(`.${platform.replace('/', '-')}`, '')
+  const kind = programName.test(name) ? '_program' : ''
+  return `sbom/${stem.replaceAll('.', '_')}${kind}${platform === undefined ? '' : `.${platform.replace('/', '-')}`}.cdx.json`
+}
+
+/** The bare program. */
+const programName = /^rfo\.linux-[a-z0-9]+$/
+
 /** The platform whose file this is, by RKE2's `.linux-<arch>` in its name; undefined = of no platform. */
 export function platformOfFile(path: string): PlatformName | undefined {
   const rpm = /^rpm\/(?:[^/]+\/)+(\w+)\/(?:Packages|repodata)\//.exec(path)?.[1]
@@ -102,7 +120,7 @@ function refuseContained(paths: readonly string[]): void {
   const all = paths.join('\n')
   for (const path of paths) {
     // the bare program's name begins the tarball's, as in RKE2's lists: whoever looks for it anchors the end
-    if (/^rfo\.linux-[a-z0-9]+$/.test(path)) continue
+    if (programName.test(path)) continue
     if (all.indexOf(path) !== all.lastIndexOf(path)) {
       throw new RfoError('RFO_RELEASE_NAME', `file name ${path} is contained in another one of the same checksum list`, { exit: 'bug' })
     }

@@ -8,6 +8,7 @@ import { chartArtifactsTask } from './chart-artifacts.ts'
 import { chartPath, chartTasks } from './chart-tasks.ts'
 import { buildTools } from './compilers.ts'
 import { evidenceTasks } from './evidence-tasks.ts'
+import { fileSbomsTask } from './file-sboms.ts'
 import { finishRelease } from './finish.ts'
 import { imageTasks } from './image-tasks.ts'
 import { readListing } from './listing.ts'
@@ -46,7 +47,8 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   const archives = archiveTasks(plan, images, ports)
   const verifier = { path: verifierPath, task: verifierTask(request, ports) }
   const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives, verifier]
-  const titled = bundleTasks(request, images, own, ports)
+  const bundles = bundleTasks(request, images, own, ports)
+  const titled = [...bundles, fileSbomsTask(request, { evidence, files, titled: bundles }, ports)]
   const { release, unsigned } = releaseTasks(request, { evidence, files, titled, support }, ports)
   const provenances = programProvenances(request, own.program, ports)
   const said = evidence.map(({ images: { image, index }, platforms }): SaidImage => ({ image, index, platforms }))

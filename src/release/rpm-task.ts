@@ -45,9 +45,12 @@ export interface PackagesNeeds {
   readonly explorer?: HostProgram
 }
 
+/** The image whose program hosts have in a package, too. */
+export const hostComponent = 'kube-explorer'
+
 /** kube-explorer, where the release makes it for the platform. */
 export function explorerOf(images: readonly ImageTasks[], platform: PlatformName): { explorer?: HostProgram } {
-  const made = images.find(({ image }) => image.component === 'kube-explorer')
+  const made = images.find(({ image }) => image.component === hostComponent)
   const programs = made?.platforms.find((each) => each.platform === platform)?.programs
   const [path] = programPaths(made?.image.build)
   return made === undefined || programs === undefined || path === undefined ? {} : { explorer: { image: made.image, programs, path } }

@@ -1,6 +1,7 @@
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library'
 import { describe, expect, test } from 'vitest'
-import { cyclonedx, type SbomSubject } from '../../src/inspect/cyclonedx.ts'
+import { cyclonedx } from '../../src/inspect/cyclonedx.ts'
+import type { SbomSubject } from '../../src/inspect/cyclonedx-document.ts'
 import type { Inventory, InventoryRpm } from '../../src/inspect/inventory.ts'
 import { parseLicense } from '../../src/inspect/license.ts'
 import { golangPurl, ociPurl, rpmPurl } from '../../src/inspect/purl.ts'
@@ -14,6 +15,7 @@ const rpmOf = (name: string, more: Partial<InventoryRpm> = {}): InventoryRpm => 
   arch: 'x86_64',
   license: 'GPLv3+',
   vendor: 'http://openeuler.org',
+  url: 'https://example.org/project',
   sourceRpm: `${name}-5.2.21-1.oe2403sp1.src.rpm`,
   sha256: 'e'.repeat(64),
   dependsOn: [],
@@ -36,6 +38,7 @@ const inventory: Inventory = {
     {
       path: '/coredns',
       sha256: 'a'.repeat(64),
+      sha512: 'a'.repeat(128),
       goVersion: 'go1.26.8',
       package: 'github.com/coredns/coredns',
       main: { path: 'github.com/coredns/coredns', version: '(devel)', sum: '' },
@@ -54,6 +57,7 @@ const inventory: Inventory = {
     {
       path: '/helper',
       sha256: 'b'.repeat(64),
+      sha512: 'b'.repeat(128),
       goVersion: 'go1.26.8',
       package: 'x.org/helper',
       main: null,
@@ -61,7 +65,9 @@ const inventory: Inventory = {
       settings: {},
     },
   ],
-  unexplained: [{ path: '/opt/stranger', sha256: 'c'.repeat(64) }],
+  unexplained: [{ path: '/opt/stranger', sha256: 'c'.repeat(64), sha512: 'c'.repeat(128) }],
+  owned: [{ path: '/usr/bin/bash', sha256: 'd'.repeat(64), owner: 'bash-5.2.21-1.oe2403sp1.x86_64' }],
+  unread: [],
   files: 10,
   coverage: { explained: 5, total: 6 },
 }
@@ -160,12 +166,22 @@ describe('an SBOM', () => {
       properties: [
         { name: 'rfo:rpm:license', value: 'GPLv3+' },
         { name: 'rfo:rpm:headerSha256', value: 'e'.repeat(64) },
+        { name: 'rfo:rpm:program', value: '/usr/bin/bash' },
+        { name: 'bsi:component:filename', value: 'bash-5.2.21-1.oe2403sp1.x86_64.rpm' },
+        { name: 'bsi:component:executable', value: 'executable' },
+        { name: 'bsi:component:archive', value: 'archive' },
+        { name: 'bsi:component:structured', value: 'structured' },
       ],
+      externalReferences: [{ type: 'website', url: 'https://example.org/project' }],
+      supplier: { name: 'http://openeuler.org', url: ['http://openeuler.org'] },
     })
     expect(byRef.get('rpm:glibc-5.2.21-1.oe2403sp1.x86_64')?.licenses).toEqual([
       { license: { name: 'LGPLv2+ and (MIT or BSD)', acknowledgement: 'declared' } },
     ])
-    expect(byRef.get('file:/coredns')?.hashes).toEqual([{ alg: 'SHA-256', content: 'a'.repeat(64) }])
+    expect(byRef.get('file:/coredns')?.hashes).toEqual([
+      { alg: 'SHA-256', content: 'a'.repeat(64) },
+      { alg: 'SHA-512', content: 'a'.repeat(128) },
+    ])
     expect(byRef.get('go:github.com/new/name@v1.1.0')).toMatchObject({
       purl: 'pkg:golang/github.com/new/name@v1.1.0',
       properties: [
@@ -191,7 +207,11 @@ describe('an SBOM', () => {
       component: { type: 'container', name: subject.name, version: 'v1.9.3' },
     })
     expect(metadata.component.properties).toContainEqual({ name: 'rfo:coverage:total', value: '6' })
-    expect(compositions).toMatchObject([{ aggregate: 'incomplete', assemblies: [subject.digest] }, { aggregate: 'incomplete' }])
+    expect(compositions).toMatchObject([
+      { aggregate: 'incomplete', assemblies: [subject.digest] },
+      { aggregate: 'incomplete' },
+      { aggregate: 'unknown' },
+    ])
   })
 })
 

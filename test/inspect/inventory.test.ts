@@ -72,7 +72,9 @@ describe('an inventory', () => {
 
   test('a file that is not as its package had it is not explained by it', async () => {
     const found = await look(await image([base, [{ name: 'usr/bin/bash', body: elf('changed') }]]))
-    expect(found.unexplained).toEqual([{ path: '/usr/bin/bash', sha256: sha256(elf('changed')) }])
+    expect(found.unexplained).toMatchObject([{ path: '/usr/bin/bash', sha256: sha256(elf('changed')) }])
+    expect(found.owned.map(({ path, owner }) => [path, owner])).toContainEqual(['/usr/lib64/libc.so.6', 'glibc-1.0-1.oe2403sp1.x86_64'])
+    expect(found.owned.map(({ path }) => path)).not.toContain('/usr/bin/bash')
   })
 
   test('what a whiteout hides is not there: no packages, no system', async () => {
@@ -91,6 +93,12 @@ describe('an inventory', () => {
       const made = await image([[{ name: 'var/lib/rpm/Packages.db', body }]])
       await expect(look(made)).rejects.toMatchObject({ exit: 'untrusted', code: expect.stringMatching(/^RFO_INSPECT_(RPMDB|NDB)$/) })
     }
+  })
+
+  test('a database of another package manager is named as one that nobody read', async () => {
+    const found = await look(await image([base, [{ name: 'var/lib/dpkg/status', body: 'Package: x\n' }]]))
+    expect(found.unread).toEqual(['/var/lib/dpkg/status'])
+    expect((await look(await image([base]))).unread).toEqual([])
   })
 
   test('a platform that is not in the table is refused', async () => {

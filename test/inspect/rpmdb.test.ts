@@ -34,7 +34,7 @@ describe('ndb', () => {
   test('what the writer writes, the reader reads, over several pages of slots', () => {
     const bytes = writeNdb(some)
     const read = readRpmDatabase('Packages.db', bytes)
-    expect(read.map(({ sha256, ...rest }) => ({ ...rest, sha256: sha256?.length }))).toEqual(
+    expect(read.map(({ sha256, url: _, ...rest }) => ({ ...rest, sha256: sha256?.length }))).toEqual(
       some.map(({ summary: _, digestAlgorithm, ...rest }) => ({
         ...rest,
         sha256: 64,

@@ -12,6 +12,7 @@ const rpm = (name: string, license: string, dependsOn: readonly string[] = []) =
   arch: 'x86_64',
   license,
   vendor: '',
+  url: '',
   sourceRpm: '',
   dependsOn,
 })
@@ -31,6 +32,7 @@ const inventory: Inventory = {
     {
       path: '/coredns',
       sha256: 'a'.repeat(64),
+      sha512: 'a'.repeat(128),
       goVersion: 'go1.26.8',
       package: 'x.org/coredns',
       main: { path: 'x.org/coredns', version: 'v1.9.3', sum: '' },
@@ -38,7 +40,9 @@ const inventory: Inventory = {
       settings: {},
     },
   ],
-  unexplained: [{ path: '/odd', sha256: 'c'.repeat(64) }],
+  unexplained: [{ path: '/odd', sha256: 'c'.repeat(64), sha512: 'c'.repeat(128) }],
+  owned: [],
+  unread: [],
   files: 9,
   coverage: { explained: 1, total: 2 },
 }
@@ -99,7 +103,12 @@ describe('an SPDX document', async () => {
       const one = named(component.name)
       expect(one.versionInfo).toBe(component.version)
       expect(one.externalRefs?.[0]?.referenceLocator).toBe(component.purl)
-      expect(one.checksums).toEqual(component.hashes && [{ algorithm: 'SHA256', checksumValue: component.hashes[0].content }])
+      expect(one.checksums).toEqual(
+        component.hashes?.map(({ alg, content }: { alg: string; content: string }) => ({
+          algorithm: alg.replace('-', ''),
+          checksumValue: content,
+        })),
+      )
     }
     const ids = document.packages.map((each) => each.SPDXID)
     expect(new Set(ids).size).toBe(ids.length)

@@ -5,6 +5,8 @@ import type { ReleasePredicate } from '../../src/attest/release.ts'
 import { architectures, platformOf } from '../../src/oci/platform.ts'
 import type { ReleasePlan } from '../../src/plan/release-plan.ts'
 
+const dashed = (text: string): string => text.replaceAll('.', '_')
+
 export async function readPlan(folder: string): Promise<ReleasePlan> {
   return JSON.parse(await readFile(join(folder, 'plan.json'), 'utf8')) as ReleasePlan
 }
@@ -43,6 +45,13 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
       `rfo-images-all.linux-${arch}.txt`,
       ...['sha256sum', 'sm3sum'].flatMap((sum) => ['', '.sig', '.sm2', '.sigstore.json'].map((end) => `${sum}-${arch}.txt${end}`)),
       ...made.flatMap((image) => ['cdx', 'spdx'].map((form) => `sbom/${image.component}.linux-${arch}.${form}.json`)),
+      ...[...archives.map((name) => `${name.replace(`.linux-${arch}`, '')}_tar_zst`), 'rfo_program', 'rfo_tar_gz'].map(
+        (name) => `sbom/${name}.linux-${arch}.cdx.json`,
+      ),
+      ...['common', 'server', 'agent'].map((name) => `sbom/rfo-${name}-${dashed(version)}-1_${rpm}_rpm.linux-${arch}.cdx.json`),
+      ...(made.some((image) => image.component === 'kube-explorer')
+        ? [`sbom/kube-explorer-${dashed(explorerOf(plan))}-${dashed(version)}_${rpm}_rpm.linux-${arch}.cdx.json`]
+        : []),
       ...['common', 'server', 'agent'].map((name) => `${repository}/Packages/rfo-${name}-${version}-1.${rpm}.rpm`),
       ...(made.some((image) => image.component === 'kube-explorer')
         ? [`${repository}/Packages/kube-explorer-${explorerOf(plan)}-${version}.${rpm}.rpm`]
@@ -66,6 +75,9 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
       'platforms.txt',
       'SANDBOX',
     ],
+    ...['common', 'server', 'agent'].map((name) => `sbom/rfo-${name}-${dashed(rpmVersion)}-1_src_rpm.cdx.json`),
+    `sbom/kube-explorer-${dashed(explorerOf(plan))}-${dashed(rpmVersion)}_src_rpm.cdx.json`,
+    ...['sbom/release.cdx.json', 'sbom/release.spdx.json'],
     ...['evidence/release.json', 'evidence/release.sigstore.json', 'evidence/release.sm2'],
     ...[...new Set(predicate.files.map((file) => `evidence/${file.digest.slice('sha256:'.length)}.sigstore.json`))],
     ...predicate.files

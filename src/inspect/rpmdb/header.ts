@@ -14,6 +14,7 @@ export const rpmTags = {
   epoch: 1003,
   vendor: 1011,
   license: 1014,
+  url: 1020,
   arch: 1022,
   fileDigests: 1035,
   sourceRpm: 1044,
@@ -40,6 +41,8 @@ export interface RpmPackage {
   readonly arch: string
   readonly license: string
   readonly vendor: string
+  /** of the project */
+  readonly url: string
   /** file name of the source package; '' when the header has none */
   readonly sourceRpm: string
   /** hex, of the immutable part of the header */
@@ -87,6 +90,7 @@ export function parseRpmHeader(blob: Buffer): RpmPackage {
     arch: text(rpmTags.arch),
     license: text(rpmTags.license),
     vendor: text(rpmTags.vendor),
+    url: text(rpmTags.url),
     sourceRpm: text(rpmTags.sourceRpm),
     ...(/^[0-9a-f]{64}$/.test(sha256) ? { sha256 } : {}),
     digestAlgorithm: numbers(rpmTags.fileDigestAlgorithm)[0] ?? 1,
