@@ -8,6 +8,7 @@ import { type GoBuildInfo, readGoBuildInfo } from '../../src/inspect/go-buildinf
 import { parseModuleInfo, unquote } from '../../src/inspect/go-modinfo.ts'
 import { type Architecture, architectures } from '../../src/oci/platform.ts'
 import { tool } from '../tools.ts'
+import { inlineProgram, pointerProgram } from './go-elf.ts'
 
 let folder: string
 beforeAll(() => {
@@ -105,42 +106,6 @@ describe.skipIf(go.skip)('as go version -m says', () => {
   })
 })
 
-/** A program as go1.17 and older linked it: pointers to string headers in the data segment. */
-function pointerProgram(big: boolean, version: string, modules: string): Buffer {
-  const bytes = Buffer.alloc(4096)
-  const base = 0x400000
-  const u16 = (value: number, at: number): unknown => (big ? bytes.writeUInt16BE(value, at) : bytes.writeUInt16LE(value, at))
-  const u32 = (value: number, at: number): unknown => (big ? bytes.writeUInt32BE(value, at) : bytes.writeUInt32LE(value, at))
-  const u64 = (value: number, at: number): unknown =>
-    big ? bytes.writeBigUInt64BE(BigInt(value), at) : bytes.writeBigUInt64LE(BigInt(value), at)
-  bytes.write('\x7fELF\x02', 0, 'latin1')
-  bytes[5] = big ? 2 : 1
-  u16(2, 16)
-  u16(183, 18)
-  u64(64, 32) // one program header, no sections
-  u16(56, 54)
-  u16(1, 56)
-  u32(1, 64)
-  u32(6, 68) // readable and writable
-  u64(1024, 72)
-  u64(base, 80)
-  u64(3072, 96)
-  bytes.write('\xff Go buildinf:', 1024 + 32, 'latin1')
-  bytes[1024 + 32 + 14] = 8
-  bytes[1024 + 32 + 15] = big ? 1 : 0
-  u64(base + 256, 1024 + 48)
-  u64(base + 272, 1024 + 56)
-  for (const [header, at, text] of [
-    [256, 512, version],
-    [272, 600, `${'<'.repeat(16)}${modules}${'>'.repeat(16)}`],
-  ] as const) {
-    u64(base + at, 1024 + header)
-    u64(Buffer.byteLength(text), 1024 + header + 8)
-    bytes.write(text, 1024 + at)
-  }
-  return bytes
-}
-
 describe('the pointer format', () => {
   const text = 'path\tcommand-line-arguments\nmod\tx.org/m\tv1.0.0\th1:abc=\ndep\tx.org/d\tv2.0.0\th1:def=\n'
   test.each([false, true])('big endian: %s', async (big) => {
@@ -171,6 +136,11 @@ describe('the pointer format', () => {
       { numRuns: 2000, seed: 1 },
     )
   })
+})
+
+test('the inline format, without a section', async () => {
+  const info = await readBytes(inlineProgram('go1.26.8', 'path\tx.org/m\nmod\tx.org/m\tv1.0.0\th1:abc=\n'))
+  expect(info).toMatchObject({ goVersion: 'go1.26.8', main: { path: 'x.org/m', version: 'v1.0.0' } })
 })
 
 test('what is no Go program has none', async () => {

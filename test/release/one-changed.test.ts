@@ -54,7 +54,13 @@ const said = (component: string): string[] => [
 test('a label: its image, and all that says something of it or holds it', async () => {
   const { ran, cached } = await releaseWith('hardened-coredns', 'config:\n', 'config:\n  labels: { changed: "yes" }\n')
   expect(ran).toEqual(
-    ['archive/rfo-images-core.linux-amd64', 'image/hardened-coredns/linux/amd64', ...said('hardened-coredns'), ...everyRelease].sort(),
+    [
+      'archive/rfo-images-core.linux-amd64',
+      'image/hardened-coredns/linux/amd64',
+      ...said('hardened-coredns'),
+      'sboms',
+      ...everyRelease,
+    ].sort(),
   )
   for (const other of ['programs/hardened-coredns/linux/amd64', 'archive/rfo-images-multus.linux-amd64', 'rpm/linux/amd64', 'support'])
     expect(cached).toContain(other)
@@ -80,6 +86,8 @@ test('a file in an image whose programs another one collects: that one is looked
       // its provenance names the image that it took the program from
       'provenance/rke2-runtime/linux/amd64',
       'sign/rke2-runtime',
+      // they refer to the image's
+      'sboms',
       ...everyRelease,
     ].sort(),
   )

@@ -158,7 +158,7 @@ describe('the verb', () => {
     expect(await sbom(ofRelease('oci'))).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('name a folder with -o') })
     expect(await sbom(ofRelease('RELEASE.md'))).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('RFO_SBOM_TARGET') })
     expect(await sbom('nowhere')).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('RFO_SBOM_TARGET') })
-    await writeFile(join(project.folder, 'torn.tar.gz'), (await readFile(join(made, 'rfo.linux-amd64.tar.gz'))).subarray(0, 4000))
+    await writeFile(join(project.folder, 'torn.tar.gz'), (await readFile(join(made, 'rfo.linux-amd64.tar.gz'))).subarray(0, -100))
     expect(await sbom('torn.tar.gz')).toMatchObject({ code: 3, stdout: '' })
     expect(await readdir(join(project.folder, '.rfo', 'work')).then((all) => all.filter((name) => name.startsWith('sbom-')))).toEqual([])
   })
