@@ -8,6 +8,8 @@ import { RfoError } from '../error.ts'
 const writeAtOnce = 1024 * 1024
 /** https://man7.org/linux/man-pages/man2/writev.2.html: IOV_MAX is 1024 */
 const piecesAtOnce = 512
+/** Of what broke off and may be gone on from, next week at the latest. */
+const partForm = /^\.[0-9a-f]{64}\.[0-9a-f-]{36}\.part$/
 const temporaryForm = /^\.?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.tmp$/
 
 /**
@@ -49,7 +51,7 @@ export async function writeFileOnce(temporaryFolder: string, body: AsyncIterable
   }
 }
 
-async function writeAll(file: FileHandle, pieces: readonly Uint8Array[], total: number): Promise<void> {
+export async function writeAll(file: FileHandle, pieces: readonly Uint8Array[], total: number): Promise<void> {
   try {
     const { bytesWritten } = await file.writev([...pieces])
     if (bytesWritten === total) return
@@ -93,11 +95,11 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Removes temporary files of writers that were killed: those untouched for an hour by the file system's own clock, since
- * another process may be writing right now.
+ * Removes temporary files of writers that were killed: those untouched for an hour (a week where there is something to go on from) by
+ * the file system's own clock, since another process may be writing right now.
  */
 export async function removeLeftovers(folder: string): Promise<void> {
-  const names = (await readdir(folder)).filter((name) => temporaryForm.test(name))
+  const names = (await readdir(folder)).filter((name) => temporaryForm.test(name) || partForm.test(name))
   if (names.length === 0) return
   const probe = join(folder, `.${randomUUID()}.tmp`)
   await (await open(probe, 'wx', 0o644)).close()
@@ -106,7 +108,8 @@ export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of names) {
     const path = join(folder, name)
     const found = await lstat(path).catch(() => undefined)
-    if (found?.isFile() && now - found.mtimeMs > 3600_000) await rm(path, { force: true })
+    const longest = partForm.test(name) ? 7 * 24 * 3600_000 : 3600_000
+    if (found?.isFile() && now - found.mtimeMs > longest) await rm(path, { force: true })
   }
 }
 

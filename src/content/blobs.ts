@@ -7,6 +7,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester, type Digest, hex } from '../oci/digest.ts'
 import { writeFileOnce } from './atomic.ts'
 import { absent, type Body, bodyOf, mismatch, verified } from './body.ts'
+import { isWorthKeeping, writeFromPart } from './partial.ts'
 
 /** bytes; the default of Node's file streams, 64 KiB, costs 40 % more time to hash a file */
 const readAtOnce = 1024 * 1024
@@ -25,7 +26,8 @@ export interface BlobFolder {
 }
 
 /** `root/blobs/sha256` must exist. Symbolic links are not followed: a blob is a file. */
-export function blobFolder(root: string, temporaryFolder: string): BlobFolder {
+/** With `keepsParts`, what broke off stays in `temporaryFolder`, and is gone on from. */
+export function blobFolder(root: string, temporaryFolder: string, keepsParts = false): BlobFolder {
   const folder = join(root, 'blobs', 'sha256')
   const path = (digest: Digest): string => join(folder, hex(digest))
   const size = async (digest: Digest): Promise<number | undefined> => {
@@ -49,6 +51,7 @@ export function blobFolder(root: string, temporaryFolder: string): BlobFolder {
       )
     },
     async write(expected, body) {
+      if (keepsParts && isWorthKeeping(expected, body)) return await writeFromPart(temporaryFolder, expected, body, path(expected.digest))
       await writeFileOnce(temporaryFolder, verified(expected, body), () => path(expected.digest))
     },
     async take(body) {

@@ -10,12 +10,25 @@ export type Body = AsyncIterable<Uint8Array>
 
 const restartable = new WeakSet<Body>()
 const checked = new WeakMap<Body, string>()
+const continued = new WeakMap<Body, (from: number) => Body>()
 
 /** A body that calls `make` each time it is read. */
 export function bodyOf(make: () => AsyncGenerator<Uint8Array, void, void>): Body {
   const body: Body = { [Symbol.asyncIterator]: make }
   restartable.add(body)
   return body
+}
+
+/** A body that can begin at any of its bytes. */
+export function bodyFrom(make: (from: number) => AsyncGenerator<Uint8Array, void, void>): Body {
+  const body = bodyOf(() => make(0))
+  continued.set(body, (from) => bodyOf(() => make(from)))
+  return body
+}
+
+/** The bytes of `body` from that one on, unchecked; undefined where it can begin at its beginning alone. */
+export function startingAt(body: Body, from: number): Body | undefined {
+  return continued.get(body)?.(from)
 }
 
 export function bytesBody(bytes: Uint8Array): Body {
@@ -35,6 +48,8 @@ export function passing(body: Body, pass: (body: Body) => AsyncGenerator<Uint8Ar
   if (restartable.has(body)) restartable.add(through)
   const known = checked.get(body)
   if (known !== undefined) checked.set(through, known)
+  const begin = continued.get(body)
+  if (begin !== undefined) continued.set(through, (from) => passing(begin(from), pass))
   return through
 }
 
@@ -60,6 +75,9 @@ export function verified(target: Descriptor, body: Body): Body {
     if (received < target.size) throw mismatch(target, `${received} bytes instead of ${target.size}`)
   })
   checked.set(result, mark)
+  // a part has no digest of its own
+  const begin = continued.get(body)
+  if (begin !== undefined) continued.set(result, begin)
   return result
 }
 

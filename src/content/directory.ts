@@ -33,7 +33,7 @@ export async function openDirectoryStore(dir: string): Promise<DirectoryStore> {
   const [tagFolder, referrerFolder, temporary] = ['tags', 'referrers', 'tmp'].map((name) => join(dir, name)) as [string, string, string]
   for (const folder of [join(dir, 'blobs', 'sha256'), tagFolder, referrerFolder, temporary]) await makeFolder(folder)
   await removeLeftovers(temporary)
-  const blobs = blobFolder(dir, temporary)
+  const blobs = blobFolder(dir, temporary, true)
 
   const writeDescriptor = async (path: string, target: Descriptor): Promise<void> =>
     await writeFileOnce(temporary, bytesBody(Buffer.from(canonicalJson(target as unknown as Json))), () => path)

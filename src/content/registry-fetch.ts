@@ -1,14 +1,14 @@
-/** Streams a blob out of a registry. A connection that breaks half-way goes on where it stopped. */
+/** Streams a blob out of a registry, from any byte on. A connection that breaks half-way goes on where it stopped. */
 import type http from 'node:http'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { absent, type Body, bodyOf, mismatch, verified } from './body.ts'
+import { absent, type Body, bodyFrom, mismatch, verified } from './body.ts'
 import { Again, delay, drain, outside, pause } from './exchange.ts'
 import { type Caller, call, describeAsk } from './session.ts'
 
 export function streamBlob(caller: Caller, target: Descriptor, url: URL, scopes: readonly string[], signal: AbortSignal | undefined): Body {
   return verified(
     target,
-    bodyOf(() => stream(caller, target, url, scopes, signal)),
+    bodyFrom((from) => stream(caller, target, url, scopes, signal, from)),
   )
 }
 
@@ -18,9 +18,10 @@ async function* stream(
   url: URL,
   scopes: readonly string[],
   signal: AbortSignal | undefined,
+  from: number,
 ): AsyncGenerator<Uint8Array, void, void> {
   const ask = { method: 'GET', url, scopes } as const
-  let received = 0
+  let received = from
   let total = 0
   // tries without a byte of progress; with progress it may go on, but not for ever: a server may give a byte each time
   for (let tries = 1; ; tries += 1) {
@@ -33,7 +34,7 @@ async function* stream(
         drain(response)
         throw absent(target, 'outside').at(`${caller.at.login}/${caller.at.repository}`)
       }
-      for await (const bytes of bodyFrom(response, received, target)) {
+      for await (const bytes of answered(response, received, target)) {
         received += bytes.length
         yield bytes
       }
@@ -49,7 +50,7 @@ async function* stream(
 }
 
 /** The bytes from `from` on. A server that answers a range with everything (200) has its first bytes dropped. */
-async function* bodyFrom(response: http.IncomingMessage, from: number, target: Descriptor): AsyncGenerator<Uint8Array, void, void> {
+async function* answered(response: http.IncomingMessage, from: number, target: Descriptor): AsyncGenerator<Uint8Array, void, void> {
   let skip = from
   if (from > 0 && response.statusCode === 206) {
     // https://www.rfc-editor.org/rfc/rfc9110#section-14.4
