@@ -14,7 +14,7 @@ import { verifiedRelease } from './verified-release.ts'
 export const load: Verb = {
   name: 'load',
   summary: 'load',
-  arguments: [{ syntax: '<release>', help: 'releaseArgument' }],
+  arguments: [{ syntax: '<release>', help: 'carriedArgument' }],
   options: [
     { flags: '--to <target>', help: 'loadTo' },
     { flags: '--existing <policy>', help: 'loadExisting', choices: ['refuse', 'skip', 'replace'] },
@@ -24,10 +24,10 @@ export const load: Verb = {
   ],
   examples: [
     'load v1.24.8+rfor1 --key rfo.pub --to oci://registry.site:5000',
-    'load /media/rfo --key rfo.pub --to oci://registry.site/mirror --ca site-ca.crt --existing skip',
     'load /media/rfo --key rfo.pub --to /var/lib/rancher/rfo/agent/images --from-config /etc/rancher/rfo/config.yaml',
     'load /media/rfo --key rfo.pub --to containerd: --group core --group cilium',
     'load /media/rfo --key rfo.pub --to docker:',
+    'load /media/rfo-v1.24.8+rfor1.tar --key rfo.pub --to oci://registry.site/mirror --ca site-ca.crt --existing skip',
   ],
   async run(context, { args: [target = ''], flags }) {
     const to = placeOf(flags.text('to') ?? '', context)

@@ -15,7 +15,7 @@ import { word } from './words.ts'
 export const serve: Verb = {
   name: 'serve',
   summary: 'serve',
-  arguments: [{ syntax: '<release>', help: 'releaseArgument' }],
+  arguments: [{ syntax: '<release>', help: 'carriedArgument' }],
   options: [
     { flags: '--listen <address>', help: 'serveListen' },
     { flags: '--tls-cert <file>', help: 'serveTlsCert', completes: 'file' },
@@ -26,7 +26,7 @@ export const serve: Verb = {
   ],
   examples: [
     'serve v1.24.8+rfor1 --key rfo.pub',
-    'serve /media/rfo --key rfo.pub --listen 0.0.0.0:5000 --tls-cert site.crt --tls-key site.key --htpasswd users',
+    'serve /media/rfo-v1.24.8+rfor1.tar --key rfo.pub --listen 0.0.0.0:5000 --tls-cert site.crt --tls-key site.key --htpasswd users',
     'serve /media/rfo --key rfo.pub --listen 0.0.0.0:5000 --tls-cert site.crt --tls-key site.key --print-config node-files',
   ],
   async run(context, { args: [target = ''], flags }) {
@@ -40,6 +40,7 @@ export const serve: Verb = {
     const base = config === undefined ? '' : `${tls === undefined ? 'http' : 'https'}://${await clientName(host, flags, tls?.cert)}:${port}`
     const { files, predicate, root, fingerprint } = await verifiedRelease(context, target)
     if (config !== undefined) {
+      await files.close()
       const { clientFiles } = await import('../release/client-files.ts')
       return await writeConfig(resolve(context.cwd, config), clientFiles(predicate, base, tls?.cert))
     }

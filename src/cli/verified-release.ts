@@ -3,10 +3,12 @@ import type { ReleasePredicate } from '../attest/release.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ReleaseFiles } from '../release/shelf.ts'
 import type { CliContext } from './context.ts'
-import { isVersion, releaseFolder } from './target.ts'
+import { openTarget } from './open-target.ts'
+import { isVersion } from './target.ts'
 import { timeOf } from './today.ts'
 
 export interface VerifiedRelease {
+  /** closed by whoever asked */
   readonly files: ReleaseFiles
   readonly predicate: ReleasePredicate
   readonly root: Digest
@@ -19,15 +21,20 @@ export async function verifiedRelease(context: CliContext, target: string): Prom
   const { givenTrust, trustedKeys } = await import('./key-files.ts')
   const { verifyRelease } = await import('../release/verify/verify.ts')
   const { folderFiles } = await import('../release/shelf.ts')
-  const folder = releaseFolder(context, target)
   const trust = await givenTrust(context)
-  const { predicate, root, fingerprint, findings } = await verifyRelease({
-    folder,
-    ...(await trustedKeys(context)),
-    ...(isVersion(target) ? { expect: target } : {}),
-    ...(trust === undefined ? {} : { trust }),
-    at: timeOf('--at', undefined, context),
-  })
-  if (findings.length > 0) throw new AggregateError(findings)
-  return { files: await folderFiles(folder), predicate, root, fingerprint }
+  const { place, archive, close } = await openTarget(context, target)
+  try {
+    const { predicate, root, fingerprint, findings } = await verifyRelease({
+      folder: place,
+      ...(await trustedKeys(context)),
+      ...(isVersion(target) ? { expect: target } : {}),
+      ...(trust === undefined ? {} : { trust }),
+      at: timeOf('--at', undefined, context),
+    })
+    if (findings.length > 0) throw new AggregateError(findings)
+    return { files: archive ?? (await folderFiles(place.where)), predicate, root, fingerprint }
+  } catch (thrown) {
+    await close()
+    throw thrown
+  }
 }

@@ -1,12 +1,13 @@
 /** Nobody said whom to trust: what the release says of its keys, in digits to read aloud, and where to compare them. */
 import { RfoError } from '../error.ts'
 import { foundKeys } from '../release/verify/found-keys.ts'
+import type { ReleasePlace } from '../release/verify/place.ts'
 import { spokenDigits } from '../sign/spoken.ts'
 import type { CliContext } from './context.ts'
 import { word } from './words.ts'
 
-export async function withFoundKeys(context: CliContext, folder: string, cause: RfoError): Promise<RfoError> {
-  const found = await foundKeys(folder)
+export async function withFoundKeys(context: CliContext, release: ReleasePlace, cause: RfoError): Promise<RfoError> {
+  const found = await foundKeys(release)
   const details = [
     ...cause.details,
     ...found.flatMap(({ path, fingerprint }) => {

@@ -1,4 +1,4 @@
-/** `verify`: proves a release folder without a network. The last line of stdout says what was verified, and for whom. */
+/** `verify`: proves a release without a network, as a folder or as an archive. The last line of stdout says what was verified, and for whom. */
 
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
@@ -14,7 +14,7 @@ import type { VerifyReport } from '../release/verify/verify.ts'
 import { selectionOptions } from './chosen.ts'
 import type { CliContext } from './context.ts'
 import { readPlatforms } from './options.ts'
-import { isVersion, releaseFolder } from './target.ts'
+import { isVersion } from './target.ts'
 import { timeOf } from './today.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { type VerifyTold, verifyText } from './verify-text.ts'
@@ -23,7 +23,7 @@ export const verify: Verb = {
   name: 'verify',
   summary: 'verify',
   arguments: [
-    { syntax: '<release>', help: 'releaseArgument' },
+    { syntax: '<release>', help: 'carriedArgument' },
     { syntax: '[node...]', help: 'verifyNode' },
   ],
   options: [
@@ -44,6 +44,7 @@ export const verify: Verb = {
     'verify /media/rfo --trust rfo-trust.json --at 2026-11-20',
     'verify v1.24.8+rfor1 --key rfo.pub --require conformance=amd64 --require origin=rebuilt',
     'verify v1.24.8+rfor1 --key rfo.pub --policy ours.yaml --at 2026-11-27',
+    'verify /media/rfo-v1.24.8+rfor1.tar --key rfo.pub',
     'verify v1.24.8+rfor1 --key rfo.pub --deep --sarif findings.sarif',
     'verify v1.24.8+rfor1 --key rfo.pub --identity builder@rfo.example --issuer https://oidc.rfo.example --trusted-root root.json',
     'verify /media/rfo --key rfo.pub containerd: /var/lib/rancher/rfo/agent/images',
@@ -58,7 +59,7 @@ export const verify: Verb = {
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
     const policy = withRequirements(await policyOf(context, flags.text('policy')), flags.list('require') ?? [])
     const at = timeOf('--at', flags.text('at'), context)
-    const folder = releaseFolder(context, target)
+    const { openTarget } = await import('./open-target.ts')
     const trust = await givenTrust(context)
     const identity = await expectedIdentity(context, flags)
     const sarif = flags.text('sarif')
@@ -68,9 +69,10 @@ export const verify: Verb = {
       const [file, text] = [resolve(context.cwd, sarif), sarifText(findings, { toolVersion: context.toolVersion, target })]
       await writeFileOnce(dirname(file), bytesBody(Buffer.from(text)), () => file)
     }
+    const release = await openTarget(context, target)
     try {
       const report = await verifyRelease({
-        folder,
+        folder: release.place,
         ...(await trustedKeys(context)),
         ...(expect === undefined ? {} : { expect }),
         ...(trust === undefined ? {} : { trust }),
@@ -82,9 +84,11 @@ export const verify: Verb = {
       await tell(report.findings)
       return outcome(context, report, policy)
     } catch (caught) {
-      const thrown = isNoKey(caught) ? await (await import('./verify-first.ts')).withFoundKeys(context, folder, caught) : caught
+      const thrown = isNoKey(caught) ? await (await import('./verify-first.ts')).withFoundKeys(context, release.place, caught) : caught
       if (thrown instanceof RfoError && exitOrder.includes(thrown.exit as (typeof exitOrder)[number])) await tell([thrown])
       throw thrown
+    } finally {
+      await release.close()
     }
   },
 }

@@ -30,6 +30,7 @@ const en = {
 
   versionArgument: 'a version of RFO, such as v1.24.8+rfor1',
   releaseArgument: 'a version (meaning dist/<version>/) or the folder of a release',
+  carriedArgument: 'a version (meaning dist/<version>/), the folder of a release, or a release archive',
 
   plan: 'show what a release consists of: image by platform, and what is missing for it',
   planDot: 'the graph for Graphviz instead of the table',
@@ -245,6 +246,7 @@ const zh = {
 
   versionArgument: 'RFO 的版本，例如 v1.24.8+rfor1',
   releaseArgument: '版本（即 dist/<version>/）或发布物所在的目录',
+  carriedArgument: '版本（即 dist/<version>/）、发布物所在的目录，或发布归档',
 
   plan: '显示一次发布由什么组成：各平台的镜像，以及还缺什么',
   planDot: '输出供 Graphviz 使用的图，而不是表格',

@@ -10,6 +10,14 @@ export interface ContentFile {
   readonly digest: Digest
 }
 
+/** Where bytes lie on a disk: in a file from `start` to `end`, the one at `end` not among them; without these, all of it. */
+export interface Extent {
+  /** absolute */
+  readonly file: string
+  readonly start?: number
+  readonly end?: number
+}
+
 /** Bytes `start` to `end`, the one at `end` not among them. */
 export interface Range {
   readonly start: number

@@ -13,12 +13,12 @@ import { canonicalJson, type Json } from '../oci/json.ts'
 import { maxManifestBytes, parseIndex } from '../oci/manifest.ts'
 import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import { makeFolder, removeLeftovers, writeFileOnce } from './atomic.ts'
-import { blobFolder } from './blobs.ts'
+import { type BlobFolder, blobFolder } from './blobs.ts'
 import { absent, bytesBody, gather, verified } from './body.ts'
 import { describe } from './directory.ts'
 import { readBytes } from './read.ts'
 import { isGraphNode, listed, type Node, parseNode } from './referrer.ts'
-import type { ContentStore } from './store.ts'
+import type { ContentReader, ContentStore } from './store.ts'
 
 export interface LayoutStore extends ContentStore {
   blobPath(digest: Digest): string
@@ -27,7 +27,7 @@ export interface LayoutStore extends ContentStore {
 }
 
 /** bytes; an index.json lists far more than a pushed index may */
-const maxLayoutIndexBytes = 8 * maxManifestBytes
+export const maxLayoutIndexBytes = 8 * maxManifestBytes
 const layoutFile = canonicalJson({ imageLayoutVersion: '1.0.0' })
 
 /** `index.json` in the one spelling that we write and accept: sorted by name, then digest; canonical JSON and nothing else. */
@@ -44,15 +44,8 @@ export async function openLayout(dir: string, options: { readonly create?: boole
   const root = await realpath(dir)
   if (options.create === true) await removeLeftovers(root)
   const blobs = blobFolder(root, root)
-  const nodes = new Map<Digest, Node>()
   const entries = indexReader(root)
-
-  const node = async (target: Descriptor): Promise<Node> => {
-    const known = nodes.get(target.digest) ?? parseNode(target, await readBytes(store, target))
-    nodes.set(target.digest, known)
-    return known
-  }
-  const named = (reference: string) => (each: Descriptor) => each.annotations?.[annotationKeys.refName] === reference
+  const { node, remember, ...reader } = layoutReader(blobs, entries)
   const list = async (target: Descriptor): Promise<void> => {
     const { subject, listed: entry } = await node(target)
     if (subject === undefined) return
@@ -60,18 +53,60 @@ export async function openLayout(dir: string, options: { readonly create?: boole
     await change(root, (entries) => (entries.some((each) => each.digest === bare.digest) ? entries : [...entries, bare]))
   }
 
-  const store: LayoutStore = {
+  return {
+    ...reader,
     blobPath: blobs.path,
     entries,
+    async push(expected, body) {
+      if (!isGraphNode(expected.mediaType)) {
+        if (!(await blobs.has(expected))) await blobs.write(expected, body)
+        return
+      }
+      if (!(await blobs.has(expected))) {
+        if (expected.size > maxManifestBytes) return await blobs.write(expected, body)
+        const bytes = await gather(verified(expected, body))
+        remember(expected.digest, parseNode(expected, bytes))
+        await blobs.write(expected, bytesBody(bytes))
+      }
+      // also when the blob was there: a writer may have been killed between the blob and its entry
+      await list(expected)
+    },
+    async tag(target, reference) {
+      if (!(await blobs.has(target))) throw absent(target)
+      const entry = { ...target, annotations: { ...target.annotations, [annotationKeys.refName]: reference } }
+      await change(root, (entries) => [...entries.filter((each) => !isNamed(each, reference)), entry])
+    },
+  }
+}
+
+interface LayoutReader extends ContentReader {
+  node(target: Descriptor): Promise<Node>
+  remember(digest: Digest, node: Node): void
+}
+
+/** A layout wherever its blobs and its `index.json` are read from. */
+export function layoutReader(
+  blobs: Pick<BlobFolder, 'read' | 'has' | 'size'>,
+  entries: () => Promise<readonly Descriptor[]>,
+): LayoutReader {
+  const nodes = new Map<Digest, Node>()
+  const node = async (target: Descriptor): Promise<Node> => {
+    const known = nodes.get(target.digest) ?? parseNode(target, await readBytes(reader, target))
+    nodes.set(target.digest, known)
+    return known
+  }
+  const reader: LayoutReader = {
+    node,
+    remember: (digest, known) => void nodes.set(digest, known),
     fetch: blobs.read,
     exists: blobs.has,
     async resolve(reference) {
       const all = await entries()
-      const found = all.find(named(reference)) ?? all.find((each) => each.digest === reference)
+      const found = all.find((each) => isNamed(each, reference)) ?? all.find((each) => each.digest === reference)
       if (found !== undefined) return unnamed(found)
       if (!isDigest(reference)) return undefined
       const size = await blobs.size(reference)
-      return size === undefined ? undefined : await describe({ mediaType: mediaTypes.octets, digest: reference, size }, store)
+      return size === undefined ? undefined : await describe({ mediaType: mediaTypes.octets, digest: reference, size }, reader)
     },
     async referrers(subject, artifactType) {
       const found: Descriptor[] = []
@@ -82,27 +117,12 @@ export async function openLayout(dir: string, options: { readonly create?: boole
       }
       return listed(found, artifactType)
     },
-    async push(expected, body) {
-      if (!isGraphNode(expected.mediaType)) {
-        if (!(await blobs.has(expected))) await blobs.write(expected, body)
-        return
-      }
-      if (!(await blobs.has(expected))) {
-        if (expected.size > maxManifestBytes) return await blobs.write(expected, body)
-        const bytes = await gather(verified(expected, body))
-        nodes.set(expected.digest, parseNode(expected, bytes))
-        await blobs.write(expected, bytesBody(bytes))
-      }
-      // also when the blob was there: a writer may have been killed between the blob and its entry
-      await list(expected)
-    },
-    async tag(target, reference) {
-      if (!(await blobs.has(target))) throw absent(target)
-      const entry = { ...target, annotations: { ...target.annotations, [annotationKeys.refName]: reference } }
-      await change(root, (entries) => [...entries.filter((each) => !named(reference)(each)), entry])
-    },
   }
-  return store
+  return reader
+}
+
+function isNamed(entry: Descriptor, reference: string): boolean {
+  return entry.annotations?.[annotationKeys.refName] === reference
 }
 
 function unnamed(entry: Descriptor): Descriptor {

@@ -15,6 +15,7 @@ import type { SigningKey } from '../sign/key.ts'
 import { given } from './given.ts'
 import { isAccepted, readTestResult, testResultPaths } from './test-results.ts'
 import { maxStatementBytes, statementPath } from './verify/files.ts'
+import { folderPlace } from './verify/place.ts'
 
 /** Where everything goes while evidence is missing. */
 export function candidateName(version: string): string {
@@ -40,7 +41,7 @@ export async function carriedEvidence(
   for (const { platform, kind } of wanted) {
     let passed = false
     for (const folder of [plan.version, candidateName(plan.version)].map((name) => join(outDir, name))) {
-      const found = await readTestResult(folder, predicate, platform, kind, [key.publicKey]).catch((thrown: unknown) => {
+      const found = await readTestResult(folderPlace(folder), predicate, platform, kind, [key.publicKey]).catch((thrown: unknown) => {
         // what does not hold for these images is left behind with the old folder; what can't be read is not lost for that
         if (toRfoError(thrown).exit === 'untrusted') return undefined
         throw thrown

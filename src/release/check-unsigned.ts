@@ -15,7 +15,8 @@ import { handoverPath, maxStatementBytes, programFiles, statementPath, verifyChe
 import { untrusted } from './verify/finding.ts'
 import { verifyImages } from './verify/images.ts'
 import { verifyPackages } from './verify/packages.ts'
-import { readSmall, readTree } from './verify/tree.ts'
+import { folderPlace } from './verify/place.ts'
+import { readSmall } from './verify/tree.ts'
 import { checkRoot, hashRelease } from './verify/verify.ts'
 
 /** bytes; plans and hand-overs of releases of thousands of files stay below */
@@ -33,7 +34,8 @@ export interface Checked {
 
 /** `expect`: the digest of the hand-over, as the job that made it told. Throws all that is wrong, as an AggregateError. */
 export async function checkUnsigned(folder: string, expect: Digest | undefined): Promise<Checked> {
-  const tree = await readTree(folder)
+  const place = folderPlace(folder)
+  const tree = await place.tree()
   const text = await wanted(folder, handoverPath, maxTextBytes)
   if (expect !== undefined && digestOf(text) !== expect)
     throw untrusted('RFO_SIGN_HANDOVER', `is ${digestOf(text)}, expected ${expect}`, handoverPath)
@@ -47,16 +49,16 @@ export async function checkUnsigned(folder: string, expect: Digest | undefined):
   const plan = readForm(ReleasePlanSchema, await wanted(folder, 'plan.json', maxTextBytes), 'plan.json') as ReleasePlan
 
   // everything that is about to be signed, by both algorithms
-  const hashed = await hashRelease(folder, predicate, tree.files, true)
+  const hashed = await hashRelease(place, predicate, tree.files, true)
   const provenances = await checkProvenances(folder, handover, predicate)
   const findings: RfoError[] = [
     ...tree.findings,
     ...checkRoot(predicate, said),
     ...same(handover, predicate, plan),
-    ...(await verifyFiles(folder, predicate, hashed.files)),
-    ...(await verifyPackages(folder, predicate, undefined)).findings,
-    ...(await verifyChecksumLists(folder, predicate)),
-    ...(await verifyImages(folder, predicate, 'unsigned', hashed.blobs)).findings,
+    ...(await verifyFiles(place, predicate, hashed.files)),
+    ...(await verifyPackages(place, predicate, undefined)).findings,
+    ...(await verifyChecksumLists(place, predicate)),
+    ...(await verifyImages(place, predicate, 'unsigned', hashed.blobs)).findings,
     ...provenances.findings,
     ...extras(tree.files, predicate, handover),
   ]

@@ -23,7 +23,7 @@ export interface Cosigned {
 }
 
 /** `request` says whom the signer trusts: whatever is wrong with the release by that is thrown, and nothing is written. */
-export async function cosignRelease(request: VerifyRequest, key: SigningKey): Promise<Cosigned> {
+export async function cosignRelease(request: VerifyRequest & { readonly folder: string }, key: SigningKey): Promise<Cosigned> {
   const { folder, trust } = request
   const path = cosignaturePath(key.publicKey)
   const there = (await readSmall(join(folder, path), maxStatementBytes * 2, path)) !== undefined

@@ -3,13 +3,12 @@
  * platform manifests that ship, and the tarball of results that it names. No list covers them, since they come after the
  * release; each proves itself.
  */
-import { join } from 'node:path'
 import { z } from 'zod'
 import type { ReleasePredicate } from '../attest/release.ts'
 import { predicateTypes, type Subject, subjectOf } from '../attest/statement.ts'
 import { printableName } from '../conformance/printable.ts'
 import { resultsName } from '../conformance/statement.ts'
-import { RfoError, toRfoError } from '../error.ts'
+import { toRfoError } from '../error.ts'
 import { type Digest, hex } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
@@ -17,7 +16,7 @@ import type { TestKind } from '../plan/test-kind.ts'
 import type { PublicKey } from '../sign/key.ts'
 import { verifyBundle } from '../sign/verify.ts'
 import { untrusted } from './verify/finding.ts'
-import { hashFile, readSmall } from './verify/tree.ts'
+import type { ReleasePlace } from './verify/place.ts'
 
 /** In the names of files; conformance's were there before there were others. */
 const fileNames: Readonly<Record<TestKind, string>> = { conformance: 'test-result', checks: 'checks', cis: 'cis' }
@@ -83,14 +82,14 @@ export function isAccepted({ result, warned, failed, platform }: TestResult, dem
 
 /** Undefined = not tested. Throws RFO_SIGN_* and RFO_VERIFY_* (untrusted) for evidence that is not about this release. */
 export async function readTestResult(
-  folder: string,
+  place: ReleasePlace,
   release: ReleasePredicate,
   platform: PlatformName,
   kind: TestKind,
   keys: readonly PublicKey[],
 ): Promise<TestResult | undefined> {
   const paths = testResultPaths(platform, kind)
-  const bundle = await readSmall(join(folder, paths.bundle), maxBundleBytes, paths.bundle)
+  const bundle = await place.small(paths.bundle, maxBundleBytes)
   if (bundle === undefined) return undefined
   try {
     const verified = verifyBundle(bundle, { keys, predicateType: predicateTypes.testResult })
@@ -103,7 +102,7 @@ export async function readTestResult(
     if (digests(verified.statement.subject) !== digests(testedSubjects(release, platform))) {
       throw untrusted('RFO_VERIFY_TESTED', 'other images were tested than those that ship', paths.bundle)
     }
-    const named = await resultsNamed(folder, paths.results, predicate.configuration)
+    const named = await resultsNamed(place, paths.results, predicate.configuration)
     if (named.name !== resultsName(kind)) {
       throw untrusted(
         'RFO_VERIFY_TESTED',
@@ -130,11 +129,13 @@ export async function readTestResult(
 type Named = z.infer<typeof Predicate>['configuration'][number]
 
 /** What the statement says of the results that lie there. */
-async function resultsNamed(folder: string, path: string, configuration: readonly Named[]): Promise<Named> {
-  const { digest } = await hashFile(join(folder, path), false).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') throw untrusted('RFO_VERIFY_MISSING', 'the results that the statement names are not there', path)
-    throw new RfoError('RFO_VERIFY_READ', `can't read: ${cause.code ?? cause.message}`, { exit: 'machine', where: path, cause })
+async function resultsNamed(place: ReleasePlace, path: string, configuration: readonly Named[]): Promise<Named> {
+  const hashed = await place.hash([{ path, sm3: false, size: 0 }]).catch((thrown: unknown) => {
+    const { cause } = toRfoError(thrown)
+    if ((cause as NodeJS.ErrnoException | undefined)?.code !== 'ENOENT') throw thrown
+    throw untrusted('RFO_VERIFY_MISSING', 'the results that the statement names are not there', path)
   })
+  const digest = hashed.get(path)?.digest
   const named = configuration.find((one) => one.digest?.['sha256'] === hex(digest as Digest))
   if (named === undefined) throw untrusted('RFO_VERIFY_TESTED', `is ${digest}, which the statement does not name`, path)
   return named

@@ -8,16 +8,19 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ReleasePredicate } from '../../src/attest/release.ts'
 import { bytesBody, gather } from '../../src/content/body.ts'
+import { toRfoError } from '../../src/error.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { type ArchivedFile, type ArchiveIndex, indexBytes, parseIndexBytes } from '../../src/release/archive/form.ts'
 import { materialize, planMaterialize } from '../../src/release/archive/materialize.ts'
 import { type OpenArchive, openArchive } from '../../src/release/archive/open.ts'
+import { archivePlace } from '../../src/release/archive/place.ts'
 import { roomFor } from '../../src/release/archive/room.ts'
 import { selectionOf } from '../../src/release/archive/selection.ts'
 import { trustedStatement } from '../../src/release/archive/statement.ts'
 import { archiveIndex, writeArchive } from '../../src/release/archive/write.ts'
 import { blobDigest, folderFiles, type ReleaseFile, type ReleaseFiles } from '../../src/release/shelf.ts'
 import { isChart } from '../../src/release/signed-paths.ts'
+import { verifyRelease } from '../../src/release/verify/verify.ts'
 import { type PublicKey, readPublicKey } from '../../src/sign/key.ts'
 import { mounts } from '../mounts.ts'
 import { tool } from '../tools.ts'
@@ -25,6 +28,8 @@ import { readPredicate } from './form.ts'
 import { madeProject, type Project, root, run, version } from './project.ts'
 
 const gnuTar = tool('tar')
+/** changed bytes, each verified whole: a third of a second */
+const flips = Number(process.env.RFO_CHANGES ?? 4)
 const at = Date.UTC(2026, 10, 27)
 let project: Project
 let made: string
@@ -104,6 +109,80 @@ test('a folder again, bit for bit what was signed; a rerun writes nothing; verif
   expect(await unpack(file, into)).toBe(0)
   const ran = await run(project.folder, ['verify', into, '--key', '.rfo/sandbox/cosign.pub', '--expect', version])
   expect(ran).toMatchObject({ code: 0 })
+})
+
+describe('verify, nothing unpacked', () => {
+  const judge = (path: string, more: readonly string[] = []) =>
+    run(project.folder, ['verify', path, '--key', '.rfo/sandbox/cosign.pub', ...more])
+
+  test('says of the archive what it says of the folder, and opens all that is in it', async () => {
+    const [whole, apart] = [await judge(file, ['--deep']), await judge(version, ['--deep'])]
+    expect(whole).toMatchObject({ code: 0, stderr: '' })
+    expect(whole.stdout).toBe(apart.stdout.replace(/^.*expected.*\n/m, ''))
+  })
+
+  /** In this process, many times. */
+  const findings = async (path: string): Promise<string[]> =>
+    await using(path, async (archive) =>
+      (await verifyRelease({ folder: archivePlace(archive), keys: [key] })).findings
+        .filter(({ code }) => code !== 'RFO_VERIFY_SANDBOX')
+        .map(({ code, where }) => `${code} ${where}`),
+    ).catch((thrown: unknown) => [`${toRfoError(thrown).code} ${toRfoError(thrown).exit}`])
+
+  test('every byte counts', async () => {
+    const path = join(scratch, 'flipped.tar')
+    await cp(file, path)
+    const handle = await open(path, 'r+')
+    try {
+      const { size } = await handle.stat()
+      let state = 11
+      for (let turn = 0; turn < flips; turn += 1) {
+        state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+        const place = Math.floor((state / 0x80000000) * size)
+        const byte = Buffer.alloc(1)
+        await handle.read(byte, 0, 1, place)
+        await handle.write(Buffer.from([(byte[0] ?? 0) ^ (1 << (turn % 8))]), 0, 1, place)
+        expect(await findings(path), `byte ${place}`).not.toEqual([])
+        await handle.write(byte, 0, 1, place)
+      }
+    } finally {
+      await handle.close()
+    }
+    expect(await findings(path)).toEqual([])
+  })
+
+  test('an index that says something else of a genuine file is told', async () => {
+    const forged = index.files.map((each) => (each.path === 'verify.sh' ? { ...each, digest: digestOf('other') } : each))
+    const bytes = Buffer.from(await readFile(file))
+    indexBytes({ ...index, files: forged }).copy(bytes, 512)
+    const path = join(scratch, 'lying.tar')
+    await writeFile(path, bytes)
+    expect(await findings(path)).toEqual(['RFO_VERIFY_FILE verify.sh'])
+  })
+
+  test('of a damaged blob: the blob, and the archives that are made of it', async () => {
+    const bytes = await readFile(file)
+    const image = predicate.images.find(({ groups }) => groups.includes('core'))
+    const blob = `oci/blobs/sha256/${image?.digest.slice(7)}`
+    const place = bytes.indexOf(await readFile(join(made, blob)))
+    bytes[place + 9] = (bytes[place + 9] ?? 0) ^ 1
+    const path = join(scratch, 'damaged.tar')
+    await writeFile(path, bytes)
+    const found = await findings(path)
+    expect(found).toContain(`RFO_VERIFY_BLOB ${blob}`)
+    expect(found).toContain('RFO_VERIFY_FILE rfo-images-core.linux-amd64.tar.zst')
+    expect(found.every((each) => /RFO_VERIFY_BLOB|rfo-images/.test(each))).toBe(true)
+    expect(await judge(path)).toMatchObject({ code: 3 })
+  })
+
+  test('a part is no whole, a file of another kind no archive, and what is not signed is nothing', async () => {
+    const part = await archiveIndex(folder, predicate, selectionOf(predicate, ['linux/riscv64'], ['core']))
+    const path = (await writeArchive(part, folder, join(scratch, 'a-part.tar'))).file
+    expect(await judge(path)).toMatchObject({ code: 10, stderr: expect.stringContaining('RFO_ARCHIVE_PART') })
+    expect(await judge(join(made, 'RELEASE.md'))).toMatchObject({ code: 3, stderr: expect.stringContaining('RFO_ARCHIVE_INDEX') })
+    const nobody = await run(project.folder, ['verify', file])
+    expect(nobody).toMatchObject({ code: 5, stderr: expect.stringContaining('trust/cosign.pub') })
+  })
 })
 
 test('bytes from and to, of what is stored and of what is made again', async () => {

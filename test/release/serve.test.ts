@@ -1,4 +1,4 @@
-/** A release served over TLS, with passwords, to the programs that sites have: each gets what was signed. */
+/** A release served out of its archive over TLS, with passwords, to the programs that sites have: each gets what was signed. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -11,6 +11,7 @@ import { memoryStore } from '../../src/content/memory.ts'
 import { createRegistrySession } from '../../src/content/registry.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseReference } from '../../src/oci/reference.ts'
+import { archiveIndex, writeArchive } from '../../src/release/archive/write.ts'
 import { type LoadRequest, loadIntoRegistry } from '../../src/release/load.ts'
 import { offerRelease } from '../../src/release/offer.ts'
 import { folderFiles } from '../../src/release/shelf.ts'
@@ -32,6 +33,7 @@ const users = 'user:$2b$05$pDGllR9dXhJzexMDKj16g.C6FYn8POTV1rTZaxE5MvtuSBeJLH1kO
 let project: Project
 let made: string
 let scratch: string
+let archive: string
 let predicate: ReleasePredicate
 let server: ChildProcess
 let told: { readonly url: string; readonly root: string }
@@ -51,7 +53,9 @@ beforeAll(async () => {
   await writeFile(join(scratch, 'root.json'), '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
   const auths = (registry: string): string =>
     JSON.stringify({ auths: { [registry]: { auth: Buffer.from('user:right horse').toString('base64') } } })
-  server = start([...serve, '--listen', '127.0.0.1:0', '--json'])
+  const files = await folderFiles(made)
+  archive = (await writeArchive(await archiveIndex(files, predicate, {}), files, join(scratch, 'rfo.tar'))).file
+  server = start(['serve', archive, ...serve.slice(2), '--listen', '127.0.0.1:0', '--json'])
   told = JSON.parse(await firstLine(server))
   host = new URL(told.url).host
   await writeFile(join(scratch, 'config.json'), auths(host))
@@ -225,7 +229,7 @@ test.skipIf(dockerRegistry.skip || cosign.skip)(
       const kept = { reference: `${registry.host}/site/${image}`, digest, state: 'other' }
       expect(skipped.filter(({ state }) => state !== 'present')).toEqual([kept])
       expect(skipped.length).toBe(predicate.images.length + 1) // and the chart
-      const again = ['load', version, '--key', '.rfo/sandbox/cosign.pub', '--to', `oci://${registry.host}/site`, '--existing', 'replace']
+      const again = ['load', archive, '--key', '.rfo/sandbox/cosign.pub', '--to', `oci://${registry.host}/site`, '--existing', 'replace']
       const { code, stdout } = await run(project.folder, again)
       expect({ code, states: [...new Set(stdout.match(/^\w+/gm))] }).toEqual({ code: 0, states: ['present'] })
       expect(stdout).toContain(`present ${registry.host}/site/${image} ${digest}\n`)

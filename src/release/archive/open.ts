@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { verified } from '../../content/body.ts'
-import type { Range } from '../../content/file.ts'
+import type { Extent, Range } from '../../content/file.ts'
 import { RfoError } from '../../error.ts'
 import { blockSize, padding } from '../../oci/tar-header.ts'
 import { groupArchiveAgain } from '../group-archive.ts'
@@ -17,6 +17,8 @@ const readAtOnce = 1 << 20
 export interface OpenArchive extends ReleaseFiles {
   readonly index: ArchiveIndex
   readonly files: readonly ArchivedFile[]
+  /** Where a file that is stored lies, with nothing hidden before or behind it. Throws RFO_ARCHIVE_INDEX. */
+  extent(file: ReleaseFile): Promise<Extent>
 }
 
 /** Throws RFO_ARCHIVE_INDEX for what is none, or is cut short. The caller closes it. */
@@ -40,26 +42,35 @@ async function opened(where: string, handle: FileHandle): Promise<OpenArchive> {
   if (total !== stat.size) throw refused(`${stat.size} bytes, its index says ${total}`)
   if (!isZero(await exactly(handle, total - 2 * blockSize, total))) throw refused('two blocks of zeros do not end it')
 
-  const stored = async function* (file: ReleaseFile, range: Range): AsyncGenerator<Uint8Array, void, undefined> {
+  const beginOf = async (file: ReleaseFile): Promise<number> => {
     const place = of.get(file.path)
     if (place === undefined) throw new Error(`${file.path} is not stored`)
     const header = await exactly(handle, place.offset, place.offset + place.header.length)
     if (!header.equals(place.header)) throw refused(`no header of ${file.path} where its index says`)
-    const begin = place.offset + place.header.length
+    return place.offset + place.header.length
+  }
+  /** What hides behind a file would reach whoever unpacks it otherwise. */
+  const endsWell = async (file: ReleaseFile, end: number): Promise<void> => {
+    if (!isZero(await exactly(handle, end, end + padding(file.size)))) throw refused(`something stands behind ${file.path}`)
+  }
+  const stored = async function* (file: ReleaseFile, range: Range): AsyncGenerator<Uint8Array, void, undefined> {
+    const begin = await beginOf(file)
     for (let at = begin + range.start; at < begin + range.end; ) {
       const bytes = await exactly(handle, at, Math.min(at + readAtOnce, begin + range.end))
       at += bytes.length
       yield bytes
     }
-    if (range.end !== file.size) return
-    // what hides there would reach whoever unpacks it otherwise
-    const end = begin + file.size
-    if (!isZero(await exactly(handle, end, end + padding(file.size)))) throw refused(`something stands behind ${file.path}`)
+    if (range.end === file.size) await endsWell(file, begin + file.size)
   }
   const archive: OpenArchive = {
     where,
     index,
     files: index.files,
+    async extent(file) {
+      const start = await beginOf(file)
+      await endsWell(file, start + file.size)
+      return { file: where, start, end: start + file.size }
+    },
     open(file, asked) {
       const range = asked && { start: Math.min(asked.start, file.size), end: Math.min(asked.end, file.size) }
       const { made } = file as ArchivedFile

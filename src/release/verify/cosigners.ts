@@ -1,13 +1,12 @@
 /** More signers of the release statement: each in a bundle of its own beside the first, over the very same bytes. */
-import { join } from 'node:path'
 import { predicateTypes } from '../../attest/statement.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import { readUnjudged, type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
 import { maxStatementBytes } from './files.ts'
 import { untrusted } from './finding.ts'
+import type { ReleasePlace } from './place.ts'
 import { refuseSigner, type Signers } from './signers.ts'
-import { readSmall } from './tree.ts'
 
 /** Named for its signer, so that nobody counts twice and everybody sees whose is missing. */
 export function cosignaturePath({ fingerprint }: Pick<PublicKey, 'fingerprint'>): string {
@@ -33,7 +32,7 @@ const maxUnjudged = 16
 
 /** `files`: all of the folder; `named`: every key that was given, those among them that may not sign any more too. */
 export async function verifyCosigners(
-  folder: string,
+  place: ReleasePlace,
   first: VerifiedStatement,
   { files, named, keys }: { readonly files: readonly string[]; readonly named: readonly PublicKey[]; readonly keys: readonly PublicKey[] },
   trusted: Signers,
@@ -44,7 +43,7 @@ export async function verifyCosigners(
   for (const key of keys) {
     const path = cosignaturePath(key)
     try {
-      const bundle = signers.includes(key.fingerprint) ? undefined : await readSmall(join(folder, path), maxStatementBytes * 2, path)
+      const bundle = signers.includes(key.fingerprint) ? undefined : await place.small(path, maxStatementBytes * 2)
       if (bundle === undefined) continue
       paths.push(path)
       const { payload } = verifyBundle(bundle, { keys: [key], predicateType: predicateTypes.release })
@@ -57,13 +56,13 @@ export async function verifyCosigners(
       findings.push(toRfoError(thrown).at(path))
     }
   }
-  const unjudged = await readOthers(folder, first, files, new Set(named.map(cosignaturePath)))
+  const unjudged = await readOthers(place, first, files, new Set(named.map(cosignaturePath)))
   return { signers, unjudged, paths: [...paths, ...unjudged.map((fingerprint) => cosignaturePath({ fingerprint }))], findings }
 }
 
 /** What is no bundle over this statement, or not where its key belongs, stays a file too many. */
 async function readOthers(
-  folder: string,
+  place: ReleasePlace,
   first: VerifiedStatement,
   files: readonly string[],
   known: ReadonlySet<string>,
@@ -71,7 +70,7 @@ async function readOthers(
   const found: string[] = []
   for (const path of files.filter((file) => isCosignature(file) && !known.has(file)).slice(0, maxUnjudged)) {
     try {
-      const text = await readSmall(join(folder, path), maxStatementBytes * 2, path)
+      const text = await place.small(path, maxStatementBytes * 2)
       if (text === undefined) continue
       const { payload, fingerprint } = readUnjudged(text.toString('utf8'))
       if (fingerprint !== undefined && cosignaturePath({ fingerprint }) === path && payload.equals(first.payload)) found.push(fingerprint)

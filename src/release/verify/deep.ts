@@ -2,13 +2,10 @@
  * `--deep`: what lies inside the files whose digests have held. Everything is streamed and thrown away; nothing is written.
  * Who signed vouches for these bytes already: this finds what the signer's own machine did wrong.
  */
-import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { createZstdDecompress } from 'node:zlib'
 import pLimit from 'p-limit'
 import type { ReleaseFileEntry, ReleaseImage, ReleasePredicate } from '../../attest/release.ts'
-import { openLayout } from '../../content/layout.ts'
+import { gather } from '../../content/body.ts'
 import { readBytes } from '../../content/read.ts'
 import { RfoError, toRfoError } from '../../error.ts'
 import { checkLayer, type Layer, layersOf } from '../../inspect/layers.ts'
@@ -24,6 +21,7 @@ import { legacyGroups } from '../lists.ts'
 import { isChart } from '../signed-paths.ts'
 import type { Claim } from './claims.ts'
 import { untrusted } from './finding.ts'
+import { placeOf, type ReleasePlace } from './place.ts'
 import { checkTarball } from './tarball.ts'
 
 export interface DeepVerdict {
@@ -37,15 +35,16 @@ const atOnce = 3
 type Check = { readonly where: string; run(): Promise<void> }
 
 /** Throws RFO_VERIFY_NODE (machine) where Node has no zstd: before 22.15. */
-export async function verifyDeep(folder: string, predicate: ReleasePredicate): Promise<DeepVerdict> {
+export async function verifyDeep(release: string | ReleasePlace, predicate: ReleasePredicate): Promise<DeepVerdict> {
+  const place = placeOf(release)
   if (typeof createZstdDecompress !== 'function')
     throw new RfoError('RFO_VERIFY_NODE', `Node ${process.versions.node} has no zstd, which --deep needs`, {
       exit: 'machine',
       next: 'use Node 22.15 or newer, or leave out --deep',
     })
-  const archives = predicate.files.flatMap((file) => archiveCheck(folder, predicate, file))
-  const contents = predicate.files.flatMap((file) => contentCheck(folder, predicate, file))
-  const layers = await layerChecks(folder, predicate)
+  const archives = predicate.files.flatMap((file) => archiveCheck(place, predicate, file))
+  const contents = predicate.files.flatMap((file) => contentCheck(place, predicate, file))
+  const layers = await layerChecks(place, predicate)
   const limit = pLimit(atOnce)
   const findings: RfoError[] = []
   const claims: Claim[] = []
@@ -70,12 +69,8 @@ export async function verifyDeep(folder: string, predicate: ReleasePredicate): P
   return { findings, claims }
 }
 
-function stream(folder: string, path: string): AsyncIterable<Uint8Array> {
-  return createReadStream(join(folder, path), { highWaterMark: 1 << 20 })
-}
-
 /** An archive holds the images of its group that were made for its platform, whatever the archive says itself. */
-function archiveCheck(folder: string, predicate: ReleasePredicate, { path }: ReleaseFileEntry): Check[] {
+function archiveCheck(place: ReleasePlace, predicate: ReleasePredicate, { path }: ReleaseFileEntry): Check[] {
   const [, group, arch] = /^rfo-images(?:-([^/.]+))?\.linux-([a-z0-9]+)\.tar\.zst$/.exec(path) ?? []
   const platform = predicate.platforms.find((one) => one === `linux/${arch}`)
   if (arch === undefined) return []
@@ -87,7 +82,7 @@ function archiveCheck(folder: string, predicate: ReleasePredicate, { path }: Rel
     {
       where: path,
       async run() {
-        const held = await checkGroupArchive(stream(folder, path))
+        const held = await checkGroupArchive(place.stream(path))
         const images = held.images.map(({ reference, manifest }) => `${reference}@${manifest.digest}`).sort()
         const odd = [...images.filter((one) => !wanted.includes(one)), ...wanted.filter((one) => !images.includes(one))]
         if (held.platform !== platform || odd.length > 0 || images.length !== wanted.length)
@@ -107,25 +102,25 @@ function inArchive(image: ReleaseImage, platform: PlatformName, groups: readonly
 }
 
 /** What is no image: the tarball of a platform, packages, charts. */
-function contentCheck(folder: string, predicate: ReleasePredicate, { path }: ReleaseFileEntry): Check[] {
+function contentCheck(place: ReleasePlace, predicate: ReleasePredicate, { path }: ReleaseFileEntry): Check[] {
   const [, program] = /^(rfo\.linux-[a-z0-9]+)\.tar\.gz$/.exec(path) ?? []
   if (program !== undefined) {
     const signed = predicate.files.find((file) => file.path === program)
-    return [{ where: path, run: () => checkTarball(stream(folder, path), signed) }]
+    return [{ where: path, run: () => checkTarball(place.stream(path), signed) }]
   }
   // a source's files are what the release has elsewhere
   if (path.endsWith('.rpm') && !path.endsWith('.src.rpm'))
-    return [{ where: path, run: async () => void (await checkRpm(join(folder, path), { env: {} })) }]
+    return [{ where: path, run: async () => void (await checkRpm(place.extent(path), { env: {} })) }]
   if (isChart(path)) {
     // a chart is read whole: its digest is signed, and what it unpacks to is bounded by its reader
-    return [{ where: path, run: async () => void (await readChartArchive(await readFile(join(folder, path)), chartNameOf(path))) }]
+    return [{ where: path, run: async () => void (await readChartArchive(await gather(place.stream(path)), chartNameOf(path))) }]
   }
   return []
 }
 
 /** Each layer once, however many images have it. */
-async function layerChecks(folder: string, predicate: ReleasePredicate): Promise<{ checks: Check[]; findings: RfoError[] }> {
-  const layout = await openLayout(join(folder, 'oci'))
+async function layerChecks(place: ReleasePlace, predicate: ReleasePredicate): Promise<{ checks: Check[]; findings: RfoError[] }> {
+  const layout = await place.layout()
   const distinct = new Map<string, { readonly layer: Layer; readonly where: string }>()
   const findings: RfoError[] = []
   for (const { reference, digest, size } of predicate.images) {

@@ -1,5 +1,4 @@
 /** Every file that the statement lists, hashed once; everything else must be a file that no list can cover. */
-import { join } from 'node:path'
 import type { ReleaseFileEntry, ReleasePredicate } from '../../attest/release.ts'
 import type { RfoError } from '../../error.ts'
 import { checksumListNames, checksumLists } from '../lists.ts'
@@ -16,7 +15,8 @@ import {
 } from '../signed-paths.ts'
 import { untrusted } from './finding.ts'
 import { unsignedFindings } from './packages.ts'
-import { type Hashed, readSmall } from './tree.ts'
+import type { ReleasePlace } from './place.ts'
+import type { Hashed } from './tree.ts'
 
 export const statementPath = 'evidence/release.json'
 /** The statement of a release of thousands of images stays far below. */
@@ -29,12 +29,16 @@ export const handoverPath = 'evidence/unsigned.json'
 const maxListBytes = 16 * 1024 * 1024
 
 /** `hashed`: every listed file that is there. What is read out of a file is read after its digest has held. */
-export async function verifyFiles(folder: string, predicate: ReleasePredicate, hashed: ReadonlyMap<string, Hashed>): Promise<RfoError[]> {
+export async function verifyFiles(
+  place: ReleasePlace,
+  predicate: ReleasePredicate,
+  hashed: ReadonlyMap<string, Hashed>,
+): Promise<RfoError[]> {
   const findings = predicate.files.flatMap((file) => fileFindings(file, hashed.get(file.path)))
   const bad = findings.map(({ where = '' }) => where)
   for (const file of predicate.files) {
     const readFrom = isRepositoryIndex(file.path) ? file.path.slice(0, file.path.lastIndexOf('/')) : file.path
-    if (!bad.some((path) => path.startsWith(readFrom))) findings.push(...(await unsignedFindings(folder, predicate, file)))
+    if (!bad.some((path) => path.startsWith(readFrom))) findings.push(...(await unsignedFindings(place, predicate, file)))
   }
   return findings
 }
@@ -44,6 +48,7 @@ function fileFindings(file: ReleaseFileEntry, found: Hashed | undefined): RfoErr
   if (found === undefined) return [untrusted('RFO_VERIFY_MISSING', 'the statement lists a file that is not there', file.path)]
   if (found.size !== file.size) return wrong(`${found.size} bytes, the statement says ${file.size}`)
   if (found.digest !== file.digest) return wrong(`is ${found.digest}, the statement says ${file.digest}`)
+  if (found.listed !== undefined) return wrong(`the archive says that it is ${found.listed}`)
   return found.sm3 === undefined || found.sm3 === file.sm3 ? [] : wrong(`its SM3 is ${found.sm3}, the statement says ${file.sm3}`)
 }
 
@@ -52,12 +57,12 @@ export function checksumPaths(predicate: ReleasePredicate): string[] {
 }
 
 /** The lists that installers read say the same as the statement; made again from it, they are the same bytes. */
-export async function verifyChecksumLists(folder: string, predicate: ReleasePredicate): Promise<RfoError[]> {
+export async function verifyChecksumLists(place: ReleasePlace, predicate: ReleasePredicate): Promise<RfoError[]> {
   const sums = new Set(checksumPaths(predicate))
   const summed = predicate.files.filter((file: ReleaseFileEntry) => !isKeyFile(file.path) && !sums.has(file.path))
   const findings: RfoError[] = []
   for (const expected of checksumLists(predicate.platforms, summed)) {
-    const found = await readSmall(join(folder, expected.path), maxListBytes, expected.path)
+    const found = await place.small(expected.path, maxListBytes)
     if (found !== undefined && found.toString('utf8') !== expected.text) {
       findings.push(untrusted('RFO_VERIFY_CHECKSUMS', 'this list differs from the signed statement', expected.path))
     }

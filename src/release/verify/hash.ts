@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { Extent } from '../../content/file.ts'
 import type { HashAnswer, HashOrder } from './hash-worker.ts'
 import { type Hashed, hashFile } from './tree.ts'
 
@@ -19,22 +20,27 @@ const worthThreads = 192 * 1024 * 1024
 /** In rfo-verify.cjs there is one file alone, and what lies beside it is what is verified: never a program. */
 const hasWorker = /[/\\]hash\.ts$/.test(import.meta.filename ?? '')
 
-/** A file that can't be read rejects with what the system says. */
-export async function hashFiles(folder: string, files: readonly ToHash[], threads = availableParallelism()): Promise<Map<string, Hashed>> {
+/** A file that can't be read rejects with what the system says. `of`: a folder, or where the bytes of each file lie. */
+export async function hashFiles(
+  of: string | ((path: string) => Extent),
+  files: readonly ToHash[],
+  threads = availableParallelism(),
+): Promise<Map<string, Hashed>> {
+  const where = typeof of === 'string' ? (path: string): Extent => ({ file: join(of, path) }) : of
   const queue = [...files].sort((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1))
   const total = queue.reduce((sum, { size }) => sum + size, 0)
   const found = new Map<string, Hashed>()
   const next = (): ToHash | undefined => queue.shift()
   if (!hasWorker || threads < 2 || total < worthThreads || queue.length < 2) {
-    for (let file = next(); file !== undefined; file = next()) found.set(file.path, await hashFile(join(folder, file.path), file.sm3))
+    for (let file = next(); file !== undefined; file = next()) found.set(file.path, await hashFile(where(file.path), file.sm3))
     return found
   }
-  await Promise.all(Array.from({ length: Math.min(threads, queue.length) }, () => inThread(folder, next, found)))
+  await Promise.all(Array.from({ length: Math.min(threads, queue.length) }, () => inThread(where, next, found)))
   return found
 }
 
 /** One thread takes files until none is left. */
-function inThread(folder: string, next: () => ToHash | undefined, found: Map<string, Hashed>): Promise<void> {
+function inThread(where: (path: string) => Extent, next: () => ToHash | undefined, found: Map<string, Hashed>): Promise<void> {
   const worker = new Worker(new URL('./hash-worker.ts', import.meta.url), { env: {}, execArgv: [], stdin: false })
   return new Promise<void>((resolve, reject) => {
     let doing: ToHash | undefined
@@ -44,7 +50,7 @@ function inThread(folder: string, next: () => ToHash | undefined, found: Map<str
         resolve()
         return
       }
-      const order: HashOrder = { file: join(folder, doing.path), sm3: doing.sm3 }
+      const order: HashOrder = { extent: where(doing.path), sm3: doing.sm3 }
       worker.postMessage(order)
     }
     worker.on('message', (answer: HashAnswer) => {

@@ -1,8 +1,7 @@
 /** The images of a release: every blob by its digest, the manifests that were signed, and everything attached to them. */
-import { join } from 'node:path'
 import type { ReleaseImage, ReleasePredicate } from '../../attest/release.ts'
 import { predicateTypes } from '../../attest/statement.ts'
-import { layoutIndexBytes, openLayout } from '../../content/layout.ts'
+import { layoutIndexBytes } from '../../content/layout.ts'
 import { readBytes } from '../../content/read.ts'
 import type { ContentReader } from '../../content/store.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
@@ -25,11 +24,11 @@ import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
 import { blobFolder, blobPath } from '../shelf.ts'
 import { chartFiles, verifyChart } from './charts.ts'
 import { untrusted } from './finding.ts'
-import { hashFiles } from './hash.ts'
+import { placeOf, type ReleasePlace } from './place.ts'
 import { type Built, builtOf } from './provenance.ts'
 import { listedPgpKey } from './signatures.ts'
 import { refuseSigner, type Signers } from './signers.ts'
-import { type Hashed, readSmall, readTree } from './tree.ts'
+import type { Hashed } from './tree.ts'
 
 export interface ImagesVerdict {
   readonly findings: readonly RfoError[]
@@ -67,24 +66,24 @@ const maxIndexBytes = 64 * 1024 * 1024
  * `oci/blobs` by its path, where somebody has hashed them already.
  */
 export async function verifyImages(
-  folder: string,
+  release: string | ReleasePlace,
   predicate: ReleasePredicate,
   trusted: Trusted | 'unsigned',
   hashed?: ReadonlyMap<string, Hashed>,
 ): Promise<ImagesVerdict> {
-  const oci = join(folder, 'oci')
+  const place = placeOf(release)
   const findings: RfoError[] = []
   const nothing = { signed: 0, attestations: 0, charts: 0, built: [], attested: new Map<string, readonly string[]>() }
-  if ((await readSmall(join(oci, 'oci-layout'), 1024, 'oci/oci-layout'))?.toString('utf8') !== layoutFile) {
+  if ((await place.small('oci/oci-layout', 1024))?.toString('utf8') !== layoutFile) {
     findings.push(untrusted('RFO_VERIFY_LAYOUT', 'not the mark of an OCI image layout', 'oci/oci-layout'))
     return { findings, blobs: 0, ...nothing }
   }
-  const { blobs, findings: damaged } = checkBlobs(hashed ?? (await hashBlobs(folder)))
+  const { blobs, findings: damaged } = checkBlobs(hashed ?? (await hashBlobs(place)))
   findings.push(...damaged)
   if (damaged.length > 0) return { findings, blobs: blobs.size, ...nothing } // nothing else can be said of damaged content
   let layout: ContentReader
   try {
-    layout = await openLayout(oci)
+    layout = await place.layout()
   } catch (thrown) {
     findings.push(toRfoError(thrown).at('oci/index.json'))
     return { findings, blobs: blobs.size, ...nothing }
@@ -97,7 +96,7 @@ export async function verifyImages(
   const attested = new Map<string, readonly string[]>()
   for (const image of predicate.images) {
     try {
-      const checked = await verifyImage(folder, image, predicate, layout, trusted)
+      const checked = await verifyImage(place, image, predicate, layout, trusted)
       for (const digest of checked.used) used.add(digest)
       entries.push(...checked.entries)
       signed += checked.signed
@@ -110,7 +109,7 @@ export async function verifyImages(
   }
   // whoever signs the release makes the artifacts
   const charts = trusted === 'unsigned' || trusted.candidate === true ? [] : chartFiles(predicate)
-  const pgp = await listedPgpKey(folder, predicate)
+  const pgp = await listedPgpKey(place, predicate)
   for (const chart of charts) {
     if (trusted === 'unsigned') break
     try {
@@ -121,7 +120,7 @@ export async function verifyImages(
       findings.push(toRfoError(thrown).at(`oci: ${chart.path}`))
     }
   }
-  if (findings.length === 0) findings.push(...(await verifyIndexFile(oci, entries)), ...extraBlobs(blobs, used))
+  if (findings.length === 0) findings.push(...(await verifyIndexFile(place, entries)), ...extraBlobs(blobs, used))
   return { findings, blobs: blobs.size, signed, attestations, charts: charts.length, built, attested }
 }
 
@@ -129,12 +128,9 @@ export function isBlob(path: string): boolean {
   return path.startsWith(blobFolder) && !path.slice(blobFolder.length).includes('/')
 }
 
-async function hashBlobs(folder: string): Promise<Map<string, Hashed>> {
-  const { files } = await readTree(folder)
-  return await hashFiles(
-    folder,
-    files.filter(isBlob).map((path) => ({ path, sm3: false, size: 0 })),
-  )
+async function hashBlobs(place: ReleasePlace): Promise<Map<string, Hashed>> {
+  const { files } = await place.tree()
+  return await place.hash(files.filter(isBlob).map((path) => ({ path, sm3: false, size: 0 })))
 }
 
 function checkBlobs(hashed: ReadonlyMap<string, Hashed>): { blobs: Set<Digest>; findings: RfoError[] } {
@@ -147,6 +143,7 @@ function checkBlobs(hashed: ReadonlyMap<string, Hashed>): { blobs: Set<Digest>; 
       continue
     }
     if (found.digest !== digest) findings.push(untrusted('RFO_VERIFY_BLOB', `its bytes are ${found.digest}`, where))
+    else if (found.listed !== undefined) findings.push(untrusted('RFO_VERIFY_BLOB', `the archive says that it is ${found.listed}`, where))
     blobs.add(digest)
   }
   return { blobs, findings }
@@ -162,7 +159,7 @@ interface CheckedImage {
 }
 
 async function verifyImage(
-  folder: string,
+  place: ReleasePlace,
   image: ReleaseImage,
   predicate: ReleasePredicate,
   layout: ContentReader,
@@ -194,8 +191,8 @@ async function verifyImage(
   for (const [platform, manifest] of manifests) {
     const { cosignSign, slsaProvenance, cyclonedx, spdx } = predicateTypes
     const said = await attach(manifest, [cosignSign, slsaProvenance, cyclonedx, spdx], platform)
-    await checkSbomFile(folder, sbomPath(image.component, platform), said.get(cyclonedx))
-    await checkSbomFile(folder, spdxPath(image.component, platform), said.get(spdx))
+    await checkSbomFile(place, sbomPath(image.component, platform), said.get(cyclonedx))
+    await checkSbomFile(place, spdxPath(image.component, platform), said.get(spdx))
   }
   return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 3 + 1, built, attested }
 }
@@ -312,8 +309,8 @@ function plain({ mediaType, digest, size }: Descriptor, artifactType?: string): 
 }
 
 /** The SBOM file says what the attestation says. */
-async function checkSbomFile(folder: string, path: string, predicate: Json | undefined): Promise<void> {
-  const bytes = await readSmall(join(folder, path), maxSbomBytes, path)
+async function checkSbomFile(place: ReleasePlace, path: string, predicate: Json | undefined): Promise<void> {
+  const bytes = await place.small(path, maxSbomBytes)
   if (bytes === undefined) return // the list of files has told
   let same = false
   try {
@@ -325,8 +322,8 @@ async function checkSbomFile(folder: string, path: string, predicate: Json | und
 }
 
 /** No list covers index.json: it must be what the signed facts give, byte for byte. */
-async function verifyIndexFile(oci: string, entries: readonly Descriptor[]): Promise<RfoError[]> {
-  const found = await readSmall(join(oci, 'index.json'), maxIndexBytes, 'oci/index.json')
+async function verifyIndexFile(place: ReleasePlace, entries: readonly Descriptor[]): Promise<RfoError[]> {
+  const found = await place.small('oci/index.json', maxIndexBytes)
   return found?.toString('utf8') === layoutIndexBytes(entries)
     ? []
     : [untrusted('RFO_VERIFY_LAYOUT', 'this index is not the one that the signed content gives', 'oci/index.json')]

@@ -2,7 +2,6 @@
  * The signatures that a release carries without a key. Like the keys of SM2 and PGP, who signs is what the signed statement
  * lists; whoever verifies may name identity, issuer and root himself, and then these count and nothing that came along.
  */
-import { join } from 'node:path'
 import type { ReleaseFileEntry, ReleasePredicate } from '../../attest/release.ts'
 import { predicateTypes } from '../../attest/statement.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
@@ -14,7 +13,7 @@ import { identityText } from '../signatures.ts'
 import { keylessStatement, keyPaths } from '../signed-paths.ts'
 import { maxStatementBytes } from './files.ts'
 import { undecided, untrusted } from './finding.ts'
-import { readSmall } from './tree.ts'
+import type { ReleasePlace } from './place.ts'
 
 export interface KeylessVerdict {
   /** who must have signed the images too; absent: the release says of nobody that he did */
@@ -26,7 +25,7 @@ export interface KeylessVerdict {
 const maxTrustFile = 1024 * 1024
 
 export async function verifyKeyless(
-  folder: string,
+  place: ReleasePlace,
   predicate: ReleasePredicate,
   signed: VerifiedStatement,
   given: TrustedIdentity | undefined,
@@ -39,8 +38,8 @@ export async function verifyKeyless(
   }
   let identity = given
   try {
-    identity ??= await listedIdentity(folder, who, root)
-    const bundle = await readSmall(join(folder, keylessStatement), maxStatementBytes * 2, keylessStatement)
+    identity ??= await listedIdentity(place, who, root)
+    const bundle = await place.small(keylessStatement, maxStatementBytes * 2)
     if (bundle === undefined) return { identity, findings: [untrusted('RFO_VERIFY_MISSING', 'no such signature', keylessStatement)] }
     const { payload } = verifyIdentityBundle(bundle, identity, { predicateType: predicateTypes.release })
     if (payload.equals(signed.payload)) return { identity, findings: [] }
@@ -51,11 +50,11 @@ export async function verifyKeyless(
 }
 
 /** What the release says itself, vouched for by its key. */
-async function listedIdentity(folder: string, who: ReleaseFileEntry, root: ReleaseFileEntry): Promise<TrustedIdentity> {
-  const text = await listed(folder, who)
+async function listedIdentity(place: ReleasePlace, who: ReleaseFileEntry, root: ReleaseFileEntry): Promise<TrustedIdentity> {
+  const text = await listed(place, who)
   try {
     const { identity = '', issuer = '' } = JSON.parse(text) as { identity?: string; issuer?: string }
-    const found = trustedIdentity(identity, issuer, readTrustedRoot(await listed(folder, root)))
+    const found = trustedIdentity(identity, issuer, readTrustedRoot(await listed(place, root)))
     if (identityText(found) === text) return found
   } catch (thrown) {
     throw untrusted('RFO_VERIFY_KEY', toRfoError(thrown).message, who.path)
@@ -63,8 +62,8 @@ async function listedIdentity(folder: string, who: ReleaseFileEntry, root: Relea
   throw untrusted('RFO_VERIFY_KEY', 'not in its canonical bytes', who.path)
 }
 
-async function listed(folder: string, { path, digest }: ReleaseFileEntry): Promise<string> {
-  const bytes = await readSmall(join(folder, path), maxTrustFile, path)
+async function listed(place: ReleasePlace, { path, digest }: ReleaseFileEntry): Promise<string> {
+  const bytes = await place.small(path, maxTrustFile)
   if (bytes === undefined || digestOf(bytes) !== digest) throw untrusted('RFO_VERIFY_FILE', 'not what the statement lists', path)
   return bytes.toString('utf8')
 }

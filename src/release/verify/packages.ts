@@ -2,8 +2,6 @@
  * Packages and the metadata over them. Signatures change these files: what the root lists of them is read out of them, and each
  * signature is held against the key that the statement lists.
  */
-import { createReadStream } from 'node:fs'
-import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import type { ReleaseFileEntry, ReleasePredicate } from '../../attest/release.ts'
 import type { ContentReader } from '../../content/store.ts'
@@ -19,19 +17,19 @@ import { type PgpPublicKey, verifyDetached } from '../../sign/pgp.ts'
 import { maxRepositoryList } from '../package-signatures.ts'
 import { isPackage, isReleasePackage, isRepositoryIndex, isRepositoryList, keyPaths } from '../signed-paths.ts'
 import { untrusted } from './finding.ts'
-import { readSmall } from './tree.ts'
+import type { ReleasePlace } from './place.ts'
 
 type Part = NonNullable<ReleaseFileEntry['unsigned']>
 
 /** That `unsigned` is what no signature changes of the file, whose own digest has held. */
-export async function unsignedFindings(folder: string, predicate: ReleasePredicate, file: ReleaseFileEntry): Promise<RfoError[]> {
+export async function unsignedFindings(place: ReleasePlace, predicate: ReleasePredicate, file: ReleaseFileEntry): Promise<RfoError[]> {
   const { path, unsigned: said } = file
   const inside = isPackage(path) || isRepositoryIndex(path)
   if (said === undefined)
     return inside ? [untrusted('RFO_VERIFY_RPM', 'the statement does not say what of it no signature changes', path)] : []
   try {
     if (!inside) throw untrusted('RFO_VERIFY_RPM', 'no signature is inside of it')
-    const found = isPackage(path) ? await packagePart(folder, file) : await repositoryPart(folder, predicate, file)
+    const found = isPackage(path) ? await packagePart(place, file) : await repositoryPart(place, predicate, file)
     if (found.digest === said.digest && found.size === said.size) return []
     return [untrusted('RFO_VERIFY_RPM', `without signatures it is ${found.digest}, the statement says ${said.digest}`, path)]
   } catch (thrown) {
@@ -39,19 +37,19 @@ export async function unsignedFindings(folder: string, predicate: ReleasePredica
   }
 }
 
-async function packagePart(folder: string, { path, digest, size }: ReleaseFileEntry): Promise<Part> {
-  const { unsigned, unsignedSize } = await rpmExtent({ mediaType: mediaTypes.octets, digest, size }, fileReader(join(folder, path)))
+async function packagePart(place: ReleasePlace, { path, digest, size }: ReleaseFileEntry): Promise<Part> {
+  const { unsigned, unsignedSize } = await rpmExtent({ mediaType: mediaTypes.octets, digest, size }, fileReader(place, path))
   return { digest: unsigned, size: unsignedSize }
 }
 
 /** The lists are those of repomd.xml and name the packages beside them, as they lie and no other. */
-async function repositoryPart(folder: string, predicate: ReleasePredicate, index: ReleaseFileEntry): Promise<Part> {
+async function repositoryPart(place: ReleasePlace, predicate: ReleasePredicate, index: ReleaseFileEntry): Promise<Part> {
   const below = index.path.slice(0, -repomdPath.length)
   const own = predicate.files.filter(({ path }) => path.startsWith(below))
   const packages = own.filter(({ path }) => isPackage(path))
   const listed = own.filter(({ path }) => isRepositoryList(path))
-  const lists = await Promise.all(repositoryKinds.map((kind) => readList(folder, kind, listed)))
-  const repomd = await readSmall(join(folder, index.path), index.size, index.path)
+  const lists = await Promise.all(repositoryKinds.map((kind) => readList(place, kind, listed)))
+  const repomd = await place.small(index.path, index.size)
   if (listed.length !== lists.length || repomd?.toString('utf8') !== repomdText(lists, predicate.epoch))
     throw untrusted('RFO_VERIFY_RPM', 'is not about the lists beside it')
   for (const { kind, text } of lists) {
@@ -68,9 +66,9 @@ async function repositoryPart(folder: string, predicate: ReleasePredicate, index
   return unsignedMetadata(lists, new Map(packages.map(({ digest, unsigned }) => [digest, unsigned?.digest ?? digest])))
 }
 
-async function readList(folder: string, kind: PackedList['kind'], listed: readonly ReleaseFileEntry[]): Promise<PackedList> {
+async function readList(place: ReleasePlace, kind: PackedList['kind'], listed: readonly ReleaseFileEntry[]): Promise<PackedList> {
   const file = listed.find(({ path }) => path.endsWith(`-${kind}.xml.gz`))
-  const bytes = file === undefined ? undefined : await readSmall(join(folder, file.path), maxRepositoryList, file.path)
+  const bytes = file === undefined ? undefined : await place.small(file.path, maxRepositoryList)
   if (bytes === undefined) throw untrusted('RFO_VERIFY_RPM', `has no list ${kind}`)
   try {
     return { kind, bytes, text: gunzipSync(bytes, { maxOutputLength: maxRepositoryList }).toString('utf8') }
@@ -81,7 +79,7 @@ async function readList(folder: string, kind: PackedList['kind'], listed: readon
 
 /** Every package is signed by the key that signs packages, where there is one, and by nobody where there is none. */
 export async function verifyPackages(
-  folder: string,
+  place: ReleasePlace,
   predicate: ReleasePredicate,
   key: PgpPublicKey | undefined,
 ): Promise<{ readonly count: number; readonly findings: readonly RfoError[] }> {
@@ -89,7 +87,7 @@ export async function verifyPackages(
   const packages = predicate.files.filter(({ path }) => isPackage(path) || isReleasePackage(path))
   for (const { path } of packages) {
     try {
-      const { header, signatures } = await rpmFront(createReadStream(join(folder, path)))
+      const { header, signatures } = await rpmFront(place.stream(path))
       const [signature, ...more] = signatures
       if (key === undefined) {
         if (signature !== undefined) findings.push(untrusted('RFO_VERIFY_KEY', `signed, and the statement lists no ${keyPaths.rpm}`, path))
@@ -109,9 +107,9 @@ export async function verifyPackages(
 }
 
 /** One file as a reader of content; its digest has been checked by whoever hashed it. */
-function fileReader(path: string): ContentReader {
+function fileReader(place: ReleasePlace, path: string): ContentReader {
   return {
-    fetch: () => createReadStream(path, { highWaterMark: 1 << 20 }),
+    fetch: () => place.stream(path),
     exists: () => Promise.resolve(true),
     resolve: () => Promise.resolve(undefined),
     referrers: () => Promise.resolve([]),

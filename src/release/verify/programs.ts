@@ -1,5 +1,4 @@
 /** The provenance of each program outside the images: signed, about that very file, and of this release. */
-import { join } from 'node:path'
 import type { ReleasePredicate } from '../../attest/release.ts'
 import { predicateTypes } from '../../attest/statement.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
@@ -10,15 +9,15 @@ import { programArchitecture, provenancePath } from '../signed-paths.ts'
 import { programFiles } from './files.ts'
 import { untrusted } from './finding.ts'
 import type { Trusted } from './images.ts'
+import type { ReleasePlace } from './place.ts'
 import { type Built, builtOf } from './provenance.ts'
 import { refuseSigner } from './signers.ts'
-import { readSmall } from './tree.ts'
 
 /** A program of two thousand modules names each in 300 bytes. */
 const maxProvenanceBytes = 8 * 1024 * 1024
 
 export async function verifyPrograms(
-  folder: string,
+  place: ReleasePlace,
   predicate: ReleasePredicate,
   { keys, signers }: Trusted,
 ): Promise<{ readonly count: number; readonly built: readonly Built[]; readonly findings: readonly RfoError[] }> {
@@ -28,7 +27,7 @@ export async function verifyPrograms(
   for (const { path, digest } of files) {
     const where = provenancePath(digest)
     try {
-      const bundle = await readSmall(join(folder, where), maxProvenanceBytes, where)
+      const bundle = await place.small(where, maxProvenanceBytes)
       if (bundle === undefined) {
         findings.push(untrusted('RFO_VERIFY_MISSING', `no provenance of ${path}`, where))
         continue

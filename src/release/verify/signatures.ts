@@ -2,7 +2,6 @@
  * The signatures that lie beside files. No list covers them, so each must hold, in canonical bytes. The keys of SM2 and PGP
  * are those that the signed statement lists; one that a person gives in addition must be the very same.
  */
-import { join } from 'node:path'
 import type { ReleasePredicate } from '../../attest/release.ts'
 import { predicateTypes } from '../../attest/statement.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
@@ -20,7 +19,7 @@ import type { Claim } from './claims.ts'
 import { maxStatementBytes, signaturePaths, statementPath } from './files.ts'
 import { untrusted } from './finding.ts'
 import { verifyPackages } from './packages.ts'
-import { readSmall } from './tree.ts'
+import type { ReleasePlace } from './place.ts'
 import { refuseCarried } from './trust.ts'
 
 /** Signatures and keys are small; a chart is not, and etcd would refuse one of this size. */
@@ -42,25 +41,25 @@ export interface VerifiedSignatures {
 }
 
 export async function verifySignatures(
-  folder: string,
+  place: ReleasePlace,
   predicate: ReleasePredicate,
   key: PublicKey,
   given: OtherKeys,
 ): Promise<VerifiedSignatures> {
-  const sm2 = await otherKey(folder, predicate, keyPaths.sm2, (bytes) => readSm2PublicKey(bytes.toString('utf8')), given.sm2)
-  const pgp = await otherKey(folder, predicate, keyPaths.helm, readPgpPublicKey, given.pgp)
-  const trust = await trustFindings(folder, predicate, key)
+  const sm2 = await otherKey(place, predicate, keyPaths.sm2, (bytes) => readSm2PublicKey(bytes.toString('utf8')), given.sm2)
+  const pgp = await otherKey(place, predicate, keyPaths.helm, readPgpPublicKey, given.pgp)
+  const trust = await trustFindings(place, predicate, key)
   const lists: RfoError[] = []
-  const found = { sm2: [...sm2.findings], pgp: [...pgp.findings, ...(await rpmKeyFindings(folder, predicate, pgp.key))] }
+  const found = { sm2: [...sm2.findings], pgp: [...pgp.findings, ...(await rpmKeyFindings(place, predicate, pgp.key))] }
   const counts = { sm2: 0, pgp: 0 }
-  const packages = await verifyPackages(folder, predicate, pgp.key)
+  const packages = await verifyPackages(place, predicate, pgp.key)
   found.pgp.push(...packages.findings)
-  const single = await verifyFileBundles(folder, predicate, key)
+  const single = await verifyFileBundles(place, predicate, key)
   for (const path of signaturePaths(predicate)) {
     const { kind, of } = kindOf(path)
     const findings = kind === 'key' ? lists : found[kind]
     try {
-      const [signature, bytes] = [await readSmall(join(folder, path), maxSignatureBytes, path), await readSigned(folder, of)]
+      const [signature, bytes] = [await place.small(path, maxSignatureBytes), await readSigned(place, of)]
       if (signature === undefined) {
         findings.push(untrusted('RFO_VERIFY_MISSING', 'no such signature', path))
         continue
@@ -96,7 +95,7 @@ export async function verifySignatures(
 
 /** One bundle a digest, and each signs exactly what the statement's list of files gives. */
 async function verifyFileBundles(
-  folder: string,
+  place: ReleasePlace,
   predicate: ReleasePredicate,
   key: PublicKey,
 ): Promise<{ readonly count: number; readonly findings: readonly RfoError[] }> {
@@ -104,7 +103,7 @@ async function verifyFileBundles(
   const findings: RfoError[] = []
   for (const [path, payload] of wanted) {
     try {
-      const bundle = await readSmall(join(folder, path), maxSignatureBytes, path)
+      const bundle = await place.small(path, maxSignatureBytes)
       if (bundle === undefined) findings.push(untrusted('RFO_VERIFY_MISSING', 'no such signature', path))
       else if (!verifyBundle(textOf(bundle, path), { keys: [key], predicateType: predicateTypes.cosignSign }).payload.equals(payload))
         findings.push(untrusted('RFO_SIGN_SUBJECT', 'the bundle is about another file', path))
@@ -121,8 +120,8 @@ function kindOf(path: string): { readonly kind: 'key' | 'sm2' | 'pgp'; readonly 
   return { kind: suffix === '.sm2' ? 'sm2' : suffix === '.prov' || suffix === '.asc' ? 'pgp' : 'key', of: path.slice(0, -suffix.length) }
 }
 
-async function readSigned(folder: string, path: string): Promise<Buffer | undefined> {
-  return await readSmall(join(folder, path), maxStatementBytes, path)
+async function readSigned(place: ReleasePlace, path: string): Promise<Buffer | undefined> {
+  return await place.small(path, maxStatementBytes)
 }
 
 /** Text has one spelling: bytes that are not UTF-8 would read as the same. */
@@ -133,15 +132,15 @@ function textOf(bytes: Buffer, where: string): string {
 }
 
 /** The bytes of a key's file, if they are the ones that the statement lists. */
-async function listedKey(folder: string, predicate: ReleasePredicate, path: string): Promise<Buffer | undefined> {
+async function listedKey(place: ReleasePlace, predicate: ReleasePredicate, path: string): Promise<Buffer | undefined> {
   const entry = predicate.files.find((file) => file.path === path)
-  const bytes = entry === undefined ? undefined : await readSmall(join(folder, path), maxSignatureBytes, path)
+  const bytes = entry === undefined ? undefined : await place.small(path, maxSignatureBytes)
   return bytes !== undefined && digestOf(bytes) === entry?.digest ? bytes : undefined // else the list of files has told
 }
 
 /** The PGP key that the statement lists; one that can't be read is none, and said where the keys are judged. */
-export async function listedPgpKey(folder: string, predicate: ReleasePredicate): Promise<PgpPublicKey | undefined> {
-  return (await otherKey(folder, predicate, keyPaths.helm, readPgpPublicKey, [])).key
+export async function listedPgpKey(place: ReleasePlace, predicate: ReleasePredicate): Promise<PgpPublicKey | undefined> {
+  return (await otherKey(place, predicate, keyPaths.helm, readPgpPublicKey, [])).key
 }
 
 interface OtherKey<T> {
@@ -151,14 +150,14 @@ interface OtherKey<T> {
 
 /** A key beside the release's own: read from its listed file, and held against those that a person gives. */
 async function otherKey<T extends { readonly fingerprint: string }>(
-  folder: string,
+  place: ReleasePlace,
   predicate: ReleasePredicate,
   path: string,
   read: (bytes: Buffer) => T | Promise<T>,
   given: readonly T[],
 ): Promise<OtherKey<T>> {
   try {
-    const bytes = await listedKey(folder, predicate, path)
+    const bytes = await listedKey(place, predicate, path)
     if (bytes === undefined) return { findings: demanded(undefined, given, path) }
     const key = await read(bytes)
     return { key, findings: demanded(key, given, path) }
@@ -168,9 +167,9 @@ async function otherKey<T extends { readonly fingerprint: string }>(
 }
 
 /** dnf's copy is the key of helm's keyring, armored. */
-async function rpmKeyFindings(folder: string, predicate: ReleasePredicate, key: PgpPublicKey | undefined): Promise<RfoError[]> {
+async function rpmKeyFindings(place: ReleasePlace, predicate: ReleasePredicate, key: PgpPublicKey | undefined): Promise<RfoError[]> {
   try {
-    const copy = key === undefined ? undefined : await listedKey(folder, predicate, keyPaths.rpm)
+    const copy = key === undefined ? undefined : await listedKey(place, predicate, keyPaths.rpm)
     return copy?.toString('utf8') === key?.armored ? [] : [untrusted('RFO_VERIFY_KEY', 'not the key of helm-keyring', keyPaths.rpm)]
   } catch (thrown) {
     return [toRfoError(thrown).at(keyPaths.rpm)]
@@ -187,12 +186,9 @@ function demanded(
   return [untrusted('RFO_VERIFY_KEY', `signed by ${key?.fingerprint ?? 'no such key'}, which is none of the given keys`, where)]
 }
 
-async function trustFindings(folder: string, predicate: ReleasePredicate, key: PublicKey): Promise<RfoError[]> {
+async function trustFindings(place: ReleasePlace, predicate: ReleasePredicate, key: PublicKey): Promise<RfoError[]> {
   try {
-    const [metadata, release] = [
-      await listedKey(folder, predicate, keyPaths.metadata),
-      await listedKey(folder, predicate, keyPaths.release),
-    ]
+    const [metadata, release] = [await listedKey(place, predicate, keyPaths.metadata), await listedKey(place, predicate, keyPaths.release)]
     if (release?.toString('utf8') !== key.pem)
       return [untrusted('RFO_VERIFY_KEY', 'not the key that signed the statement', keyPaths.release)]
     if (metadata === undefined) return [untrusted('RFO_VERIFY_MISSING', 'no trust metadata', keyPaths.metadata)]

@@ -5,6 +5,7 @@ import { closeSync, constants, fstatSync, openSync, read, readSync } from 'node:
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Extent } from '../../content/file.ts'
 import { RfoError } from '../../error.ts'
 import { createDigester, type Digest } from '../../oci/digest.ts'
 import { untrusted } from './finding.ts'
@@ -60,6 +61,8 @@ export interface Hashed {
   readonly sm3: string | undefined
   /** bytes */
   readonly size: number
+  /** what an archive says that it is, where that is something else */
+  readonly listed?: Digest
 }
 
 const readPart = promisify(read)
@@ -67,16 +70,19 @@ const readPart = promisify(read)
 const small = 64 * 1024
 
 /** One pass over one file; SM3 costs three SHA-256, so it is computed where a statement names it. */
-export async function hashFile(path: string, sm3: boolean): Promise<Hashed> {
+export async function hashFile(extent: string | Extent, sm3: boolean): Promise<Hashed> {
+  const { file: path, start, end }: Extent = typeof extent === 'string' ? { file: extent } : extent
   const file = openFile(path)
   try {
     const digester = createDigester()
     const other = sm3 ? createHash('sm3') : undefined
-    const { size: told } = fstatSync(file)
+    const told = end === undefined ? fstatSync(file).size : end - (start ?? 0)
     const buffer = Buffer.allocUnsafe(Math.min(1 << 20, Math.max(1 << 12, told + 1)))
     let size = 0
     for (;;) {
-      const bytes = told < small ? readSync(file, buffer, 0, buffer.length, null) : await readInto(file, buffer)
+      const most = end === undefined ? buffer.length : Math.min(buffer.length, told - size)
+      const at = start === undefined ? null : start + size
+      const bytes = told < small ? readSync(file, buffer, 0, most, at) : (await readPart(file, buffer, 0, most, at)).bytesRead
       if (bytes === 0) break
       const chunk = buffer.subarray(0, bytes)
       size += bytes
@@ -87,10 +93,6 @@ export async function hashFile(path: string, sm3: boolean): Promise<Hashed> {
   } finally {
     closeSync(file)
   }
-}
-
-async function readInto(file: number, buffer: Buffer): Promise<number> {
-  return (await readPart(file, buffer, 0, buffer.length, null)).bytesRead
 }
 
 /** Throws RFO_VERIFY_KIND for a link, RFO_VERIFY_READ for what the system refuses. */

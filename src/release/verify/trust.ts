@@ -2,7 +2,6 @@
  * What trust metadata says of one release: whether its key may sign it, whether it is withdrawn or older than the oldest that
  * is still good, and whether the metadata is itself too old to know.
  */
-import { join } from 'node:path'
 import type { ReleasePredicate } from '../../attest/release.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
 import { compareVersions, minorLine, parseVersion } from '../../plan/version.ts'
@@ -15,7 +14,7 @@ import { keyPaths } from '../signed-paths.ts'
 import type { Claim } from './claims.ts'
 import { statementPath } from './files.ts'
 import { condition, undecided, untrusted } from './finding.ts'
-import { readSmall } from './tree.ts'
+import type { ReleasePlace } from './place.ts'
 
 /** bytes */
 const maxTrustBytes = 16 * 1024 * 1024
@@ -35,12 +34,12 @@ export function namedKeys(trust: Trust | undefined): PublicKey[] {
  * Older is usual, another root is not.
  */
 export async function newestTrust(
-  folder: string,
+  place: ReleasePlace,
   given: Trust | undefined,
 ): Promise<{ readonly trust?: Trust; readonly findings: RfoError[] }> {
   if (given === undefined) return { findings: [] }
   try {
-    const text = (await readSmall(join(folder, keyPaths.metadata), maxTrustBytes, keyPaths.metadata))?.toString('utf8') ?? ''
+    const text = (await place.small(keyPaths.metadata, maxTrustBytes))?.toString('utf8') ?? ''
     if (!isExport(text)) return { trust: given, findings: [] }
     const carried = newerTrust(given, readExport(text, keyPaths.metadata))
     return { trust: carried.state === 'newer' ? carried.trust : given, findings: [] }

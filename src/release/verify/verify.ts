@@ -1,5 +1,4 @@
 /** `verify`: the walk of a release backwards, without a network. Nothing unverified is read as a fact. */
-import { join } from 'node:path'
 import { ReleasePredicate } from '../../attest/release.ts'
 import { predicateTypes } from '../../attest/statement.ts'
 import { type RfoError, toRfoError } from '../../error.ts'
@@ -31,20 +30,21 @@ import {
   verifyFiles,
 } from './files.ts'
 import { condition, undecided, untrusted } from './finding.ts'
-import { hashFiles } from './hash.ts'
 import { isBlob, type Trusted, verifyImages } from './images.ts'
 import { verifyKeyless } from './keyless.ts'
+import { placeOf, type ReleasePlace } from './place.ts'
 import { judgeAge, judgeOtherKeys, judgePredicates, judgeThreshold, judgeUpstream } from './policy.ts'
 import { verifyPrograms } from './programs.ts'
 import { type Built, judgeBuilt, judgeOrigin, levelClaims } from './provenance.ts'
 import { lackingEvidence } from './required.ts'
 import { type OtherKeys, verifySignatures } from './signatures.ts'
 import { refuseSigner } from './signers.ts'
-import { type Hashed, readSmall, readTree } from './tree.ts'
+import type { Hashed } from './tree.ts'
 import { judgeTrust, namedKeys, newestTrust, refuseKey, refuseOtherKey } from './trust.ts'
 
 export interface VerifyRequest {
-  readonly folder: string
+  /** a folder, or wherever it lies */
+  readonly folder: string | ReleasePlace
   readonly keys: readonly PublicKey[]
   readonly otherKeys?: OtherKeys
   /** Says which keys may sign besides those given, which may no more, and which releases are not to be used. */
@@ -77,11 +77,12 @@ export interface VerifyReport {
 
 /** Throws when nothing can be said at all: no release, no statement, no key, not signed by a given key. */
 export async function verifyRelease(request: VerifyRequest): Promise<VerifyReport> {
-  const { folder, policy = defaultPolicy, otherKeys = { sm2: [], pgp: [] } } = request
-  const tree = await readTree(folder)
-  const { trust, findings: carried } = await newestTrust(folder, request.trust)
+  const { policy = defaultPolicy, otherKeys = { sm2: [], pgp: [] } } = request
+  const place = placeOf(request.folder)
+  const tree = await place.tree()
+  const { trust, findings: carried } = await newestTrust(place, request.trust)
   const named = [...request.keys, ...namedKeys(trust)]
-  const { verified, bytes } = await readStatement(folder, named)
+  const { verified, bytes } = await readStatement(place, named)
   const predicate = parsePredicate(verified)
   const judged = judgeTrust(trust, predicate, verified.key, request.at)
   const keys = named.filter((key) => refuseKey(trust, key, predicate.epoch, statementPath).length === 0)
@@ -98,7 +99,7 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     findings.push(...found)
     if (found.length === 0) claims.push({ name, values })
   }
-  const cosigners = await verifyCosigners(folder, verified, { files: tree.files, named, keys }, trusted.signers)
+  const cosigners = await verifyCosigners(place, verified, { files: tree.files, named, keys }, trusted.signers)
   claim('statement', { fingerprint: cosigners.signers.join(', ') }, [
     ...sameStatement(bytes, verified),
     ...cosigners.findings,
@@ -108,12 +109,12 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     claims.push({ name: 'unjudged', values: { count: cosigners.unjudged.length, fingerprint: cosigners.unjudged.join(', ') } })
   if (request.expect !== undefined) claim('expected', { version: request.expect }, expected(predicate, request.expect))
   claim('root', {}, checkRoot(predicate, verified.payload))
-  const hashed = await hashRelease(folder, predicate, tree.files, policy.signers.sm2 !== undefined || otherKeys.sm2.length > 0)
-  const files = await verifyFiles(folder, predicate, hashed.files)
+  const hashed = await hashRelease(place, predicate, tree.files, policy.signers.sm2 !== undefined || otherKeys.sm2.length > 0)
+  const files = await verifyFiles(place, predicate, hashed.files)
   claim('files', { count: predicate.files.length }, files)
   if (hashed.sm3 && files.length === 0) claims.push({ name: 'sm3', values: { count: predicate.files.length } })
-  const signatures = await verifySignatures(folder, predicate, verified.key, otherKeys)
-  claim('checksums', { count: checksumPaths(predicate).length }, [...(await verifyChecksumLists(folder, predicate)), ...signatures.lists])
+  const signatures = await verifySignatures(place, predicate, verified.key, otherKeys)
+  claim('checksums', { count: checksumPaths(predicate).length }, [...(await verifyChecksumLists(place, predicate)), ...signatures.lists])
   findings.push(...signatures.findings, ...judgeOtherKeys(policy, signatures.keys))
   const beside = (['sm2', 'pgp'] as const).map((kind) => ({
     kind,
@@ -121,13 +122,13 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   }))
   findings.push(...beside.flatMap(({ refused }) => refused))
   claims.push(...signatures.claims.filter(({ name }) => !beside.some(({ kind, refused }) => kind === name && refused.length > 0)))
-  const programs = await verifyPrograms(folder, predicate, trusted)
+  const programs = await verifyPrograms(place, predicate, trusted)
   claim('programs', { count: programs.count }, programs.findings)
-  const keyless = await verifyKeyless(folder, predicate, verified, request.identity)
+  const keyless = await verifyKeyless(place, predicate, verified, request.identity)
   findings.push(...keyless.findings)
   const signers = keyless.identity === undefined ? trusted : { ...trusted, identity: keyless.identity }
-  const images = await verifyImages(folder, predicate, signers, hashed.blobs)
-  const { tests, accepted, findings: untested } = await verifyTestResults(folder, predicate, trusted)
+  const images = await verifyImages(place, predicate, signers, hashed.blobs)
+  const { tests, accepted, findings: untested } = await verifyTestResults(place, predicate, trusted)
   findings.push(...untested)
   for (const one of accepted) claims.push({ name: 'tested', values: testedValues(one) })
   const extras = extraFiles(tree.files, predicate, tests, cosigners.paths)
@@ -152,11 +153,11 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
   claims.push(...age.claims)
   // nothing of what is not as signed is opened
   if (request.deep === true && !findings.some(({ exit }) => exit === 'untrusted')) {
-    const deep = await verifyDeep(folder, predicate)
+    const deep = await verifyDeep(place, predicate)
     findings.push(...deep.findings)
     claims.push(...deep.claims)
   }
-  if (policy.tests.length > 0) findings.push(...lackingEvidence(policy.tests, predicate, await demandsIn(folder), accepted))
+  if (policy.tests.length > 0) findings.push(...lackingEvidence(policy.tests, predicate, await demandsIn(place), accepted))
   findings.push(...refuseStandIns(predicate, verified.key))
   return {
     predicate,
@@ -172,7 +173,7 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
 
 /** Every listed file and every blob, each once. SM3 costs three SHA-256 and proves nothing that SHA-256 has not: only whoever asks for SM2 gets it. */
 export async function hashRelease(
-  folder: string,
+  place: ReleasePlace,
   predicate: ReleasePredicate,
   present: readonly string[],
   sm3: boolean,
@@ -181,7 +182,7 @@ export async function hashRelease(
   const files = predicate.files.filter(({ path }) => there.has(path)).map(({ path, size }) => ({ path, size, sm3 }))
   const blobs = present.filter(isBlob).map((path) => ({ path, size: 0, sm3: false }))
   const listed = new Set(files.map(({ path }) => path))
-  const found = await hashFiles(folder, [...files, ...blobs.filter(({ path }) => !listed.has(path))])
+  const found = await place.hash([...files, ...blobs.filter(({ path }) => !listed.has(path))])
   const of = (paths: readonly { readonly path: string }[]): Map<string, Hashed> =>
     new Map(paths.flatMap(({ path }) => (found.has(path) ? [[path, found.get(path) as Hashed] as const] : [])))
   return { files: of(files), blobs: of(blobs), sm3 }
@@ -192,28 +193,28 @@ function keylessClaim({ identity, issuer, root }: TrustedIdentity, count: number
 }
 
 async function readStatement(
-  folder: string,
+  place: ReleasePlace,
   keys: readonly PublicKey[],
 ): Promise<{ verified: VerifiedStatement; bytes: Buffer | undefined }> {
-  const bundle = await readSmall(join(folder, bundlePath), maxStatementBytes * 2, bundlePath)
-  if (bundle === undefined) throw await unsignedFinding(folder)
+  const bundle = await place.small(bundlePath, maxStatementBytes * 2)
+  if (bundle === undefined) throw await unsignedFinding(place)
   try {
     const verified = verifyBundle(bundle, { keys, predicateType: predicateTypes.release })
-    return { verified, bytes: await readSmall(join(folder, statementPath), maxStatementBytes, statementPath) }
+    return { verified, bytes: await place.small(statementPath, maxStatementBytes) }
   } catch (thrown) {
     throw toRfoError(thrown).at(bundlePath)
   }
 }
 
 /** Not signed yet, by its own word, is no verdict; without a signature and without that word it is no release. */
-async function unsignedFinding(folder: string): Promise<RfoError> {
-  if ((await readSmall(join(folder, handoverPath), maxStatementBytes, handoverPath)) === undefined)
+async function unsignedFinding(place: ReleasePlace): Promise<RfoError> {
+  if ((await place.small(handoverPath, maxStatementBytes)) === undefined)
     return untrusted('RFO_VERIFY_MISSING', 'no signature of the release statement', bundlePath)
   return undecided(
     'RFO_VERIFY_UNSIGNED',
     'made and not signed yet: nothing vouches for it',
     handoverPath,
-    `rfo-build sign ${folder} --sign-key <key>`,
+    `rfo-build sign ${place.where} --sign-key <key>`,
   )
 }
 
@@ -263,7 +264,7 @@ export function checkRoot(predicate: ReleasePredicate, payload: Buffer): RfoErro
 
 /** A platform's test results prove themselves; one that failed is genuine, and no release. */
 async function verifyTestResults(
-  folder: string,
+  place: ReleasePlace,
   predicate: ReleasePredicate,
   { keys, signers }: Trusted,
 ): Promise<{ tests: TestResult[]; accepted: TestResult[]; findings: RfoError[] }> {
@@ -272,12 +273,12 @@ async function verifyTestResults(
   const findings: RfoError[] = []
   for (const { platform, kind } of predicate.platforms.flatMap((platform) => testKinds.map((kind) => ({ platform, kind })))) {
     try {
-      const result = await readTestResult(folder, predicate, platform, kind, keys)
+      const result = await readTestResult(place, predicate, platform, kind, keys)
       if (result === undefined) continue
       tests.push(result)
       const refusal = refuseSigner(signers, 'tests', result.key, testResultPaths(platform, kind).bundle)
       if (refusal !== undefined) findings.push(refusal)
-      else if (isAccepted(result, result.result === 'WARNED' ? await demandsIn(folder) : undefined)) accepted.push(result)
+      else if (isAccepted(result, result.result === 'WARNED' ? await demandsIn(place) : undefined)) accepted.push(result)
       else findings.push(condition('RFO_VERIFY_FAILED', failedText(result), testResultPaths(platform, kind).bundle))
     } catch (thrown) {
       findings.push(toRfoError(thrown))
@@ -298,8 +299,8 @@ function testedValues({ kind, platform, passed, warned, notProven }: TestResult)
 const maxPlanBytes = 32 * 1024 * 1024
 
 /** plan.json is one of the files that the statement's root covers, and has been hashed by now. */
-async function demandsIn(folder: string): Promise<ReleasePlan['demands']> {
-  const bytes = await readSmall(join(folder, 'plan.json'), maxPlanBytes, 'plan.json')
+async function demandsIn(place: ReleasePlace): Promise<ReleasePlan['demands']> {
+  const bytes = await place.small('plan.json', maxPlanBytes)
   const said = bytes === undefined ? undefined : Demanding.safeParse(JSON.parse(bytes.toString('utf8')))
   return said?.data?.demands
 }

@@ -6,6 +6,7 @@
  * would have two rules. `rpm -V` names the time of every file for it, and nothing else.
  */
 import { createHash } from 'node:crypto'
+import type { Extent } from '../../content/file.ts'
 import { RfoError } from '../../error.ts'
 import { blockSize, headerBlocks, padding } from '../../oci/tar-header.ts'
 import { type DecompressOptions, type Packing, packingOf, unpacked } from '../decompress.ts'
@@ -98,7 +99,7 @@ export function databaseOf(base: Pick<BaseView, 'databases'>): BaseView['databas
 }
 
 /** The payload of an RPM held against its header, file by file, and thrown away: none is missing, none too many. Throws RFO_RPM_*. */
-export async function checkRpm(file: string, decompress: DecompressOptions): Promise<PackageFacts> {
+export async function checkRpm(file: string | Extent, decompress: DecompressOptions): Promise<PackageFacts> {
   const rpm = await readRpmFile(file)
   const facts = factsOf(rpm.header)
   for await (const _ of filesOf(rpm, facts, new Map(), { epoch: 0, decompress })) {

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import type { Extent } from '../../content/file.ts'
 import { RfoError } from '../../error.ts'
 import { headerMagic, signatureTags } from '../header.ts'
 import { type Header, mostData, mostTags, readHeader } from './read-header.ts'
@@ -22,16 +24,17 @@ const mostSignatureData = 64 * 1024 * 1024
  * Whoever calls has checked the file's digest; the header is held against the digests that the file itself has, too.
  * Throws RFO_RPM_FORMAT, RFO_RPM_HEADER.
  */
-export async function readRpmFile(path: string): Promise<RpmFile> {
+export async function readRpmFile(of: string | Extent): Promise<RpmFile> {
+  const { file: path, start: base = 0, end: last }: Extent = typeof of === 'string' ? { file: of } : of
   const handle = await open(path)
   try {
-    const { size } = await handle.stat()
-    const lead = await bytesAt(handle, 0, leadBytes, size)
+    const size = last ?? (await handle.stat()).size
+    const lead = await bytesAt(handle, base, leadBytes, size)
     if (lead.readUInt32BE(0) !== 0xedabeedb || lead[4] !== 3) throw bad('no lead of an RPM')
     if (lead.readUInt16BE(6) !== 0) throw bad('it is a source package')
-    const signatureBytes = await headerAt(handle, leadBytes, mostSignatureData, size)
+    const signatureBytes = await headerAt(handle, base + leadBytes, mostSignatureData, size)
     const signatureEnd = leadBytes + signatureBytes.length
-    const start = signatureEnd + ((8 - (signatureEnd % 8)) % 8)
+    const start = base + signatureEnd + ((8 - (signatureEnd % 8)) % 8)
     const headerBytes = await headerAt(handle, start, mostData, size)
     const signature = readHeader(signatureBytes)
     for (const [tag, algorithm] of [
@@ -43,7 +46,12 @@ export async function readRpmFile(path: string): Promise<RpmFile> {
         throw bad(`its header is not the one of its ${algorithm}`)
     }
     const from = start + headerBytes.length
-    return { signature, header: readHeader(headerBytes), payload: () => createReadStream(path, { start: from, highWaterMark: 1 << 18 }) }
+    const payload = { start: from, end: size - 1, highWaterMark: 1 << 18 }
+    return {
+      signature,
+      header: readHeader(headerBytes),
+      payload: () => (from < size ? createReadStream(path, payload) : Readable.from([])),
+    }
   } finally {
     await handle.close()
   }
