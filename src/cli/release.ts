@@ -195,6 +195,7 @@ async function make(
         installer: inputs.installer,
         verifier: inputs.verifier,
         ...(inputs.selinux === undefined ? {} : { selinux: inputs.selinux }),
+        notices: inputs.notices,
         code: ownDigest(),
         ...(keys === undefined ? {} : { keys }),
         ...(world.standIn === undefined ? {} : { mark: world.standIn.mark }),

@@ -6,6 +6,7 @@ import { CisProfile } from './cis-profile.ts'
 import { ComponentText, ReleaseFile, UpstreamRelease } from './component.ts'
 import { Library } from './library.ts'
 import { Lock } from './lock.ts'
+import { Notice } from './notice.ts'
 import { ReleasePlanSchema } from './plan-schema.ts'
 import { TrackPolicy } from './policy.ts'
 import { VerifyPolicy } from './verify-policy.ts'
@@ -25,6 +26,11 @@ const rooted = {
   'release.schema.json': { schema: ReleaseFile, title: 'pipelines/release.yaml: what holds for all components', io: 'input' },
   'upstream.schema.json': { schema: UpstreamRelease, title: 'pipelines/upstream/<tag>.yaml: what RKE2 ships at a tag', io: 'input' },
   'cis-profile.schema.json': { schema: CisProfile, title: 'conformance/cis.yaml: RFO’s profile of kube-bench', io: 'input' },
+  'advisory.schema.json': {
+    schema: Notice,
+    title: 'pipelines/advisories/<id>.yaml: what RFO says itself of a vulnerability that a release mended',
+    io: 'input',
+  },
   'policy.schema.json': {
     schema: TrackPolicy,
     title: 'pipelines/track/policy.yaml: what is owed when RKE2 releases, and when',

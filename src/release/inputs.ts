@@ -13,6 +13,7 @@ import { type KnownFailure, ReleaseFile } from '../plan/component.ts'
 import type { LintInput } from '../plan/lint.ts'
 import type { Lock } from '../plan/lock.ts'
 import { emptyLock, parseLock } from '../plan/lock-text.ts'
+import { type Notice, parseNotice } from '../plan/notice.ts'
 import { assemblePipelines, type FileText, type Pipelines } from '../plan/pipelines.ts'
 import { type PlanInput, planRelease } from '../plan/plan-release.ts'
 import { bundleFile } from '../plan/program.ts'
@@ -35,6 +36,7 @@ export interface ReleaseInputs {
   readonly verifier: string
   /** absent: no package of a policy */
   readonly selinux?: SelinuxModule
+  readonly notices: readonly Notice[]
   /** of all that was read; the no-op compares it */
   readonly digest: Digest
 }
@@ -74,6 +76,7 @@ export async function readInputs(
   const beside = await besideTexts(project)
   const pipelines = assemblePipelines({ release, components, libraries, upstream: list, beside })
   const selinux = await selinuxModule(project)
+  const notices = await textsBelow(project, 'pipelines/advisories')
   const platforms = options.platforms
   return {
     version: spell(parsed),
@@ -86,6 +89,7 @@ export async function readInputs(
     installer: installer.text,
     verifier: verifier.text,
     ...(selinux === undefined ? {} : { selinux }),
+    notices: notices.map(({ text, file }) => parseNotice(text, file)),
     digest: digestOfTexts([
       release,
       ...(bundle === undefined ? [] : [bundle]),
@@ -93,6 +97,7 @@ export async function readInputs(
       verifier,
       ...components,
       ...libraries,
+      ...notices,
       list,
       ...[...beside].map(([file, text]) => ({ file, text })),
       ...(lockText === undefined ? [] : [lockText]),
@@ -183,9 +188,13 @@ async function selinuxModule(project: string): Promise<SelinuxModule | undefined
 
 /** pipelines/libraries/<name>.yaml, sorted; a project without the folder has none. */
 async function libraryTexts(project: string): Promise<FileText[]> {
-  const names = await readdir(join(project, 'pipelines/libraries')).catch(() => [])
+  return await textsBelow(project, 'pipelines/libraries')
+}
+
+async function textsBelow(project: string, folder: string): Promise<FileText[]> {
+  const names = await readdir(join(project, folder)).catch(() => [])
   const files = names.filter((name) => name.endsWith('.yaml')).sort()
-  return await Promise.all(files.map((name) => required(project, `pipelines/libraries/${name}`)))
+  return await Promise.all(files.map((name) => required(project, `${folder}/${name}`)))
 }
 
 /** What a plan is made of: these inputs, and a lock. */

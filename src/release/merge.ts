@@ -8,8 +8,8 @@ import { makeFolder, writeFileOnce } from '../content/atomic.ts'
 import { bytesBody, gather } from '../content/body.ts'
 import { RfoError } from '../error.ts'
 import { type Digest, digestOf, hex } from '../oci/digest.ts'
-import { elements, listsOf, mergeEntries, type RepositoryEntry, repositoryEntries } from '../rpm/merge.ts'
-import { type RepositoryList, repomdPath, repositoryFiles, repositoryKinds } from '../rpm/repository.ts'
+import { advisoriesOf, elements, listsOf, mergeAdvisories, mergeEntries, type RepositoryEntry, repositoryEntries } from '../rpm/merge.ts'
+import { listKinds, type RepositoryList, repomdPath, repositoryFiles, repositoryKinds } from '../rpm/repository.ts'
 import { readRepomd } from '../rpm/solve/repomd.ts'
 import { type PgpKey, type PgpPublicKey, verifyDetached } from '../sign/pgp.ts'
 import { maxRepositoryList } from './package-signatures.ts'
@@ -40,6 +40,7 @@ export interface MergedRepository {
 
 interface There {
   readonly entries: readonly RepositoryEntry[]
+  readonly advisories: ReadonlyMap<string, string>
   /** `<data>` of what is not made of packages: groups, modules */
   readonly more: readonly string[]
   /** seconds */
@@ -58,11 +59,13 @@ export async function mergeRelease(request: MergeRequest): Promise<readonly Merg
   for (const index of files.files.filter(({ path }) => isRepositoryIndex(path))) {
     const path = index.path.slice(0, -repomdPath.length)
     const own = files.files.filter((file) => file.path.startsWith(path))
-    const added = await repositoryEntries(await releaseLists(files, own))
+    const lists = await releaseLists(files, own)
+    const added = await repositoryEntries(lists)
     const there = await repositoryThere(join(into, path), request)
     const entries = mergeEntries(there.entries, added)
     const revision = Math.max(epoch, there.revision)
-    const made = repositoryFiles(listsOf(entries), { epoch: revision }, there.more)
+    const advisories = mergeAdvisories(there.advisories, await advisoriesOf(lists))
+    const made = repositoryFiles([...listsOf(entries), ...advisories], { epoch: revision }, there.more)
     plans.push({ path, packages: entries.length, added: entries.length - there.entries.length, made, revision })
   }
   if (plans.length === 0)
@@ -97,7 +100,7 @@ export async function mergeRelease(request: MergeRequest): Promise<readonly Merg
 
 async function releaseLists(files: ReleaseFiles, own: readonly ReleaseFile[]): Promise<readonly RepositoryList[]> {
   const lists: RepositoryList[] = []
-  for (const kind of repositoryKinds) {
+  for (const kind of listKinds(own.map(({ path }) => path))) {
     const file = own.find(({ path }) => isRepositoryList(path) && path.endsWith(`-${kind}.xml.gz`))
     if (file === undefined) throw new Error(`a verified release whose repository has no ${kind}`)
     lists.push({ kind, text: unpacked(await gather(files.open(file)), file.path) })
@@ -109,7 +112,7 @@ async function releaseLists(files: ReleaseFiles, own: readonly ReleaseFile[]): P
 async function repositoryThere(folder: string, { key, adopt }: MergeRequest): Promise<There> {
   const where = join(folder, repomdPath)
   const index = await readSmall(where, maxRepositoryList, where)
-  if (index === undefined) return { entries: [], more: [], revision: 0 }
+  if (index === undefined) return { entries: [], advisories: new Map(), more: [], revision: 0 }
   if (!adopt) await checkSignature(where, index, key.publicKey)
   const repomd = await readRepomd(bytesBody(index))
   const read = async (href: string, digest: Digest): Promise<Buffer> => {
@@ -119,8 +122,9 @@ async function repositoryThere(folder: string, { key, adopt }: MergeRequest): Pr
     return bytes
   }
   const lists: RepositoryList[] = []
-  for (const kind of repositoryKinds) {
+  for (const kind of [...repositoryKinds, 'updateinfo'] as const) {
     const file = repomd.files.get(kind)
+    if (file === undefined && kind === 'updateinfo') continue
     if (file === undefined) throw untrusted('RFO_MERGE_LIST', `names no list ${kind} with a SHA-256`, where)
     lists.push({ kind, text: unpacked(await read(file.href, file.digest), file.href) })
   }
@@ -135,13 +139,18 @@ async function repositoryThere(folder: string, { key, adopt }: MergeRequest): Pr
   for (const data of await elements('repomd.xml', index.toString('utf8'), 'data')) {
     const [, kind = ''] = /^<data type="([a-z0-9_-]+)"/.exec(data) ?? []
     // of the three lists in other forms: sqlite, zchunk
-    if (repositoryKinds.some((own) => kind === own || kind.startsWith(`${own}_`))) continue
+    if ([...repositoryKinds, 'updateinfo'].some((own) => kind === own || kind.startsWith(`${own}_`))) continue
     const file = repomd.files.get(kind)
     if (file === undefined) throw untrusted('RFO_MERGE_LIST', `names a list ${kind} without a SHA-256`, where)
     await read(file.href, file.digest)
     more.push(data)
   }
-  return { entries, more, revision: /^\d{1,10}$/.test(repomd.revision) ? Number(repomd.revision) : 0 }
+  return {
+    entries,
+    advisories: await advisoriesOf(lists),
+    more,
+    revision: /^\d{1,10}$/.test(repomd.revision) ? Number(repomd.revision) : 0,
+  }
 }
 
 async function checkSignature(where: string, index: Buffer, key: PgpPublicKey): Promise<void> {

@@ -8,7 +8,7 @@ import type { ContentStore } from '../content/store.ts'
 import type { Digest } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
-import { type RepositoryList, relisted, repositoryFiles, repositoryKinds } from '../rpm/repository.ts'
+import { listKinds, type RepositoryList, relisted, repositoryFiles } from '../rpm/repository.ts'
 import { signRpm } from '../rpm/sign.ts'
 import { rpmMediaType } from '../rpm/write.ts'
 import type { PgpKey } from '../sign/pgp.ts'
@@ -57,7 +57,7 @@ export async function signPackages({ platforms, files, epoch }: Made, pgp: PgpKe
 
 async function readLists(files: readonly FileRecord[], store: ContentStore): Promise<readonly RepositoryList[]> {
   return await Promise.all(
-    repositoryKinds.map(async (kind) => {
+    listKinds(files.map(({ path }) => path)).map(async (kind) => {
       const file = files.find(({ path }) => isRepositoryList(path) && path.endsWith(`-${kind}.xml.gz`))
       if (file === undefined) throw new Error(`a repository without ${kind}`)
       const packed = await readBytes(store, { mediaType: mediaTypes.octets, digest: file.digest, size: file.size }, maxRepositoryList)

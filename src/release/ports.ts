@@ -9,6 +9,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Addresses } from '../plan/addresses.ts'
 import type { Bundle } from '../plan/bundle.ts'
+import type { Notice } from '../plan/notice.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { ReleaseKeys } from './signatures.ts'
 
@@ -71,6 +72,8 @@ export interface ReleaseRequest {
   readonly mark?: StandInMark
   /** a compiled policy module that the project holds: pipelines/selinux/<module>.pp */
   readonly selinux?: SelinuxModule
+  /** pipelines/advisories: what RFO says itself of what it mended */
+  readonly notices?: readonly Notice[]
   readonly failureMode: 'finish' | 'stop' | 'kill'
   /** The release's folder is made in here: `<outDir>/<version>/`. */
   readonly outDir: string

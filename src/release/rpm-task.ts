@@ -11,16 +11,18 @@ import { annotationKeys, mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { tarballName } from '../pack/tarball.ts'
 import { programPaths } from '../plan/component.ts'
+import { noticesFor } from '../plan/notice.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { minorLine, parseVersion } from '../plan/version.ts'
 import { explorerPackage } from '../rpm/explorer.ts'
 import { specFiles, writeRepository } from '../rpm/make.ts'
-import type { RpmPackage } from '../rpm/package.ts'
+import { type RpmPackage, rpmArch } from '../rpm/package.ts'
 import { payloadEncoder } from '../rpm/payload.ts'
 import { releasePackage } from '../rpm/release-package.ts'
 import { rfoPackages } from '../rpm/rfo.ts'
 import { selinuxPackage } from '../rpm/selinux.ts'
 import type { MadeBy } from '../rpm/shell.ts'
+import { updateInfo } from '../rpm/updateinfo.ts'
 import { given } from './given.ts'
 import type { ImageTasks } from './image-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
@@ -122,10 +124,18 @@ export function packagesTask(
   const version = parseVersion(plan.version)
   const place = { channel, minor: minorLine(version).replace(/^v/, ''), os: osOf(request, platform) }
   const by = makerOf(request)
+  const notices = noticesFor(version, request.notices ?? [])
+  const advisories = updateInfo({ notices, arch: rpmArch(platform), release: rpmRelease, vendor: plan.vendor, epoch: plan.epoch })
   return {
     id: `rpm/${platform}`,
     needs: { tarball, ...(explorer === undefined ? {} : { explorer: explorer.programs }) },
-    key: { rule: 'rpm@3', place, platform, ...modelKey(request, explorer?.image) },
+    key: {
+      rule: 'rpm@3',
+      place,
+      platform,
+      ...modelKey(request, explorer?.image),
+      ...(advisories === undefined ? {} : { advisories: digestOf(advisories.text) }),
+    },
     lane: 'cpu',
     async run(inputs, at) {
       const { store } = ports
@@ -133,7 +143,7 @@ export function packagesTask(
       const host = explorer && program && { image: explorer.image, program }
       const packages = await packageModels(request, platform, given(inputs['tarball']), host, ports)
       const options = { epoch: plan.epoch, compression: 'gzip', workDir: ports.workDir, signal: at.signal } as const
-      const written = await writeRepository(packages as [RpmPackage, ...RpmPackage[]], place, store, options)
+      const written = await writeRepository(packages as [RpmPackage, ...RpmPackage[]], place, store, options, advisories)
       const files = written.map(({ path, content, unsigned }): [string, Descriptor] => [path, withUnsigned(content, unsigned)])
       // whoever signs makes this one, and its spec says nothing of a key
       const keyless = await releasePackage({ ...by, platform, platforms: plan.platforms, place, key: '' }, store)

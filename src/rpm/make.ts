@@ -8,6 +8,7 @@ import { type RpmExtent, rpmExtent } from './extent.ts'
 import type { RpmPackage } from './package.ts'
 import {
   packagePath,
+  type RepositoryList,
   type RepositoryPackage,
   type RepositoryPlace,
   repomdPath,
@@ -33,6 +34,7 @@ export async function writeRepository(
   place: RepositoryPlace,
   store: ContentStore,
   options: WriteRpmOptions,
+  advisories?: RepositoryList,
 ): Promise<readonly RpmReleaseFile[]> {
   const folder = repositoryFolder(place, packages[0].arch)
   const files: RpmReleaseFile[] = []
@@ -47,7 +49,7 @@ export async function writeRepository(
       unsigned: { digest: extent.unsigned, size: extent.unsignedSize },
     })
   }
-  const lists = repositoryLists(listed, options)
+  const lists = [...repositoryLists(listed, options), ...(advisories === undefined ? [] : [advisories])]
   const unsigned = unsignedMetadata(lists, new Map(listed.map(({ rpm, extent }) => [rpm.digest, extent.unsigned])))
   for (const { path, bytes } of repositoryFiles(lists, options)) {
     const content = await pushBytes(store, mediaTypes.octets, bytes)

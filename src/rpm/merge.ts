@@ -6,6 +6,7 @@ import { RfoError } from '../error.ts'
 import { listText, type RepositoryList, repositoryKinds } from './repository.ts'
 import { isInside } from './solve/repomd.ts'
 import { badMetadata, readXml } from './solve/xml.ts'
+import { updatesText } from './updateinfo.ts'
 
 type Kind = (typeof repositoryKinds)[number]
 
@@ -59,6 +60,26 @@ export function listsOf(entries: readonly RepositoryEntry[]): readonly Repositor
       entries.map(({ texts }) => texts[kind]),
     ),
   }))
+}
+
+/** Elements of updateinfo by their ids. */
+export async function advisoriesOf(lists: readonly RepositoryList[]): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>()
+  for (const { kind, text } of lists) {
+    if (kind !== 'updateinfo') continue
+    for (const each of await elements(kind, text, 'update')) {
+      const [, id] = /<id>([^<]{1,200})<\/id>/.exec(each) ?? []
+      if (id === undefined || found.has(id)) throw badMetadata(kind, 'an advisory without an id of its own')
+      found.set(id, each)
+    }
+  }
+  return found
+}
+
+/** Of one id, what is added now counts: it is what its author says last. */
+export function mergeAdvisories(there: ReadonlyMap<string, string>, added: ReadonlyMap<string, string>): readonly RepositoryList[] {
+  const all = [...new Map([...there, ...added])].sort(([a], [b]) => (a < b ? -1 : 1))
+  return all.length === 0 ? [] : [{ kind: 'updateinfo', text: updatesText(all.map(([, text]) => text)) }]
 }
 
 /** By the SHA-256 that the entry says. */

@@ -109,6 +109,6 @@ function fileElement(file: PackageFile): string {
   return `<file${type}>${xmlText(file.path)}</file>\n`
 }
 
-function xmlText(text: string): string {
+export function xmlText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

@@ -51,10 +51,15 @@ const namespaces = {
 const entries = { primary: primaryEntry, filelists: filelistsEntry, other: otherEntry } as const
 export const repositoryKinds = ['primary', 'filelists', 'other'] as const
 
-/** One of the three lists, unpacked: what it says does not depend on a compressor. */
+/** One of the three lists, or what is said of packages besides, unpacked: what it says does not depend on a compressor. */
 export interface RepositoryList {
-  readonly kind: (typeof repositoryKinds)[number]
+  readonly kind: (typeof repositoryKinds)[number] | 'updateinfo'
   readonly text: string
+}
+
+/** Of a repository of ours, which has these files: the three, and advisories where there are some. */
+export function listKinds(paths: readonly string[]): readonly RepositoryList['kind'][] {
+  return [...repositoryKinds, ...(paths.some((path) => path.endsWith('-updateinfo.xml.gz')) ? (['updateinfo'] as const) : [])]
 }
 
 /** Files below `repodata/`. `epoch`: seconds, of everything; the order of `packages` does not matter. */

@@ -2,7 +2,8 @@
 import { execFile } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ReleasePredicate } from '../../src/attest/release.ts'
 import { generatePgpKey } from '../../src/sign/pgp.ts'
@@ -17,10 +18,20 @@ let made: string
 let scratch: string
 let predicate: ReleasePredicate
 
+const notice = `id: RFO-SA-2022-1001
+title: A node's certificate <& its key>
+severity: Important
+cves: [CVE-2022-1001, CVE-2022-1002]
+description: Two lines,\n  and "quotes".
+fixed: [v1.23.14+rfor2, v1.24.8+rfor1]
+`
+
 beforeAll(async () => {
   project = await smallProject()
   await mkdir(join(project.folder, 'pipelines/selinux'))
   await writeFile(join(project.folder, 'pipelines/selinux/rfo.pp'), 'a policy module\n')
+  await mkdir(join(project.folder, 'pipelines/advisories'))
+  await writeFile(join(project.folder, 'pipelines/advisories/RFO-SA-2022-1001.yaml'), notice)
   expect((await run(project.folder, ['release', version, '--sandbox', '--progress', 'none'])).code).toBe(0)
   made = join(project.folder, 'dist', version)
   scratch = await mkdtemp(join(tmpdir(), 'rfo-packed-'))
@@ -195,6 +206,43 @@ describe('the packages', () => {
     expect(ran.stdout.trim().split('\n').sort()).toEqual(
       ['kube-explorer', 'rfo-agent', 'rfo-common', 'rfo-selinux', 'rfo-server'].map((name) => `${name} rancher-rfo-1.24-stable`),
     )
+  })
+
+  test.skipIf(dnf.skip)('dnf reads what RFO says of what it mended, and verify what the lists say of it', async () => {
+    const root = await mkdtemp(join(scratch, 'root-'))
+    const folder = join(made, 'rpm/stable/1.24/openeuler/24.03-LTS/riscv64')
+    const [common = ''] = (await filesBelow('rpm', '.riscv64.rpm')).filter((path) => path.includes('/rfo-common-'))
+    // dnf speaks of what is installed
+    const put = ['--root', root, '--nosignature', '--ignorearch', '--justdb', '--nodeps', '--noscripts', '-i', join(made, common)]
+    expect((await call(rpm.path, put)).code).toBe(0)
+    const ask = async (...words: string[]): Promise<string> => {
+      const from = ['--repofrompath', `rfo,file://${folder}`, '--repoid', 'rfo', '--forcearch', 'riscv64', '--releasever', '1', '-q', '-y']
+      const options = ['--installroot', root, '--setopt', `cachedir=${root}/cache`, '--setopt', 'gpgcheck=0']
+      return (await call(dnf.path, [...from, ...options, 'updateinfo', ...words])).stdout
+    }
+    expect((await ask('--list', '--installed', '--with-cve')).trim().split('\n')).toEqual(
+      ['1001', '1002'].map((cve) => expect.stringMatching(`CVE-2022-${cve} +Important/Sec. rfo-common-1.24.8~rfor1-1.riscv64`)),
+    )
+    const info = await ask('--info', '--installed')
+    for (const said of ["A node's certificate <& its key>", 'RFO-SA-2022-1001', 'Important', 'CVE-2022-1002', 'and "quotes".'])
+      expect(info).toContain(said)
+    expect((await run(project.folder, ['verify', version, '--key', '.rfo/sandbox/cosign.pub'])).code).toBe(0)
+  })
+
+  const modifyrepo = tool('modifyrepo_c')
+  test.skipIf(modifyrepo.skip)('modifyrepo_c puts the same advisories into an index as ours says', async () => {
+    const [list = ''] = (await filesBelow('rpm', '-updateinfo.xml.gz')).filter((path) => path.includes('x86_64'))
+    const plain = join(scratch, 'updateinfo.xml')
+    await writeFile(plain, gunzipSync(await readFile(join(made, list))))
+    const folder = await mkdtemp(join(scratch, 'repodata-'))
+    const index = await readFile(join(made, dirname(list), 'repomd.xml'), 'utf8')
+    await writeFile(join(folder, 'repomd.xml'), index.replace(/ *<data type="updateinfo">[\s\S]*?<\/data>\n/, ''))
+    expect((await call(modifyrepo.path, ['--compress-type=gz', plain, folder])).code).toBe(0)
+    const shape = (text: string): string =>
+      (/<data type="updateinfo">[\s\S]*?<\/data>/.exec(text)?.[0] ?? '')
+        // what another compressor and another hour give
+        .replace(/<checksum type="sha256">[0-9a-f]{64}|repodata\/[0-9a-f]{64}|<(timestamp|size)>\d+/g, '#')
+    expect(shape(await readFile(join(folder, 'repomd.xml'), 'utf8'))).toBe(shape(index))
   })
 
   test.skipIf(dnf.skip)('dnf refuses the repository by another key', async () => {

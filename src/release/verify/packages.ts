@@ -11,7 +11,7 @@ import { mediaTypes } from '../../oci/mediatype.ts'
 import { rpmExtent } from '../../rpm/extent.ts'
 import { tags } from '../../rpm/header.ts'
 import { readHeader } from '../../rpm/install/read-header.ts'
-import { type PackedList, repomdPath, repomdText, repositoryKinds, unsignedMetadata } from '../../rpm/repository.ts'
+import { listKinds, type PackedList, repomdPath, repomdText, unsignedMetadata } from '../../rpm/repository.ts'
 import { rpmFront } from '../../rpm/sign.ts'
 import { type PgpPublicKey, verifyDetached } from '../../sign/pgp.ts'
 import { maxRepositoryList } from '../package-signatures.ts'
@@ -48,11 +48,13 @@ async function repositoryPart(place: ReleasePlace, predicate: ReleasePredicate, 
   const own = predicate.files.filter(({ path }) => path.startsWith(below))
   const packages = own.filter(({ path }) => isPackage(path))
   const listed = own.filter(({ path }) => isRepositoryList(path))
-  const lists = await Promise.all(repositoryKinds.map((kind) => readList(place, kind, listed)))
+  const lists = await Promise.all(listKinds(listed.map(({ path }) => path)).map((kind) => readList(place, kind, listed)))
   const repomd = await place.small(index.path, index.size)
   if (listed.length !== lists.length || repomd?.toString('utf8') !== repomdText(lists, predicate.epoch))
     throw untrusted('RFO_VERIFY_RPM', 'is not about the lists beside it')
   for (const { kind, text } of lists) {
+    // advisories name packages of earlier releases, too
+    if (kind === 'updateinfo') continue
     const named = text.match(/\bpkgid="[0-9a-f]{64}"|pkgid="YES">[0-9a-f]{64}(?=<)/g)?.map((found) => found.replace(/"$/, '').slice(-64))
     if (
       (named ?? []).sort().join() !==
