@@ -229,6 +229,21 @@ describe('the packages', () => {
     expect((await run(project.folder, ['verify', version, '--key', '.rfo/sandbox/cosign.pub'])).code).toBe(0)
   })
 
+  const analyze = tool('systemd-analyze')
+  test.skipIf(analyze.skip || host.skip)('systemd has nothing to say of the units, installed', async () => {
+    const units = 'rfo-server.service rfo-agent.service kube-explorer.service'
+    const broken = `/bin/sed -i s/^Restart=/Restrat=/ /usr/lib/systemd/system/kube-explorer.service; ${analyze.path} verify kube-explorer.service`
+    const { after } = await onHost({
+      release: made,
+      command:
+        '/usr/bin/rpm -i --force-debian --nodeps --noscripts --nosignature /mnt/release/rpm/stable/1.24/openeuler/22.03-LTS/x86_64/Packages/*.rpm',
+      env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin' },
+      after: `${analyze.path} verify ${units}; echo "ended with $?"; ${broken}`,
+    })
+    expect(after.split('\n')[0]).toBe('ended with 0')
+    expect(after).toContain("Unknown key 'Restrat'")
+  })
+
   const modifyrepo = tool('modifyrepo_c')
   test.skipIf(modifyrepo.skip)('modifyrepo_c puts the same advisories into an index as ours says', async () => {
     const [list = ''] = (await filesBelow('rpm', '-updateinfo.xml.gz')).filter((path) => path.includes('x86_64'))
