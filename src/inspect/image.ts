@@ -14,7 +14,7 @@ import { readTar, splitPath, type TarEntry } from './tar.ts'
 import { createTree, type Tree } from './tree.ts'
 
 export interface WalkOptions {
-  /** Where files over 8 MiB lie while they are looked at. */
+  /** Where files over 1 MiB lie while they are looked at. */
   readonly tempDir: string
   readonly signal?: AbortSignal
 }

@@ -1,11 +1,14 @@
 /** The licence field of an rpm as an SPDX expression, when it is one or is in Fedora's older words; else it stays a name. */
 
-/** https://docs.fedoraproject.org/en-US/legal/allowed-licenses/, the "Fedora abbreviation" column: those that name one licence. */
-const fedoraNames: Readonly<Record<string, string>> = {
+/** https://docs.fedoraproject.org/en-US/legal/allowed-licenses/, the "Fedora abbreviation" column: those that name one licence; and openEuler's spellings. */
+const olderNames: Readonly<Record<string, string>> = {
   AGPLv3: 'AGPL-3.0-only',
   'AGPLv3+': 'AGPL-3.0-or-later',
   'ASL 1.1': 'Apache-1.1',
   'ASL 2.0': 'Apache-2.0',
+  'ASL2.0': 'Apache-2.0',
+  'Apache License 2.0': 'Apache-2.0',
+  'Apache License, Version 2.0': 'Apache-2.0',
   'Artistic 2.0': 'Artistic-2.0',
   'Artistic clarified': 'ClArtistic',
   'BSD with advertising': 'BSD-4-Clause',
@@ -28,6 +31,11 @@ const fedoraNames: Readonly<Record<string, string>> = {
   'MPLv1.0': 'MPL-1.0',
   'MPLv1.1': 'MPL-1.1',
   'MPLv2.0': 'MPL-2.0',
+  // openEuler's own licence, as its packages spell it
+  'Mulan PSL v1': 'MulanPSL-1.0',
+  'Mulan PSL v2': 'MulanPSL-2.0',
+  MulanPSL2: 'MulanPSL-2.0',
+  MulanPSLv2: 'MulanPSL-2.0',
   OFL: 'OFL-1.1',
   OpenLDAP: 'OLDAP-2.8',
   PHP: 'PHP-3.01',
@@ -104,7 +112,7 @@ function tokensOf(text: string): string[] {
 }
 
 function toOperand(text: string, known: (id: string) => string | undefined): string | undefined {
-  const license = (words: string): string | undefined => (Object.hasOwn(fedoraNames, words) ? fedoraNames[words] : known(words))
+  const license = (words: string): string | undefined => (Object.hasOwn(olderNames, words) ? olderNames[words] : known(words))
   const whole = license(text)
   if (whole !== undefined) return whole
   const [name = '', exception = '', ...more] = text.split(/\s+with\s+/i)

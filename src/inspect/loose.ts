@@ -14,7 +14,7 @@ import { createTree, type Tree } from './tree.ts'
 export type LooseEntry = TarEntry
 
 export interface LooseOptions {
-  /** Where files over 8 MiB lie while they are looked at. */
+  /** Where files over 1 MiB lie while they are looked at. */
   readonly tempDir: string
   /** of the file that they came out of; absent = the digest of the list of them */
   readonly digest?: Digest

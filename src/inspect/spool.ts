@@ -1,5 +1,5 @@
 /** The body of one file, hashed in one pass; kept for a visitor that wants it: in memory while small, else in a temporary file. */
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, type Hash, randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
@@ -23,12 +23,12 @@ export interface SeenFile {
 export interface Visitor<T> {
   /** Decides by name, size and the first bytes (at most 64) whether `visit` is to see the file. */
   wants(file: SeenFile, head: Buffer): boolean
-  /** The content is gone when this returns. */
-  visit(file: SeenFile, content: Content, sha256: string): Promise<T | undefined>
+  /** The content is gone when this returns. Digests are in hex; SHA-512 is computed of what is visited alone. */
+  visit(file: SeenFile, content: Content, digests: { readonly sha256: string; readonly sha512: string }): Promise<T | undefined>
 }
 
 /** Files up to this many bytes are looked at in memory; several images are walked at a time. */
-export const inMemory = 8 * 1024 * 1024
+export const inMemory = 1024 * 1024
 const headBytes = 64
 
 /** Reads the body to its end. `sha256` is 64 hex characters. */
@@ -39,6 +39,7 @@ export async function spool<T>(
   tempDir: string,
 ): Promise<{ readonly sha256: string; readonly found: T | undefined }> {
   const hash = createHash('sha256')
+  let longer: Hash | undefined
   let head = Buffer.alloc(0)
   let keeper: Keeper | undefined
   let decided = false
@@ -46,13 +47,16 @@ export async function spool<T>(
     decided = true
     if (!visitor.wants(file, head.subarray(0, headBytes))) return
     keeper = file.size > inMemory ? await keepInFile(tempDir) : keepInMemory(file.size)
+    longer = createHash('sha512').update(head)
     await keeper.add(head)
   }
   try {
     for await (const chunk of body) {
       hash.update(chunk)
       if (decided) {
-        if (keeper !== undefined) await keeper.add(chunk)
+        if (keeper === undefined) continue
+        longer?.update(chunk)
+        await keeper.add(chunk)
         continue
       }
       head = head.length === 0 ? Buffer.from(chunk) : Buffer.concat([head, chunk])
@@ -60,7 +64,8 @@ export async function spool<T>(
     }
     if (!decided) await decide()
     const sha256 = hash.digest('hex')
-    const found = keeper === undefined ? undefined : await visitor.visit(file, keeper.content(), sha256)
+    const found =
+      keeper === undefined ? undefined : await visitor.visit(file, keeper.content(), { sha256, sha512: longer?.digest('hex') ?? '' })
     return { sha256, found }
   } finally {
     await keeper?.drop()

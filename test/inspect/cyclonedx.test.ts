@@ -224,6 +224,8 @@ describe('words', () => {
     ['mit', 'MIT'],
     ['GPLv2+', 'GPL-2.0-or-later'],
     ['GPLv2+ and MIT', 'GPL-2.0-or-later AND MIT'],
+    ['Mulan PSL v2 or MIT', 'MulanPSL-2.0 OR MIT'],
+    ['MulanPSL2', 'MulanPSL-2.0'],
     ['(GPLv2+ or MIT) and ASL 2.0', '(GPL-2.0-or-later OR MIT) AND Apache-2.0'],
     ['MIT AND (Apache-2.0 OR BSD-3-Clause)', 'MIT AND (Apache-2.0 OR BSD-3-Clause)'],
     ['GPL-2.0-only WITH Classpath-exception-2.0', 'GPL-2.0-only WITH Classpath-exception-2.0'],

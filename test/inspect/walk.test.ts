@@ -164,9 +164,9 @@ describe('what is refused', () => {
   })
 })
 
-test('files over 8 MiB are looked at in a temporary file, which is gone afterwards', async () => {
+test('files over 1 MiB are looked at in a temporary file, which is gone afterwards', async () => {
   const tempDir = join(folder, 'spool')
-  const big = Buffer.alloc(9 * 1024 * 1024, 'abcdefgh')
+  const big = Buffer.alloc(2 * 1024 * 1024, 'abcdefgh')
   const { store, manifest } = await image([[{ name: 'big', body: big }, file('small')]])
   const seen: string[] = []
   const walked = await walkImage<boolean>(
@@ -174,8 +174,10 @@ test('files over 8 MiB are looked at in a temporary file, which is gone afterwar
     store,
     {
       wants: () => true,
-      async visit(one, content, sha256) {
+      async visit(one, content, { sha256, sha512 }) {
         seen.push(`${one.path} ${readdirSync(tempDir).length} ${(await content.read(one.size - 4, 100)).toString()} ${sha256.length}`)
+        const bytes = await content.read(0, one.size)
+        expect(sha512).toBe(createHash('sha512').update(bytes).digest('hex'))
         return true
       },
     },
