@@ -1,5 +1,4 @@
 /** `load` onto a node: its folder of images, its containerd, its Docker. */
-import { RfoError } from '../error.ts'
 import type { FolderLoaded } from '../release/load-folder.ts'
 import type { CliContext } from './context.ts'
 import { loadedImages, type ReleaseToLoad, unfinished } from './load.ts'
@@ -21,7 +20,6 @@ export async function ontoNode(context: CliContext, flags: Flags, to: NodePlace,
     }
     return folderOutcome(context, await loadIntoFolder(request), json)
   }
-  if (context.dryRun) throw new RfoError('RFO_CLI_USAGE', '--dry-run is for a folder', { exit: 'usage' })
   const request = { files, predicate, ...single(selection), existing, env, signal }
   if (to.kind === 'docker') return loadedImages(await (await import('../release/load-docker.ts')).loadIntoDocker(request), json)
   const { loadIntoContainerd } = await import('../release/load-containerd.ts')
