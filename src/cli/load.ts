@@ -32,7 +32,8 @@ export const load: Verb = {
   async run(context, { args: [target = ''], flags }) {
     const to = placeOf(flags.text('to') ?? '', context)
     if (to.kind === 'registry') refuseSelection(context, flags)
-    if (context.dryRun && to.kind !== 'folder') throw new RfoError('RFO_CLI_USAGE', '--dry-run is for a folder of images', { exit: 'usage' })
+    if (context.dryRun && to.kind !== 'folder')
+      throw new RfoError('RFO_CLI_USAGE', '--dry-run is for a folder of images', { exit: 'usage' })
     const caFile = flags.text('ca')
     const ca = caFile === undefined ? undefined : await (await import('./given-file.ts')).readGivenFile(context, caFile)
     const { files, predicate, root } = await verifiedRelease(context, target)

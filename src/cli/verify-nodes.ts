@@ -1,12 +1,10 @@
 /** `verify <release> <node...>`: what nodes have, held against what was signed. Of the release, the signed statement alone is read. */
-import { stat } from 'node:fs/promises'
 import { RfoError } from '../error.ts'
 import type { Compared, NodeCompared } from '../release/compare-node.ts'
-import type { ReleaseFiles } from '../release/shelf.ts'
 import type { CliContext } from './context.ts'
 import { nodeSelection, single, tellBeside } from './node-images.ts'
 import { type NodePlace, placeOf } from './place.ts'
-import { isVersion, releaseFolder } from './target.ts'
+import { isVersion } from './target.ts'
 import { timeOf } from './today.ts'
 import type { Flags, Outcome } from './verb.ts'
 
@@ -21,7 +19,10 @@ export async function verifyNodes(context: CliContext, flags: Flags, target: str
   const { trustedStatement } = await import('../release/archive/statement.ts')
   const { keys } = await trustedKeys(context)
   const trust = await givenTrust(context)
-  const files = await statementIn(releaseFolder(context, target))
+  const { openTarget } = await import('./open-target.ts')
+  const { archive, place: release } = await openTarget(context, target)
+  // a folder with nothing but its evidence will do
+  const files = archive ?? (await (await import('../release/shelf.ts')).folderFiles(release.where))
   try {
     const at = timeOf('--at', flags.text('at'), context)
     const predicate = await trustedStatement(files, { keys, at, ...(trust === undefined ? {} : { trust }) })
@@ -106,16 +107,6 @@ function nodeOf(text: string, context: CliContext): Exclude<NodePlace, { kind: '
   const place = placeOf(text, context)
   if (place.kind === 'folder' || place.kind === 'containerd') return place
   throw usage(`no node that can be compared: ${text.slice(0, 100)}`, 'give containerd:[<namespace>][@<socket>], or a folder of images')
-}
-
-/** A release as a folder or as an archive; a folder with nothing but its evidence will do. */
-async function statementIn(path: string): Promise<ReleaseFiles> {
-  const isFile = await stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  )
-  if (isFile) return await (await import('../release/archive/open.ts')).openArchive(path)
-  return await (await import('../release/shelf.ts')).folderFiles(path)
 }
 
 function usage(what: string, next: string): RfoError {

@@ -125,8 +125,9 @@ function chosenArchives(predicate: ReleasePredicate, { platforms, groups }: Node
       groups === undefined ? [`rfo-images.linux-${arch}.tar.zst`] : groups.map((group) => `rfo-images-${group}.linux-${arch}.tar.zst`)
     return names.map((name) => {
       const signed = predicate.files.find(({ path }) => path === name)
+      // as whoever opens it knows it: an archive makes it again
       const there = from === undefined ? signed : from.files.find(({ path, digest }) => path === name && digest === signed?.digest)
-      if (signed !== undefined && there !== undefined) return { path: name, digest: signed.digest, size: signed.size }
+      if (there !== undefined) return there
       throw new RfoError(
         'RFO_LOAD_GROUP',
         signed === undefined ? `the release has no ${name}` : `${name} is not in this part of the release`,

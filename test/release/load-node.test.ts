@@ -14,6 +14,7 @@ import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import { formatReference, parseReference } from '../../src/oci/reference.ts'
 import { groupTarBytes } from '../../src/pack/archive.ts'
+import { openArchive } from '../../src/release/archive/open.ts'
 import { compareFolder } from '../../src/release/compare-node.ts'
 import { refuseDowngrade, rememberLoaded } from '../../src/release/highest.ts'
 import { type DaemonLoad, loadIntoContainerd } from '../../src/release/load-containerd.ts'
@@ -97,6 +98,19 @@ describe('the folder of images', () => {
     for (const name of Object.keys(beside)) expect(await readFile(join(folder, name), 'utf8')).toBe('somebody’s')
     const later = { ...predicate, upstream: { ...predicate.upstream, version: 'v1.34.1+rke2r1' } }
     expect((await into(folder, { predicate: later })).notes).toEqual([])
+  })
+
+  test('out of the release archive, which holds no group archive: it is made again, and is the signed one', async () => {
+    const folder = join(scratch, 'from-archive')
+    const packed = await run(project.folder, ['pack', version, '-o', scratch])
+    expect(packed.code, packed.stderr).toBe(0)
+    const open = await openArchive(join(scratch, `rfo-${version}.tar`))
+    try {
+      expect((await into(folder, { files: open })).files).toMatchObject([{ state: 'present' }])
+      expect(await digestIn(folder, legacy)).toBe(signed(legacy))
+    } finally {
+      await open.close()
+    }
   })
 
   test('other bytes under the name are never replaced silently', async () => {
