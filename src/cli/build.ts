@@ -3,6 +3,7 @@ import { listDigest } from '../plan/fingerprint.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import type { BuildScope, BuiltImage } from '../release/build.ts'
 import { hostArchitecture } from './host.ts'
+import { caOption } from './options.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { openWorld, withPorts, workDirOf } from './world.ts'
 
@@ -13,7 +14,7 @@ export const build: Verb = {
     { syntax: '<version>', help: 'versionArgument' },
     { syntax: '[component...]', help: 'buildComponents' },
   ],
-  options: [],
+  options: [caOption],
   examples: [
     'build v1.24.8+rfor1 hardened-coredns --sandbox',
     'build v1.25.4+rfor1 hardened-coredns hardened-etcd --platform arm64 --stand-in bases',

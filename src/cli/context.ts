@@ -67,6 +67,8 @@ export interface Globals {
   readonly trustDir: string | undefined
   /** Where the private keys are: files, one of each kind. */
   readonly signKeys: readonly string[]
+  /** Certificates that registries' own are signed by, besides those that Node knows: a file. */
+  readonly caFile: string | undefined
   readonly keyPassword: string | undefined
 }
 

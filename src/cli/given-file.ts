@@ -11,3 +11,8 @@ export async function readGivenFile({ cwd }: Pick<CliContext, 'cwd'>, name: stri
     throw new RfoError('RFO_CLI_VALUE', `can't read it: ${cause.code}`, { exit: 'usage', where: file, cause })
   })
 }
+
+/** Of --ca or RFO_CA. */
+export async function givenCa(context: Pick<CliContext, 'cwd' | 'caFile'>): Promise<{ readonly ca?: string }> {
+  return context.caFile === undefined ? {} : { ca: await readGivenFile(context, context.caFile) }
+}

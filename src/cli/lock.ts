@@ -6,7 +6,9 @@ import { RfoError } from '../error.ts'
 import type { LockedRelease } from '../plan/lock.ts'
 import type { Moved, Resolvers } from '../release/lock.ts'
 import type { CliContext } from './context.ts'
+import { givenCa } from './given-file.ts'
 import { mirrorsOf } from './mirrors.ts'
+import { caOption } from './options.ts'
 import { today } from './today.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { word } from './words.ts'
@@ -24,6 +26,7 @@ export const lock: Verb = {
     { flags: '--update [name...]', help: 'lockUpdate' },
     { flags: '--rebuild <name...>', help: 'lockRebuild' },
     { flags: '--check', help: 'lockCheck' },
+    caOption,
   ],
   examples: ['lock v1.24.8+rfor1', 'lock v1.24.8+rfor1 --update hardened-coredns', 'lock v1.24.8+rfor1 --check'],
   async run(context, { args, flags }) {
@@ -76,8 +79,9 @@ async function asked(context: CliContext): Promise<Resolvers> {
   const { dockerCredentials } = await import('../content/credentials.ts')
   const workDir = workDirOf(context)
   await mkdir(workDir, { recursive: true })
+  const ca = await givenCa(context)
   const { env, signal } = context
-  return resolvers({ env, signal, workDir, addresses: mirrorsOf(env), credentials: dockerCredentials(env), line: () => {} })
+  return resolvers({ env, signal, workDir, addresses: mirrorsOf(env), credentials: dockerCredentials(env), ...ca, line: () => {} })
 }
 
 /** For `--check`: whatever would have to be asked is stale, and nobody is asked. */

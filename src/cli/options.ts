@@ -44,9 +44,13 @@ export function globalsOf(flags: Flags, ports: Ports): Globals {
     keys: (flags.list('key') ?? []).map((file) => resolve(cwd, file)),
     trustDir: trust === undefined ? undefined : resolve(cwd, trust),
     signKeys: flags.list('signKey') ?? split(env.RFO_SIGN_KEY ?? ''),
+    caFile: flags.text('ca') ?? nonEmpty(env.RFO_CA),
     keyPassword: env.RFO_KEY_PASSWORD ?? env.COSIGN_PASSWORD,
   }
 }
+
+/** For whatever meets a registry. */
+export const caOption: Option = { flags: '--ca <file>', help: 'ca', completes: 'file' }
 
 /** `amd64` and `linux/amd64` are the same; order and repetition don't matter. */
 export function readPlatforms(flag: string, text: string): readonly PlatformName[] {

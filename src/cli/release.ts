@@ -15,6 +15,7 @@ import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
 import { readReleaseKeys, signKeyFiles } from './key-files.ts'
 import { isKeyless, readKeylessSigner } from './keyless.ts'
+import { caOption } from './options.ts'
 import { ownDigest } from './own-digest.ts'
 import { releaseSummary } from './release-text.ts'
 import { projectTrust, refuseUnnamed } from './release-trust.ts'
@@ -32,6 +33,7 @@ export const release: Verb = {
   options: [
     { flags: '--unsigned', help: 'releaseUnsigned' },
     { flags: '--fail <mode>', help: 'releaseFail', choices: ['finish', 'stop', 'kill'] },
+    caOption,
   ],
   examples: [
     'release v1.24.8+rfor1 --sandbox',

@@ -11,6 +11,7 @@ import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { ReleasePorts, StandInMark } from '../release/ports.ts'
 import type { ReleaseKeys } from '../release/signatures.ts'
 import type { CliContext } from './context.ts'
+import { givenCa } from './given-file.ts'
 import { type KeyFile, readReleaseKeys } from './key-files.ts'
 import { mirrorsOf } from './mirrors.ts'
 
@@ -102,6 +103,7 @@ export async function withPorts<T>(
   const { openDirectoryStore } = await import('../content/directory.ts')
   const { dockerCredentials } = await import('../content/credentials.ts')
   const { createRegistrySession } = await import('../content/registry.ts')
+  const ca = await givenCa(context)
   const { renderer } = await import('../report/renderer.ts')
   const { fileLogs } = await import('../report/logs.ts')
   const workDir = workDirOf(context)
@@ -123,7 +125,7 @@ export async function withPorts<T>(
       workDir,
       env: world.env,
       addresses: world.addresses,
-      registries: createRegistrySession({ credentials: dockerCredentials(context.env), proxy: world.env }),
+      registries: createRegistrySession({ credentials: dockerCredentials(context.env), proxy: world.env, ...ca }),
       listener: progress.listener,
       now: context.now,
       signal: context.signal,

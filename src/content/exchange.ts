@@ -5,6 +5,7 @@
 import http from 'node:http'
 import https from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
+import tls from 'node:tls'
 import { RfoError } from '../error.ts'
 import { drained } from '../oci/drained.ts'
 import type { Body } from './body.ts'
@@ -35,13 +36,19 @@ export function createAgents(options: {
   readonly proxy?: Readonly<Record<string, string | undefined>>
   readonly ca?: string
 }): Agents {
+  const ca = options.ca === undefined ? {} : { ca: [...trustedHere(), options.ca] }
   const base = { keepAlive: true, maxSockets: options.connections, scheduling: 'lifo' as const }
   const proxied = { ...base, ...(options.proxy === undefined ? {} : { proxyEnv: { ...options.proxy } }) }
   return {
     http: new http.Agent(proxied),
-    https: new https.Agent({ ...proxied, ...(options.ca === undefined ? {} : { ca: options.ca }) }),
+    https: new https.Agent({ ...proxied, ...ca }),
     loopback: new http.Agent(base),
   }
+}
+
+/** What Node trusts without being told, `NODE_EXTRA_CA_CERTS` among it where this Node can say so (22.15). */
+function trustedHere(): readonly string[] {
+  return typeof tls.getCACertificates === 'function' ? tls.getCACertificates('default') : tls.rootCertificates
 }
 
 export function isLoopback(hostname: string): boolean {

@@ -26,7 +26,7 @@ export interface SessionOptions {
   readonly credentials?: CredentialSource
   /** HTTP_PROXY, HTTPS_PROXY, NO_PROXY; none unless given. */
   readonly proxy?: Readonly<Record<string, string | undefined>>
-  /** More trusted certificates' PEM in place of the built-in ones. */
+  /** Certificates that are trusted besides, as PEM. */
   readonly ca?: string
   /** Connections per registry, at most. Default 8. */
   readonly connections?: number

@@ -18,6 +18,8 @@ export interface ResolverPorts {
   readonly env: Readonly<Record<string, string>>
   readonly addresses: Addresses
   readonly credentials: CredentialSource
+  /** certificates that are trusted besides, as PEM */
+  readonly ca?: string
   /** Holds module caches and downloads; may be deleted between runs. */
   readonly workDir: string
   readonly signal: AbortSignal
@@ -29,7 +31,11 @@ export function resolvers(ports: ResolverPorts): Resolvers {
   const { addresses, workDir, signal, line } = ports
   const env = { ...ports.env }
   const at = { env, addresses, workDir, signal, line }
-  const session = createRegistrySession({ credentials: ports.credentials, proxy: env })
+  const session = createRegistrySession({
+    credentials: ports.credentials,
+    proxy: env,
+    ...(ports.ca === undefined ? {} : { ca: ports.ca }),
+  })
   const open: OpenRepository = (registry, repository) => openRegistry({ registry, repository }, { addresses, session, signal })
   return {
     source: async ({ source, compiled, changes }) =>

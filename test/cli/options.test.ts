@@ -19,6 +19,7 @@ test('nothing given: folders of the working directory, all platforms, nothing st
     keys: [],
     trustDir: undefined,
     signKeys: [],
+    caFile: undefined,
     keyPassword: undefined,
   })
 })

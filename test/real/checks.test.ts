@@ -43,6 +43,7 @@ const context: CliContext = {
   keys: [],
   trustDir: undefined,
   signKeys: [],
+  caFile: undefined,
   keyPassword: undefined,
 }
 
