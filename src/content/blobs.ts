@@ -89,7 +89,7 @@ async function* readFile(path: string, target: Descriptor, signal: AbortSignal |
     for (let left = target.size; left > 0; ) {
       signal?.throwIfAborted()
       const buffer = Buffer.allocUnsafeSlow(Math.min(left, readAtOnce))
-      const { bytesRead } = await file.read(buffer, 0, buffer.length)
+      const { bytesRead } = await file.read(buffer, 0, buffer.length).catch((cause) => Promise.reject(unread(path, cause)))
       if (bytesRead === 0) return
       left -= bytesRead
       yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead)
@@ -132,6 +132,10 @@ function checkKind(path: string, target: Descriptor, found: Stats): void {
 function refusedOpen(path: string, target: Descriptor, cause: NodeJS.ErrnoException): RfoError {
   if (cause.code === 'ENOENT') return absent(target)
   if (cause.code === 'ELOOP') return notAFile(path, 'a symbolic link')
+  return unread(path, cause)
+}
+
+function unread(path: string, cause: NodeJS.ErrnoException): RfoError {
   return new RfoError('RFO_CONTENT_DISK', `can't read: ${cause.code}`, { exit: 'machine', where: path, cause })
 }
 

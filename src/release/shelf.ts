@@ -58,7 +58,7 @@ export async function folderFiles(folder: string): Promise<ReleaseFiles> {
     open: (file, range) => {
       if (range !== undefined && range.end <= range.start) return nothing()
       const limits = range === undefined ? {} : { start: range.start, end: range.end - 1 }
-      const bytes = createReadStream(join(folder, file.path), { highWaterMark: 1 << 20, ...limits })
+      const bytes = readable(join(folder, file.path), limits)
       return range === undefined ? verified(descriptorOf(file), bytes) : bytes
     },
     close: async () => {},
@@ -113,6 +113,15 @@ export function blobPath(digest: Digest): string {
 
 export function descriptorOf({ digest, size }: ReleaseFile): Descriptor {
   return { mediaType: mediaTypes.octets, digest, size }
+}
+
+async function* readable(path: string, limits: object): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* createReadStream(path, { highWaterMark: 1 << 20, ...limits })
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new RfoError('RFO_SHELF_READ', `can't read: ${code}`, { exit: 'machine', where: path, cause })
+  }
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}

@@ -148,7 +148,9 @@ function isZero(bytes: Uint8Array): boolean {
 async function exactly(handle: FileHandle, start: number, end: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(end - start)
   for (let at = 0; at < bytes.length; ) {
-    const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at)
+    const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at).catch((cause: NodeJS.ErrnoException) => {
+      throw new RfoError('RFO_ARCHIVE_READ', `can't read the archive: ${cause.code}`, { exit: 'machine', cause })
+    })
     if (bytesRead === 0) throw refused('it ends too early')
     at += bytesRead
   }

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Extent } from '../../content/file.ts'
+import { RfoError } from '../../error.ts'
 import type { HashAnswer, HashOrder } from './hash-worker.ts'
 import { type Hashed, hashFile } from './tree.ts'
 
@@ -54,7 +55,10 @@ function inThread(where: (path: string) => Extent, next: () => ToHash | undefine
       worker.postMessage(order)
     }
     worker.on('message', (answer: HashAnswer) => {
-      if ('failed' in answer) reject(Object.assign(new Error(answer.failed), { code: answer.code }))
+      if ('failed' in answer) {
+        const { code, message, exit, where } = answer.failed
+        reject(new RfoError(code, message, { exit, ...(where === undefined ? {} : { where }) }))
+      }
       else {
         if (doing !== undefined) found.set(doing.path, answer)
         give()

@@ -90,6 +90,8 @@ export async function hashFile(extent: string | Extent, sm3: boolean): Promise<H
       other?.update(chunk)
     }
     return { digest: digester.finish(), sm3: other?.digest('hex'), size }
+  } catch (cause) {
+    throw unread(path, cause)
   } finally {
     closeSync(file)
   }
@@ -103,8 +105,14 @@ function openFile(path: string): number {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ELOOP') throw untrusted('RFO_VERIFY_KIND', 'neither a regular file nor a folder', path)
-    throw new RfoError('RFO_VERIFY_READ', `can't read: ${code}`, { exit: 'machine', where: path, cause })
+    throw unread(path, cause)
   }
+}
+
+/** A disk that fails is nobody's forgery, and no bug. */
+function unread(where: string, cause: unknown): unknown {
+  const { code } = cause as NodeJS.ErrnoException
+  return new RfoError('RFO_VERIFY_READ', `can't read: ${code}`, { exit: 'machine', where, cause })
 }
 
 /** A small file whole; undefined when it is absent. */
@@ -121,7 +129,7 @@ export async function readSmall(path: string, maxBytes: number, where: string): 
   try {
     const { size } = await file.stat()
     if (size > maxBytes) throw untrusted('RFO_VERIFY_SIZE', `${size} bytes, more than the ${maxBytes} that such a file may have`, where)
-    return await file.readFile()
+    return await file.readFile().catch((cause) => Promise.reject(unread(where, cause)))
   } finally {
     await file.close()
   }
