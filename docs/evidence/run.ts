@@ -8,12 +8,17 @@ import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { conformancePage } from './conformance-page.ts'
+import { faults } from './faults.ts'
+import { kills } from './kills.ts'
 import { sigstoreConformance } from './sigstore-conformance.ts'
 
 const root = join(import.meta.dirname, '..', '..')
+const vitestFile = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 const names: Readonly<Record<string, () => string | Promise<string>>> = {
   components,
   conformance,
+  faults: () => faults(vitestFile, join(root, 'dist', 'faults.json'), said),
+  kills: () => kills((line) => log.write(`${line}\n`)),
   mutations,
   parsers,
   'sigstore-conformance': () => sigstoreConformance((line) => log.write(`${line}\n`)),
