@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { type Digest, isDigest } from '../oci/digest.ts'
 import type { Json } from '../oci/json.ts'
 import { isPlatformName, type PlatformName } from '../oci/platform.ts'
+import { ReleaseGateFact } from './scan.ts'
 
 const DigestText = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'a sha256 digest')
 const PlatformText = z.custom<PlatformName>((value) => typeof value === 'string' && isPlatformName(value), 'a platform we know')
@@ -90,6 +91,7 @@ export const ReleasePredicate = z
     images: z.array(ReleaseImage).max(10_000),
     files: z.array(ReleaseFileEntry).max(100_000),
     support: z.record(PlatformText, ReleaseSupport),
+    gate: ReleaseGateFact.optional().describe('absent: nobody looked for vulnerabilities'),
     standIns: z.array(z.strictObject({ what: Text, standsFor: Text })),
     standInKey: Text.optional().describe('fingerprint of the key that signs only sandbox releases'),
   })

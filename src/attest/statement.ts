@@ -37,6 +37,7 @@ export type PredicateName =
   | 'cyclonedx'
   | 'spdx'
   | 'testResult'
+  | 'vuln'
   | 'vulns'
   | 'openvex'
   | 'advisories'
@@ -50,6 +51,8 @@ export const predicateTypes: Readonly<Record<PredicateName, string>> = {
   cyclonedx: 'https://cyclonedx.org/bom',
   spdx: 'https://spdx.dev/Document',
   testResult: 'https://in-toto.io/attestation/test-result/v0.1',
+  /** cosign's `--type vuln` */
+  vuln: 'https://cosign.sigstore.dev/attestation/vuln/v1',
   vulns: 'https://in-toto.io/attestation/vulns/v0.2',
   openvex: 'https://openvex.dev/ns',
   advisories: 'https://github.com/rfolabs/rfo-build/attestation/advisories/v1',

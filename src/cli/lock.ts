@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../error.ts'
-import type { LockedRelease } from '../plan/lock.ts'
+import type { LockedAdvisories, LockedRelease } from '../plan/lock.ts'
 import type { Moved, Resolvers } from '../release/lock.ts'
 import type { CliContext } from './context.ts'
 import { givenCa } from './given-file.ts'
@@ -81,7 +81,16 @@ async function asked(context: CliContext): Promise<Resolvers> {
   await mkdir(workDir, { recursive: true })
   const ca = await givenCa(context)
   const { env, signal } = context
-  return resolvers({ env, signal, workDir, addresses: mirrorsOf(env), credentials: dockerCredentials(env), ...ca, line: () => {} })
+  return resolvers({
+    advisories: () => lockedSnapshot(context),
+    env,
+    signal,
+    workDir,
+    addresses: mirrorsOf(env),
+    credentials: dockerCredentials(env),
+    ...ca,
+    line: () => {},
+  })
 }
 
 /** For `--check`: whatever would have to be asked is stale, and nobody is asked. */
@@ -95,13 +104,29 @@ const unasked: Resolvers = (() => {
     base: async () => refuse(),
     chart: async () => refuse(),
     packages: async () => refuse(),
+    advisories: async () => refuse(),
   }
 })()
 
-function pinned({ bases, components, libraries, charts, packages }: LockedRelease): number {
+/** An open pin says that none is here: whoever locks again after a sync gets it. */
+async function lockedSnapshot(context: CliContext): Promise<LockedAdvisories> {
+  const { openDirectoryStore } = await import('../content/directory.ts')
+  const { currentSnapshot } = await import('./snapshot.ts')
+  const found = await currentSnapshot(await openDirectoryStore(context.storeDir))
+  if (found !== undefined) return { kind: 'advisories', digest: found.digest, size: found.size, taken: found.taken }
+  throw new RfoError('RFO_LOCK_ADVISORIES', 'no snapshot of advisories is here', { exit: 'outside', next: 'rfo-build advisories sync' })
+}
+
+function pinned({ bases, components, libraries, charts, packages, advisories }: LockedRelease): number {
   const installed = Object.values(packages ?? {}).flatMap((each) => Object.values(each.components))
   const sources = [...Object.values(components), ...Object.values(libraries ?? {})].map(({ pin }) => pin)
-  const pins = [...Object.values(bases), ...Object.values(charts), ...sources, ...installed]
+  const pins = [
+    ...Object.values(bases),
+    ...Object.values(charts),
+    ...sources,
+    ...installed,
+    ...(advisories === undefined ? [] : [advisories]),
+  ]
   return pins.filter((pin) => pin.kind !== 'unresolved').length
 }
 

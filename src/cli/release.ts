@@ -198,6 +198,7 @@ async function make(
         verifier: inputs.verifier,
         ...(inputs.selinux === undefined ? {} : { selinux: inputs.selinux }),
         notices: inputs.notices,
+        vex: inputs.vex,
         code: ownDigest(),
         ...(keys === undefined ? {} : { keys }),
         ...(world.standIn === undefined ? {} : { mark: world.standIn.mark }),

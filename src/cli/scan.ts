@@ -1,6 +1,5 @@
 /** `scan`: what is inside images, against a snapshot of advisories. It judges content, and verifies nobody's signature. */
-import { readdir, readFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { VexStatement } from '../advisory/openvex.ts'
 import { writeFileOnce } from '../content/atomic.ts'
 import { bytesBody } from '../content/body.ts'
@@ -94,8 +93,6 @@ async function policyFor(context: CliContext, plan: unknown): Promise<{ gate: Re
 /** What the project says of itself: sbom/vex/*.json. */
 async function ownVex(context: CliContext): Promise<VexStatement[]> {
   const { readOpenVex } = await import('../advisory/openvex.ts')
-  const folder = join(context.cwd, 'sbom', 'vex')
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.json')).sort()
-  const texts = await Promise.all(names.map(async (name) => ({ name, text: await readFile(join(folder, name), 'utf8') })))
-  return texts.flatMap(({ name, text }) => readOpenVex(text, `sbom/vex/${name}`))
+  const { vexTexts } = await import('../release/inputs.ts')
+  return (await vexTexts(context.cwd)).flatMap(({ file, text }) => readOpenVex(text, file))
 }

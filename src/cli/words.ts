@@ -22,7 +22,7 @@ const en = {
   platform: `only these platforms, with commas between: ${architectureNames.join(',')}`,
   dryRun: 'say what would be done and change nothing',
   sandbox: 'every input is a stand-in, served on loopback; the release says so wherever it is carried',
-  standIn: 'replace only these kinds of input, with commas between: bases,mirrors,git,charts',
+  standIn: 'replace only these kinds of input, with commas between: bases,mirrors,git,charts,advisories',
   key: 'a public key to trust (may be repeated)',
   trust: 'trust metadata, a folder or an exported file; or a folder of public keys to trust (RFO_TRUST)',
   signKey:
@@ -239,7 +239,7 @@ const zh = {
   platform: `只处理这些平台，以逗号分隔：${architectureNames.join(',')}`,
   dryRun: '只说明将要做什么，不做任何改动',
   sandbox: '所有输入都用本机回环地址上的替身；发布物无论带到哪里都会注明',
-  standIn: '只替换这些种类的输入，以逗号分隔：bases,mirrors,git,charts',
+  standIn: '只替换这些种类的输入，以逗号分隔：bases,mirrors,git,charts,advisories',
   key: '受信任的公钥（可重复）',
   trust: '信任元数据（目录或导出的文件），或存放受信任公钥的目录（RFO_TRUST）',
   signKey:

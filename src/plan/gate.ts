@@ -53,6 +53,14 @@ export function gateOf({ lines, ...policy }: GatePolicy, version: string): Relea
   return { mode: lines[minorLine(parseVersion(version))] ?? 'live', ...policy }
 }
 
+/**
+ * The moment that a release is judged by, in milliseconds: the last second of an old line's day, and otherwise when the snapshot was
+ * taken. No clock: the same inputs give the same verdict.
+ */
+export function gateTime(mode: GateMode, taken: string): number {
+  return mode === 'live' ? Date.parse(taken) : timeOfDay(mode.asOf) + 86_399_000
+}
+
 /** Milliseconds since 1970 of a day's first moment. */
 export function timeOfDay(day: string): number {
   return Date.parse(`${day}T00:00:00Z`)

@@ -157,6 +157,20 @@ export const LockedPackages = z.strictObject({
 })
 export type LockedPackages = z.infer<typeof LockedPackages>
 
+/** What images are judged by. */
+export const LockedAdvisories = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('advisories'),
+    digest: DigestText.describe('of the snapshot as it is carried'),
+    size: z.int().nonnegative(),
+    taken: z.string().describe('when its sources had been read'),
+    url: z.string().optional().describe('where it lies; absent: in the store, where sync or import put it'),
+    standIn: z.string().optional(),
+  }),
+  Unresolved,
+])
+export type LockedAdvisories = z.infer<typeof LockedAdvisories>
+
 export const LockedRelease = z.strictObject({
   upstream: z.strictObject({ version: z.string(), commit: z.string(), list: DigestText.describe('of the recorded image list') }),
   epoch: z.int().nonnegative().describe('seconds; every time stamp of the release, but for those in images'),
@@ -164,6 +178,7 @@ export const LockedRelease = z.strictObject({
   components: z.record(z.string(), LockedComponent),
   libraries: z.record(z.string(), LockedLibrary).optional().describe('C libraries that programs link; absent = none'),
   charts: z.record(z.string(), LockedChart),
+  advisories: LockedAdvisories.optional().describe('absent: the project has no gate'),
   packages: z.partialRecord(PlatformKey, LockedPackages).optional().describe('OS packages; absent when no base is pinned'),
 })
 export type LockedRelease = z.infer<typeof LockedRelease>

@@ -1,5 +1,5 @@
 /** A pin in one line: what of it is fixed. */
-import type { LockedBase, LockedChart, Pin } from './lock.ts'
+import type { LockedAdvisories, LockedBase, LockedChart, Pin } from './lock.ts'
 
 /** What a component's packages come to: in the lock as names, while it is made as what they name. */
 interface Rpms {
@@ -10,13 +10,15 @@ interface Rpms {
 const saidBy = { pipeline: 'the pipeline alone', proxy: 'the pipeline and the module proxy' } as const
 
 export function pinText(pin: Pin | LockedBase | LockedChart | { readonly kind: string }): string {
-  const known = pin as Pin | LockedBase | LockedChart | Rpms
+  const known = pin as Known
   const { patches = [], overrides } = 'changes' in known ? (known.changes ?? {}) : {}
   const changes = [...patches, ...(overrides === undefined ? [] : [overrides])].map(({ file, digest }) => `, ${file} ${digest}`)
   return `${fixedText(known)}${changes.join('')}`
 }
 
-function fixedText(known: Pin | LockedBase | LockedChart | Rpms): string {
+type Known = Pin | LockedBase | LockedChart | LockedAdvisories | Rpms
+
+function fixedText(known: Known): string {
   switch (known.kind) {
     case 'unresolved':
       return `unresolved: ${known.reason}`
@@ -30,6 +32,8 @@ function fixedText(known: Pin | LockedBase | LockedChart | Rpms): string {
       return `${known.url} ${known.digest}`
     case 'chart':
       return `${known.version} ${known.digest}`
+    case 'advisories':
+      return `${known.digest} of ${known.taken}`
     case 'rpms':
       return `${known.rpms.length} RPMs`
     case 'image':

@@ -87,6 +87,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
     platforms: input.release.platforms,
     ...demandsOf(input.release),
     ...(input.release.gate === undefined ? {} : { gate: gateOf(input.release.gate, spell(version)) }),
+    ...(input.release.gate === undefined || locked?.advisories === undefined ? {} : { advisories: locked.advisories }),
     bases: basesOf(input.release, locked),
     ...(locked?.packages === undefined ? {} : { packages: locked.packages }),
     images: withOwn,

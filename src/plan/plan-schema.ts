@@ -4,7 +4,16 @@ import { SourceEdit } from './bundle.ts'
 import { Build, GoBuild, ImageFile, KnownFailure, Source } from './component.ts'
 import { ReleaseGate } from './gate.ts'
 import { Library } from './library.ts'
-import { DigestText, LockedBase, LockedChart, LockedComponent, LockedLibrary, LockedPackages, PlatformKey } from './lock.ts'
+import {
+  DigestText,
+  LockedAdvisories,
+  LockedBase,
+  LockedChart,
+  LockedComponent,
+  LockedLibrary,
+  LockedPackages,
+  PlatformKey,
+} from './lock.ts'
 
 const PlatformPlan = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('made') }),
@@ -66,6 +75,7 @@ export const ReleasePlanSchema = z.strictObject({
   url: z.string(),
   platforms: z.array(PlatformKey),
   gate: ReleaseGate.optional(),
+  advisories: LockedAdvisories.optional(),
   demands: z
     .strictObject({
       conformance: z.array(PlatformKey),

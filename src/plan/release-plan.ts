@@ -5,7 +5,7 @@ import type { SourceEdit } from './bundle.ts'
 import type { Build, Component, GoBuild, ImageFile, KnownFailure, Source } from './component.ts'
 import type { ReleaseGate } from './gate.ts'
 import type { LibraryPlan } from './library.ts'
-import type { LockedBase, LockedChart, LockedComponent, LockedPackages } from './lock.ts'
+import type { LockedAdvisories, LockedBase, LockedChart, LockedComponent, LockedPackages } from './lock.ts'
 import type { SourceChanges } from './source-changes.ts'
 import type { TestKind } from './test-kind.ts'
 
@@ -101,6 +101,8 @@ export interface ReleasePlan {
   readonly platforms: readonly PlatformName[]
   /** absent = nobody looks for vulnerabilities */
   readonly gate?: ReleaseGate
+  /** what the gate judges by; absent = no gate, or the lock has none yet */
+  readonly advisories?: LockedAdvisories
   /** absent = none: evidence without which what is made is a candidate, and the failures that it may hold */
   readonly demands?: Demands
   readonly bases: Readonly<Partial<Record<PlatformName, BasePlan>>>

@@ -13,7 +13,7 @@ import { takenBy } from './tag-clashes.ts'
 
 export type Gap = ReleasePlan['unresolved'][number]
 
-/** In the order of the plan: the lock itself, bases, images, OS packages, tags, charts, C libraries. */
+/** In the order of the plan: the lock itself, bases, images, OS packages, tags, charts, C libraries, advisories. */
 export function unresolvedIn(plan: Omit<ReleasePlan, 'unresolved'>, upstream: UpstreamRelease, lock: Lock): readonly Gap[] {
   const command = `rfo-build lock ${plan.version}`
   const locked = lock.releases[plan.version]
@@ -26,7 +26,14 @@ export function unresolvedIn(plan: Omit<ReleasePlan, 'unresolved'>, upstream: Up
     ...plan.images.flatMap((image) => tagGaps(image, plan.version, lock, command)),
     ...chartGaps(plan, command),
     ...libraryGaps(plan, command),
+    ...advisoryGaps(plan, command),
   ]
+}
+
+/** Without a snapshot the gate can't judge, and an image that nobody judged is not shipped. */
+function advisoryGaps({ gate, advisories }: Omit<ReleasePlan, 'unresolved'>, command: string): readonly Gap[] {
+  if (gate === undefined || advisories?.kind === 'advisories') return []
+  return [{ what: 'advisories', reason: `${advisories?.reason ?? 'not locked yet'}: ${command}` }]
 }
 
 function headGaps(

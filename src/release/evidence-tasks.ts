@@ -21,6 +21,7 @@ import { maxSbomBytes } from './lists.ts'
 import { readPackageRecord } from './package-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { refuseLowScore } from './sbom-score.ts'
+import type { ScanTasks } from './scan-tasks.ts'
 import { builderId, imageMaterial, type SaidPlatform } from './sign-tasks.ts'
 import { editOf, goEditOf, readSourceRecord } from './source-task.ts'
 
@@ -29,15 +30,22 @@ export interface EvidenceTasks {
   readonly platforms: readonly SaidPlatform[]
 }
 
-export function evidenceTasks(request: ReleaseRequest, made: readonly ImageTasks[], ports: ReleasePorts): EvidenceTasks[] {
+export function evidenceTasks(
+  request: ReleaseRequest,
+  made: readonly ImageTasks[],
+  ports: ReleasePorts,
+  scans?: Pick<ScanTasks, 'scan'>,
+): EvidenceTasks[] {
   return made.map((images) => {
     const platforms = images.platforms.map((one) => {
       const sbom = sbomTask(request, images.image, one, ports)
+      const inventory = sbom.needs['inventory']
       return {
         platform: one.platform,
         image: one.image,
         sbom,
         spdx: spdxTask(images.image, one.platform, sbom, ports),
+        ...(scans === undefined || inventory === undefined ? {} : { scan: scans.scan(images.image, one.platform, inventory) }),
         provenance: provenanceTask(request, images, one, collectedFrom(images.image, one.platform, made), ports),
       }
     })

@@ -37,6 +37,8 @@ export interface ReleaseInputs {
   /** absent: no package of a policy */
   readonly selinux?: SelinuxModule
   readonly notices: readonly Notice[]
+  /** sbom/vex/*.json */
+  readonly vex: readonly FileText[]
   /** of all that was read; the no-op compares it */
   readonly digest: Digest
 }
@@ -77,6 +79,7 @@ export async function readInputs(
   const pipelines = assemblePipelines({ release, components, libraries, upstream: list, beside })
   const selinux = await selinuxModule(project)
   const notices = await textsBelow(project, 'pipelines/advisories')
+  const vex = await vexTexts(project)
   const platforms = options.platforms
   return {
     version: spell(parsed),
@@ -90,7 +93,9 @@ export async function readInputs(
     verifier: verifier.text,
     ...(selinux === undefined ? {} : { selinux }),
     notices: notices.map(({ text, file }) => parseNotice(text, file)),
+    vex,
     digest: digestOfTexts([
+      ...vex,
       release,
       ...(bundle === undefined ? [] : [bundle]),
       installer,
@@ -195,6 +200,13 @@ async function textsBelow(project: string, folder: string): Promise<FileText[]> 
   const names = await readdir(join(project, folder)).catch(() => [])
   const files = names.filter((name) => name.endsWith('.yaml')).sort()
   return await Promise.all(files.map((name) => required(project, `${folder}/${name}`)))
+}
+
+/** What the project says of itself in OpenVEX, sorted; a project without the folder says nothing. */
+export async function vexTexts(project: string): Promise<FileText[]> {
+  const names = await readdir(join(project, 'sbom', 'vex')).catch(() => [])
+  const files = names.filter((name) => name.endsWith('.json')).sort()
+  return await Promise.all(files.map((name) => required(project, `sbom/vex/${name}`)))
 }
 
 /** What a plan is made of: these inputs, and a lock. */

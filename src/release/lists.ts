@@ -86,6 +86,11 @@ export function fileSbomPath(path: string): string {
 /** The bare program. */
 const programName = /^rfo\.linux-[a-z0-9]+$/
 
+/** What a scan of an image found, as it is attested of it. */
+export function scanPath(component: string, platform: string): string {
+  return `sbom/${component}.${platform.replace('/', '-')}.vuln.json`
+}
+
 /** The platform whose file this is, by RKE2's `.linux-<arch>` in its name; undefined = of no platform. */
 export function platformOfFile(path: string): PlatformName | undefined {
   const rpm = /^rpm\/(?:[^/]+\/)+(\w+)\/(?:Packages|repodata)\//.exec(path)?.[1]

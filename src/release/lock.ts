@@ -12,7 +12,17 @@ import type { GoBuild, Source, UpstreamRelease } from '../plan/component.ts'
 import { dateComponents } from '../plan/dated.ts'
 import { compiledByGo, libraryFingerprint, listDigest, pinFingerprint, takesPin } from '../plan/fingerprint.ts'
 import { type LibraryPlan, librariesOf } from '../plan/library.ts'
-import type { Lock, LockedBase, LockedChart, LockedComponent, LockedLibrary, LockedPackages, LockedRelease, Pin } from '../plan/lock.ts'
+import type {
+  Lock,
+  LockedAdvisories,
+  LockedBase,
+  LockedChart,
+  LockedComponent,
+  LockedLibrary,
+  LockedPackages,
+  LockedRelease,
+  Pin,
+} from '../plan/lock.ts'
 import { type NamedRpm, type PackageWish, packageWishes, pinnedRpms } from '../plan/os-packages.ts'
 import { pinText } from '../plan/pin-text.ts'
 import { epochOf, type PlanInput, planRelease } from '../plan/plan-release.ts'
@@ -39,6 +49,8 @@ export interface Resolvers {
   base(base: { readonly reference: string; readonly platform: PlatformName; readonly name: string }): Promise<LockedBase>
   /** What an image's packages and all that they need are, besides what its base has. */
   packages(wish: PackageWish): Promise<ResolvedPackages>
+  /** The snapshot that images are judged by; absent where nobody has one. */
+  advisories?(): Promise<LockedAdvisories>
   /** Asked only for a chart whose digest RKE2's index does not give. */
   chart(chart: UpstreamRelease['charts'][number]): Promise<LockedChart>
 }
@@ -88,6 +100,7 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
     ...charts.map((chart) => chart.name),
     ...plan.platforms,
     ...libraries.map(({ name }) => name),
+    ...(plan.gate === undefined ? [] : ['advisories']),
   ]
   if (request.update !== 'all') refuseUnknown(request.update ?? [], known, `${plan.version} has nothing called`, plan.version)
   const rebuilt = plan.images.filter((image) => image.action === 'rebuild').map((image) => image.component)
@@ -137,6 +150,7 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
       ),
     ])
     const lockedBases = Object.fromEntries(bases)
+    const advisories = await lockAdvisories(plan, before?.advisories, again('advisories'), request.resolve, ask)
     const packages = await lockPackages(plan, lockedBases, before, again, request.resolve, ask)
     const asked: LockedRelease = {
       upstream: { version: plan.upstream.version, commit: plan.upstream.commit, list: listDigest(request.upstream) },
@@ -146,6 +160,7 @@ export async function lockRelease(request: LockRequest): Promise<LockResult> {
       components: Object.fromEntries(components),
       ...(lockedLibraries.length === 0 ? {} : { libraries: Object.fromEntries(lockedLibraries) }),
       charts: Object.fromEntries(lockedCharts),
+      ...(advisories === undefined ? {} : { advisories }),
       ...(Object.keys(packages).length === 0 ? {} : { packages }),
     }
     const dating = { today: request.today, rebuild: new Set(request.rebuild) }
@@ -229,6 +244,22 @@ async function lockPackages(
   return locked
 }
 
+const noSnapshot = { kind: 'unresolved', reason: 'nobody gives a snapshot of advisories' } as const
+
+/** A pin stays until it is asked for again: a newer snapshot is another verdict. */
+async function lockAdvisories(
+  { gate }: ReleasePlan,
+  old: LockedAdvisories | undefined,
+  again: boolean,
+  resolve: Resolvers,
+  ask: Ask,
+): Promise<LockedAdvisories | undefined> {
+  if (gate === undefined) return undefined
+  return old?.kind === 'advisories' && !again
+    ? old
+    : await ask<LockedAdvisories>('advisories', async () => (await resolve.advisories?.()) ?? noSnapshot)
+}
+
 async function lockLibrary(library: LibraryPlan, again: boolean, resolve: Resolvers, ask: Ask): Promise<LockedLibrary> {
   const { name, version, source, locked } = library
   const fingerprint = libraryFingerprint(library)
@@ -293,6 +324,7 @@ function lines(release: LockedRelease | undefined): ReadonlyMap<string, string> 
     ),
     ...Object.entries(release.libraries ?? {}).map(([name, library]): [string, string] => [`library/${name}`, pinText(library.pin)]),
     ...Object.entries(release.charts).map(([name, chart]): [string, string] => [`chart/${name}`, pinText(chart)]),
+    ...(release.advisories === undefined ? [] : [['advisories', pinText(release.advisories)] as [string, string]]),
     ...Object.entries(release.packages ?? {}).flatMap(([platform, packages]) => packageLines(platform, packages)),
   ])
 }

@@ -17,6 +17,7 @@ import { ownProgram } from './own-program.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { releaseTasks } from './release-tasks.ts'
 import { runTasks } from './run.ts'
+import { advisoriesPath, scanTasks } from './scan-tasks.ts'
 import { type SaidImage, signTask } from './sign-tasks.ts'
 import { statementTask } from './statement-task.ts'
 import { supportTask } from './support-task.ts'
@@ -43,13 +44,17 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   const support = supportTask(plan, charts, ports)
   const own = ownFiles(request, ownProgram(plan, tools.compilers, ports), support, ports)
   const images = imageTasks(plan, charts, tools, ports, plan.images, own)
-  const evidence = evidenceTasks(request, images, ports)
+  const scans = scanTasks(request, ports)
+  const evidence = evidenceTasks(request, images, ports, scans)
+  const judged = scans === undefined ? {} : { gate: scans.gate() }
   const archives = archiveTasks(plan, images, ports)
   const verifier = { path: verifierPath, task: verifierTask(request, ports) }
-  const files = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives, verifier]
+  const described = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives, verifier]
+  // nothing is inside of advisories
+  const files = scans === undefined ? described : [...described, { path: advisoriesPath, task: scans.advisories }]
   const bundles = bundleTasks(request, images, own, ports)
-  const titled = [...bundles, fileSbomsTask(request, { evidence, files, titled: bundles }, ports)]
-  const { release, unsigned } = releaseTasks(request, { evidence, files, titled, support }, ports)
+  const titled = [...bundles, fileSbomsTask(request, { evidence, files: described, titled: bundles }, ports)]
+  const { release, unsigned } = releaseTasks(request, { evidence, files, titled, support, ...judged }, ports)
   const provenances = programProvenances(request, own.program, ports)
   const said = evidence.map(({ images: { image, index }, platforms }): SaidImage => ({ image, index, platforms }))
 

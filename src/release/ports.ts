@@ -70,6 +70,8 @@ export interface ReleaseRequest {
   /** of rfo-build's own code, of which rfo-verify.cjs is made */
   readonly code: Digest
   readonly mark?: StandInMark
+  /** sbom/vex/*.json: OpenVEX of the project itself */
+  readonly vex?: readonly { readonly file: string; readonly text: string }[]
   /** a compiled policy module that the project holds: pipelines/selinux/<module>.pp */
   readonly selinux?: SelinuxModule
   /** pipelines/advisories: what RFO says itself of what it mended */

@@ -1,5 +1,6 @@
 /** Plan and digests → the release predicate: what the signed statement says. Pure. */
 import type { ReleasePredicate } from '../attest/release.ts'
+import type { ReleaseGateFact } from '../attest/scan.ts'
 import { predicateTypes, statement, statementBytes, subjectOf } from '../attest/statement.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -29,6 +30,7 @@ export interface PredicateFacts {
   readonly support: Closure
   /** component whose source the program, the tarball and the packages are made of */
   readonly sourceOf: string
+  readonly gate?: ReleaseGateFact
   readonly keyFingerprint?: string
 }
 
@@ -84,6 +86,7 @@ export function releasePredicate(facts: PredicateFacts): ReleasePredicate {
         return [platform, state.status === 'bootable' ? state : { status: 'partial' as const, missing: [...state.missing] }]
       }),
     ) as ReleasePredicate['support'],
+    ...(facts.gate === undefined ? {} : { gate: facts.gate }),
     standIns: standIns(plan, facts.sourceOf),
     ...(facts.keyFingerprint === undefined ? {} : { standInKey: facts.keyFingerprint }),
   }
@@ -124,7 +127,9 @@ function standIns(plan: ReleasePlan, sourceOf: string): { what: string; standsFo
   )
   const source = plan.images.find((image) => image.component === sourceOf)?.locked?.standIn
   const bundle = source === undefined ? [] : [{ what: 'program, tarball and packages', standsFor: source }]
-  return [...images, ...charts, ...bundle]
+  const judged = plan.advisories?.kind === 'advisories' ? plan.advisories.standIn : undefined
+  const advisories = judged === undefined ? [] : [{ what: 'advisories', standsFor: judged }]
+  return [...images, ...charts, ...bundle, ...advisories]
 }
 
 /** The statement whose subjects are the root, every file as it lies and every image index. */

@@ -15,7 +15,7 @@ import { readContent } from './audit-images.ts'
 import type { EvidenceTasks } from './evidence-tasks.ts'
 import { given } from './given.ts'
 import { type ListedFile, sm3, sm3Annotation, titledFiles } from './listing.ts'
-import { checksumLists, imageLists, sbomPath, spdxPath } from './lists.ts'
+import { checksumLists, imageLists, sbomPath, scanPath, spdxPath } from './lists.ts'
 import { releaseNotes } from './notes.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import type { FileRecord } from './predicate.ts'
@@ -44,6 +44,8 @@ export interface Parts {
   /** each gives an index of titled files */
   readonly titled: readonly Task[]
   readonly support: Task
+  /** absent = the release has no gate */
+  readonly gate?: Task
 }
 
 export function releaseTasks(request: ReleaseRequest, parts: Parts, ports: ReleasePorts): ReleaseTasks {
@@ -51,14 +53,15 @@ export function releaseTasks(request: ReleaseRequest, parts: Parts, ports: Relea
   return { release, unsigned: unsignedTask(request, parts, release, ports) }
 }
 
-function rootTask(request: ReleaseRequest, { evidence, files, titled, support }: Parts, ports: ReleasePorts): Task {
+function rootTask(request: ReleaseRequest, { evidence, files, titled, support, gate }: Parts, ports: ReleasePorts): Task {
   const { plan } = request
-  const needs: Record<string, Task> = { support }
+  const needs: Record<string, Task> = { support, ...(gate === undefined ? {} : { gate }) }
   for (const { images, platforms } of evidence) {
     needs[`index/${images.image.component}`] = images.index
     for (const made of platforms) {
       needs[sbomPath(images.image.component, made.platform)] = made.sbom
       needs[spdxPath(images.image.component, made.platform)] = made.spdx
+      if (made.scan !== undefined) needs[scanPath(images.image.component, made.platform)] = made.scan
     }
   }
   for (const { path, task } of files) needs[path] = task
@@ -97,7 +100,7 @@ function rootTask(request: ReleaseRequest, { evidence, files, titled, support }:
       const files: ListedFile[] = []
       for (const { path, text } of texts) files.push({ path, ...sized(await pushBytes(ports.store, mediaTypes.octets, text)) })
       for (const [name, descriptor] of Object.entries(inputs)) {
-        if (name.startsWith('index/') || name === 'support') continue
+        if (name.startsWith('index/') || name === 'support' || name === 'gate') continue
         if (titled.some((task) => task.id === name)) files.push(...(await titledFiles(descriptor, ports.store)))
         else files.push({ path: name, ...sized(descriptor) })
       }

@@ -2,6 +2,7 @@
 import type { CredentialSource } from '../content/credentials.ts'
 import { createRegistrySession, openRegistry } from '../content/registry.ts'
 import type { Addresses } from '../plan/addresses.ts'
+import type { LockedAdvisories } from '../plan/lock.ts'
 import { parseImageName } from '../plan/reference.ts'
 import { readPublicKey } from '../sign/key.ts'
 import { download } from '../source/download.ts'
@@ -15,6 +16,8 @@ import { goUse } from './source-task.ts'
 import { verifyUpstream } from './verify-upstream.ts'
 
 export interface ResolverPorts {
+  /** The snapshot that was synced or imported last; throws (exit outside) when there is none. */
+  readonly advisories?: () => Promise<LockedAdvisories>
   readonly env: Readonly<Record<string, string>>
   readonly addresses: Addresses
   readonly credentials: CredentialSource
@@ -55,6 +58,7 @@ export function resolvers(ports: ResolverPorts): Resolvers {
       return { ...pin, upstreamSignature: 'verified' }
     },
     base: async (base) => await resolveBase(open, base, signal),
+    ...(ports.advisories === undefined ? {} : { advisories: ports.advisories }),
     packages: packageResolver({
       open,
       fetch: (url, expected) => download({ url, addresses, env, workDir, signal, ...(expected === undefined ? {} : { expected }) }),

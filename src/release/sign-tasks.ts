@@ -1,14 +1,16 @@
 /** The signatures over images and what is attested of them. Content and a key are all that these tasks need. */
 import { indexProvenance } from '../attest/provenance.ts'
+import { openVexOf, ScanPredicate } from '../attest/scan.ts'
 import { predicateTypes, type Statement, statement, subjectOf } from '../attest/statement.ts'
 import { pushBytes, readBytes, readJson } from '../content/read.ts'
 import type { ContentStore } from '../content/store.ts'
 import type { Task } from '../graph/task.ts'
+import { ociPurl } from '../inspect/purl.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { hex } from '../oci/digest.ts'
 import { canonicalJson, type Json } from '../oci/json.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
-import type { PlatformName } from '../oci/platform.ts'
+import { type PlatformName, platformOf } from '../oci/platform.ts'
 import type { ImagePlan } from '../plan/release-plan.ts'
 import { attest, signImage, signKeyless } from '../sign/attach.ts'
 import { keyFingerprint, type SigningKey } from '../sign/key.ts'
@@ -27,6 +29,8 @@ export interface SaidPlatform {
   /** CycloneDX */
   readonly sbom: Task
   readonly spdx: Task
+  /** what a scan found, as cosign's predicate; absent = the release has no gate */
+  readonly scan?: Task
   readonly provenance: Task
 }
 
@@ -40,7 +44,7 @@ export interface SaidImage {
 export interface Signing {
   readonly key: SigningKey
   readonly keyless?: KeylessSigner
-  readonly plan: { readonly version: string; readonly epoch: number }
+  readonly plan: { readonly version: string; readonly epoch: number; readonly vendor: string }
   /** of the rfo-build that made the images */
   readonly toolVersion: string
 }
@@ -50,13 +54,14 @@ export interface Signing {
  * Gives an index over everything attached to the image.
  */
 export function signTask({ image, index, platforms }: SaidImage, { key, keyless, plan, toolVersion }: Signing, store: ContentStore): Task {
-  const { epoch, version: release } = plan
+  const { epoch, version: release, vendor } = plan
   const needs: Record<string, Task> = { index }
   for (const made of platforms) {
     needs[`image/${made.platform}`] = made.image
     needs[`sbom/${made.platform}`] = made.sbom
     needs[`spdx/${made.platform}`] = made.spdx
     needs[`provenance/${made.platform}`] = made.provenance
+    if (made.scan !== undefined) needs[`scan/${made.platform}`] = made.scan
   }
   return {
     id: `sign/${image.component}`,
@@ -93,6 +98,7 @@ export function signTask({ image, index, platforms }: SaidImage, { key, keyless,
           about(predicateTypes.slsaProvenance, (await readJson(store, given(inputs[`provenance/${platform}`]))) as Json),
           about(predicateTypes.cyclonedx, await readSbom(store, given(inputs[`sbom/${platform}`]))),
           about(predicateTypes.spdx, await readSbom(store, given(inputs[`spdx/${platform}`]))),
+          ...(await scanStatements(inputs[`scan/${platform}`], { reference: image.reference, subject, platform, vendor }, about, store)),
         ]
         attached.push(...attachedEntries(await attest(subject, statements, key, store, epoch)))
       }
@@ -108,6 +114,28 @@ export function imageMaterial(
 ): { name: string; uri: string; digest: { sha256: string } } {
   const sha256 = hex(manifest.digest)
   return { name, uri: `oci://${image.reference}@sha256:${sha256}`, digest: { sha256 } }
+}
+
+/** The scan itself, and what it comes to in OpenVEX when there is anything to say. */
+async function scanStatements(
+  scan: Descriptor | undefined,
+  { reference, subject, platform, vendor }: { reference: string; subject: Descriptor; platform: PlatformName; vendor: string },
+  about: (predicateType: string, predicate: Json) => Statement,
+  store: ContentStore,
+): Promise<Statement[]> {
+  if (scan === undefined) return []
+  const predicate = await readScan(scan, store)
+  const vex = openVexOf(predicate, vexProduct(reference, subject.digest, platform), vendor)
+  return [about(predicateTypes.vuln, predicate as unknown as Json), ...(vex === undefined ? [] : [about(predicateTypes.openvex, vex)])]
+}
+
+/** What OpenVEX calls an image of one platform. */
+export function vexProduct(reference: string, digest: string, platform: PlatformName): string {
+  return ociPurl(reference, digest, platformOf(platform).architecture) ?? reference
+}
+
+async function readScan(descriptor: Descriptor, from: ContentStore): Promise<ScanPredicate> {
+  return ScanPredicate.parse(await readSbom(from, descriptor))
 }
 
 async function readSbom(store: ContentStore, descriptor: Descriptor): Promise<Json> {

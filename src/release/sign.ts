@@ -14,7 +14,7 @@ import { chartArtifactsTask } from './chart-artifacts.ts'
 import { type Checked, checkUnsigned } from './check-unsigned.ts'
 import { finishRelease } from './finish.ts'
 import { keptKeys } from './kept-keys.ts'
-import { sbomPath, spdxPath } from './lists.ts'
+import { sbomPath, scanPath, spdxPath } from './lists.ts'
 import { overFolder } from './over-folder.ts'
 import type { ReleasePorts, WorkingStore } from './ports.ts'
 import { runTasks } from './run.ts'
@@ -103,6 +103,9 @@ async function saidImage(image: ReleaseImage, { handover, predicate, plan }: Che
       image: constant(`image/${component}/${platform}`, { mediaType, digest, size }),
       sbom: constant(`sbom/${component}/${platform}`, listed(sbomPath(component, platform), mediaTypes.cyclonedx)),
       spdx: constant(`spdx/${component}/${platform}`, listed(spdxPath(component, platform), mediaTypes.spdx)),
+      ...(predicate.gate === undefined
+        ? {}
+        : { scan: constant(`scan/${component}/${platform}`, listed(scanPath(component, platform), mediaTypes.json)) }),
       provenance: constant(`provenance/${component}/${platform}`, { mediaType: mediaTypes.json, ...provenance }),
     }
   })

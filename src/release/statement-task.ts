@@ -23,6 +23,7 @@ import { type FileRecord, releasePredicate, releaseStatement } from './predicate
 import { releasePackages } from './release-packages.ts'
 import type { Parts } from './release-tasks.ts'
 import { by } from './root.ts'
+import { readGate } from './scan-tasks.ts'
 import { type BesideFile, fileSignatures, keyFiles, pushBeside, type ReleaseKeys } from './signatures.ts'
 import { provenancePath } from './signed-paths.ts'
 import { readSupport } from './support-task.ts'
@@ -31,11 +32,11 @@ import { bundlePath, maxStatementBytes, statementPath } from './verify/files.ts'
 /** Gives the statement without files of keys. */
 export function unsignedTask(
   { plan, mark, bundle }: ReleaseRequest,
-  { evidence, support }: Parts,
+  { evidence, support, gate }: Parts,
   release: Task,
   ports: ReleasePorts,
 ): Task {
-  const needs: Record<string, Task> = { release, support }
+  const needs: Record<string, Task> = { release, support, ...(gate === undefined ? {} : { gate }) }
   for (const { images, platforms } of evidence) {
     needs[`index/${images.image.component}`] = images.index
     for (const made of platforms) needs[`image/${images.image.component}/${made.platform}`] = made.image
@@ -47,6 +48,7 @@ export function unsignedTask(
     lane: 'cpu',
     async run(inputs) {
       const { root, files } = await readListing(given(inputs['release']), ports.store)
+      const judged = await readGate(inputs['gate'], ports.store)
       const predicate = releasePredicate({
         plan,
         root: { digest: root.digest, index: (await readJson(ports.store, root)) as Json },
@@ -54,6 +56,7 @@ export function unsignedTask(
         inputs,
         sourceOf: bundle.sourceOf,
         support: (await readSupport(inputs['support'], ports.store)).platforms,
+        ...(judged === undefined ? {} : { gate: judged }),
         ...(mark === undefined ? {} : { keyFingerprint: mark.keyFingerprint }),
       })
       return await pushBytes(ports.store, mediaTypes.json, releaseStatement(predicate))

@@ -33,6 +33,7 @@ export function sandboxAddresses(world: World, scope: Scope, registry: string, f
   for (const url of world.sources.archives.keys()) web(url)
   for (const repositories of world.packages.repositories.values()) for (const { url } of repositories.values()) web(url)
   for (const url of world.chartIndexes.keys()) web(url.slice(0, url.lastIndexOf('/') + 1))
+  if (world.advisories !== undefined) web(world.advisories.url)
   if (scope.everything) {
     // nothing of these hosts is reached any more, not even what the sandbox lacks
     for (const prefix of Object.keys(addresses)) {

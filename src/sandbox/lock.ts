@@ -8,6 +8,7 @@ import { pinFingerprint } from '../plan/fingerprint.ts'
 import type {
   ImagePin,
   Lock,
+  LockedAdvisories,
   LockedBase,
   LockedChart,
   LockedComponent,
@@ -50,6 +51,7 @@ export function sandboxLock(plan: ReleasePlan, world: World, real: Lock, list?: 
   for (const { plan: chart, bytes } of world.charts) {
     charts[chart.name] = { kind: 'chart', version: chart.version, url: chart.url, digest: digestOf(bytes), standIn: chart.url }
   }
+  const advisories = lockedAdvisories(world) ?? known?.advisories
   const packages = lockedPackages(plan, bases, world, known?.packages)
   return {
     upstream: { ...plan.upstream, list: recorded },
@@ -59,8 +61,15 @@ export function sandboxLock(plan: ReleasePlan, world: World, real: Lock, list?: 
     // nothing stands in for a C library: what would link it is prebuilt, or it is the real one
     ...(known?.libraries === undefined ? {} : { libraries: known.libraries }),
     charts,
+    ...(advisories === undefined ? {} : { advisories }),
     ...(packages === undefined ? {} : { packages }),
   }
+}
+
+function lockedAdvisories({ advisories }: World): LockedAdvisories | undefined {
+  if (advisories === undefined) return undefined
+  const { bytes, taken, url, standIn } = advisories
+  return { kind: 'advisories', digest: digestOf(bytes), size: bytes.length, taken, url, standIn }
 }
 
 /** Where the base is a stand-in, its repositories are. */

@@ -65,6 +65,8 @@ function servedFiles(world: World): Map<string, Served> {
   for (const held of [world.sources.archives, world.chartIndexes, world.packages.files]) {
     for (const [url, bytes] of held) files.set(publicPath(url), () => bytes)
   }
+  const { advisories } = world
+  if (advisories !== undefined) files.set(publicPath(advisories.url), () => advisories.bytes)
   for (const chart of world.charts) files.set(publicPath(chart.plan.url), () => chart.bytes)
   return files
 }

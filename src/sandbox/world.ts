@@ -6,6 +6,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { Source } from '../plan/component.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
+import { type StandInAdvisories, standInAdvisories } from './advisories.ts'
 import { putBase } from './base.ts'
 import { chartIndex, type StandInChart, standInCharts } from './charts.ts'
 import { type Blobs, putMirror, type StandInImage } from './images.ts'
@@ -32,6 +33,8 @@ export interface World {
   /** OS packages: they stand on the bases, and stand in with them */
   readonly packages: StandInPackages
   readonly charts: readonly StandInChart[]
+  /** absent = real ones, or nobody is judged by any */
+  readonly advisories?: StandInAdvisories
   /** URL → index.yaml of each chart repository */
   readonly chartIndexes: ReadonlyMap<string, Buffer>
 }
@@ -54,6 +57,7 @@ export function makeWorld(plan: ReleasePlan, scope: Scope): World {
     packages: has('bases') ? standInPackages(plan) : { files: new Map(), repositories: new Map(), rpms: new Map() },
     sources: standInSources(plan.images, sourceKinds(scope), plan.epoch),
     charts,
+    ...(has('advisories') && plan.gate !== undefined ? { advisories: standInAdvisories(plan) } : {}),
     chartIndexes: indexes(charts, plan.epoch),
   }
 }

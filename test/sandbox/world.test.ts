@@ -87,6 +87,7 @@ describe('the lock', () => {
       mirrors: ['klipper-lb', 'mirrored-cilium-cilium'],
       bases: [],
       charts: [],
+      advisories: [],
     }
     expect(changed(replaced.components, real?.components)).toEqual(components[kind])
   })

@@ -3,6 +3,16 @@
  * test/release/claims.test.ts looks every one of them up.
  */
 export const claims = {
+  gate: {
+    en: 'vulnerabilities: judged {mode}, as of {judged}, by advisories of {taken} ({digest}): {passed} passed, {suppressed} findings answered by VEX, {reported} reported',
+    zh: '漏洞：按 {mode} 判定，截至 {judged}，依据 {taken} 的公告（{digest}）：通过 {passed} 个，VEX 已答复 {suppressed} 个，报告 {reported} 个',
+    test: 'test/release/gate.test.ts: a statement that says otherwise than the scans is refused',
+  },
+  notJudged: {
+    en: 'NOT JUDGED: {component} ({platforms}): {why}; shipped by {author}: {reason}; until {expires}',
+    zh: '未判定：{component}（{platforms}）：{why}；由 {author} 发布：{reason}；至 {expires}',
+    test: 'test/release/gate.test.ts: a statement that says otherwise than the scans is refused',
+  },
   statement: {
     en: 'the release statement is signed by {fingerprint}',
     zh: '发布声明由 {fingerprint} 签名',

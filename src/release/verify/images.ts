@@ -24,6 +24,7 @@ import { attachedEntries, entryOfImage, reachable } from '../oci-entries.ts'
 import { blobFolder, blobPath } from '../shelf.ts'
 import { chartFiles, verifyChart } from './charts.ts'
 import { untrusted } from './finding.ts'
+import { checkScan, type Scan } from './gate.ts'
 import { placeOf, type ReleasePlace } from './place.ts'
 import { type Built, builtOf } from './provenance.ts'
 import { listedPgpKey } from './signatures.ts'
@@ -42,6 +43,7 @@ export interface ImagesVerdict {
   readonly built: readonly Built[]
   /** platform manifest → predicate types of its attestations */
   readonly attested: ReadonlyMap<string, readonly string[]>
+  readonly scans: readonly Scan[]
 }
 
 export interface Trusted {
@@ -73,7 +75,7 @@ export async function verifyImages(
 ): Promise<ImagesVerdict> {
   const place = placeOf(release)
   const findings: RfoError[] = []
-  const nothing = { signed: 0, attestations: 0, charts: 0, built: [], attested: new Map<string, readonly string[]>() }
+  const nothing = { signed: 0, attestations: 0, charts: 0, built: [], attested: new Map<string, readonly string[]>(), scans: [] }
   if ((await place.small('oci/oci-layout', 1024))?.toString('utf8') !== layoutFile) {
     findings.push(untrusted('RFO_VERIFY_LAYOUT', 'not the mark of an OCI image layout', 'oci/oci-layout'))
     return { findings, blobs: 0, ...nothing }
@@ -94,6 +96,7 @@ export async function verifyImages(
   let attestations = 0
   const built: Built[] = []
   const attested = new Map<string, readonly string[]>()
+  const scans: Scan[] = []
   for (const image of predicate.images) {
     try {
       const checked = await verifyImage(place, image, predicate, layout, trusted)
@@ -102,6 +105,7 @@ export async function verifyImages(
       signed += checked.signed
       attestations += checked.attestations
       built.push(...checked.built)
+      scans.push(...checked.scans)
       for (const [what, types] of checked.attested) attested.set(what, types)
     } catch (thrown) {
       findings.push(toRfoError(thrown).at(`oci: ${image.reference}`))
@@ -121,7 +125,7 @@ export async function verifyImages(
     }
   }
   if (findings.length === 0) findings.push(...(await verifyIndexFile(place, entries)), ...extraBlobs(blobs, used))
-  return { findings, blobs: blobs.size, signed, attestations, charts: charts.length, built, attested }
+  return { findings, blobs: blobs.size, signed, attestations, charts: charts.length, built, attested, scans }
 }
 
 export function isBlob(path: string): boolean {
@@ -156,6 +160,7 @@ interface CheckedImage {
   readonly attestations: number
   readonly built: readonly Built[]
   readonly attested: ReadonlyMap<string, readonly string[]>
+  readonly scans: readonly Scan[]
 }
 
 async function verifyImage(
@@ -173,9 +178,14 @@ async function verifyImage(
   const manifests = await platformManifests(image, index, layout)
   const built: Built[] = []
   const attested = new Map<string, readonly string[]>()
-  if (trusted === 'unsigned') return { used, entries, signed: 0, attestations: 0, built, attested } // what is attached is an extra
-  const attach = async (subject: Descriptor, predicates: readonly string[], platform?: PlatformName): Promise<Map<string, Json>> => {
-    const checked = await checkAttached(subject, layout, trusted, predicate.epoch, predicates)
+  if (trusted === 'unsigned') return { used, entries, signed: 0, attestations: 0, built, attested, scans: [] } // what is attached is an extra
+  const attach = async (
+    subject: Descriptor,
+    predicates: readonly string[],
+    platform?: PlatformName,
+    optional?: string,
+  ): Promise<Map<string, Json>> => {
+    const checked = await checkAttached(subject, layout, trusted, predicate.epoch, predicates, optional)
     const what = platform === undefined ? image.reference : `${image.reference} ${platform}`
     if (checked.provenance !== undefined) {
       const about = { what, release: predicate.version, action: image.action, by: checked.provenance.key }
@@ -187,14 +197,22 @@ async function verifyImage(
     entries.push(...checked.entries)
     return checked.predicates
   }
+  let attestations = 1
+  const scans: Scan[] = []
   await attach(index, [predicateTypes.cosignSign, predicateTypes.slsaProvenance])
   for (const [platform, manifest] of manifests) {
-    const { cosignSign, slsaProvenance, cyclonedx, spdx } = predicateTypes
-    const said = await attach(manifest, [cosignSign, slsaProvenance, cyclonedx, spdx], platform)
+    const { cosignSign, slsaProvenance, cyclonedx, spdx, vuln, openvex } = predicateTypes
+    const { gate } = predicate
+    const wanted = [cosignSign, slsaProvenance, cyclonedx, spdx]
+    // nothing found, nothing to say in OpenVEX
+    const said =
+      gate === undefined ? await attach(manifest, wanted, platform) : await attach(manifest, [...wanted, vuln], platform, openvex)
+    attestations += said.size - 1
+    if (gate !== undefined) scans.push(await checkScan(place, { image, platform, digest: manifest.digest }, gate, said))
     await checkSbomFile(place, sbomPath(image.component, platform), said.get(cyclonedx))
     await checkSbomFile(place, spdxPath(image.component, platform), said.get(spdx))
   }
-  return { used, entries, signed: 1 + manifests.size, attestations: manifests.size * 3 + 1, built, attested }
+  return { used, entries, signed: 1 + manifests.size, attestations, built, attested, scans }
 }
 
 async function everyBlob(content: readonly Descriptor[], layout: ContentReader): Promise<void> {
@@ -234,6 +252,7 @@ async function checkAttached(
   { keys, signers, identity, candidate }: Trusted,
   epoch: number,
   wanted: readonly string[],
+  optional?: string,
 ): Promise<CheckedAttachments> {
   const found = await findAttached(subject, layout)
   const judged = candidate === true && identity === undefined ? { ...found, referrers: found.referrers.filter(isByKey) } : found
@@ -250,7 +269,8 @@ async function checkAttached(
   }
   const refusal = signature === undefined ? undefined : refuseSigner(signers, 'images', signature.key, subject.digest)
   if (refusal !== undefined) throw refusal
-  if ([...types].sort().join('\n') !== [...wanted].sort().join('\n')) {
+  const allowed = optional !== undefined && types.includes(optional) ? [...wanted, optional] : wanted
+  if ([...types].sort().join('\n') !== [...allowed].sort().join('\n')) {
     throw untrusted(
       'RFO_VERIFY_ATTACHED',
       `attached are ${types.sort().join(', ') || 'no bundles'}; wanted ${wanted.join(', ')}`,

@@ -30,6 +30,7 @@ import {
   verifyFiles,
 } from './files.ts'
 import { condition, undecided, untrusted } from './finding.ts'
+import { judgeGate } from './gate.ts'
 import { isBlob, type Trusted, verifyImages } from './images.ts'
 import { verifyKeyless } from './keyless.ts'
 import { placeOf, type ReleasePlace } from './place.ts'
@@ -148,6 +149,9 @@ export async function verifyRelease(request: VerifyRequest): Promise<VerifyRepor
     ...judgePredicates(policy, images.attested),
     ...judgeUpstream(policy, predicate),
   )
+  const gate = images.findings.length === 0 ? judgeGate(predicate, images.scans) : { findings: [], claims: [] }
+  findings.push(...gate.findings)
+  claims.push(...gate.claims)
   const age = judgeAge(policy, predicate, request.at)
   findings.push(...age.findings)
   claims.push(...age.claims)
