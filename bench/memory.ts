@@ -33,14 +33,16 @@ function peakOf(child: ChildProcess): number {
 async function bytesIn(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
   let sum = 0
-  for (const entry of entries)
-    if (entry.isFile()) sum += (await stat(join(entry.parentPath, entry.name)).catch(() => undefined))?.size ?? 0
+  for (const entry of entries) if (entry.isFile()) sum += (await stat(join(entry.parentPath, entry.name)).catch(() => undefined))?.size ?? 0
   return sum
 }
 
 async function measured(argv: readonly string[], out: string): Promise<void> {
   const before = process.cpuUsage()
-  const child = spawn(process.execPath, [join(root, 'bin/rfo-build.js'), ...argv, '--progress', 'none'], { cwd: project.folder, stdio: 'ignore' })
+  const child = spawn(process.execPath, [join(root, 'bin/rfo-build.js'), ...argv, '--progress', 'none'], {
+    cwd: project.folder,
+    stdio: 'ignore',
+  })
   let [memory, disk] = [0, 0]
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
   let looking = true
@@ -55,7 +57,9 @@ async function measured(argv: readonly string[], out: string): Promise<void> {
   looking = false
   await look
   process.cpuUsage(before)
-  console.log(`${argv[0]}: exit ${code}, peak memory ${memory.toFixed(0)} MB (goal 150), peak disk ${(disk / 1e6).toFixed(0)} MB, result ${((await bytesIn(out)) / 1e6).toFixed(0)} MB`)
+  console.log(
+    `${argv[0]}: exit ${code}, peak memory ${memory.toFixed(0)} MB (goal 150), peak disk ${(disk / 1e6).toFixed(0)} MB, result ${((await bytesIn(out)) / 1e6).toFixed(0)} MB`,
+  )
 }
 
 try {

@@ -166,7 +166,10 @@ async function tormented(victim: Victim, wanted: number, next: () => number, cwd
       await victim.again()
     }
   }
-  check((await ended(start(victim.argv(), cwd))) === 0 && (await victim.look()) === victim.all, `${victim.name}: the last run ends in the same`)
+  check(
+    (await ended(start(victim.argv(), cwd))) === 0 && (await victim.look()) === victim.all,
+    `${victim.name}: the last run ends in the same`,
+  )
   return `| ${victim.name} | ${killed} | ${finished + 1} |`
 }
 
@@ -229,7 +232,12 @@ mount -o ${mend} "$5" && ${program} > /dev/null; echo "exit $?"
 [ ! -f "$5/into/rfo-v1.24.8+rfor1.tar" ] || cmp "$5/into/rfo-v1.24.8+rfor1.tar" "$3" && echo same`
     const argv = ['-m', 'sh', '-c', script, 'sh', process.execPath, cli, archive, key, place, folder]
     const { stdout, stderr } = await promisify(execFile)('unshare', argv, { cwd: project, maxBuffer: 1 << 26 })
-    log(`${name}: ${stdout.trim().split('\n').join(', ')}; ${stderr.trim().split('\n').find((line) => line.startsWith('rfo-build: '))}`)
+    log(
+      `${name}: ${stdout.trim().split('\n').join(', ')}; ${stderr
+        .trim()
+        .split('\n')
+        .find((line) => line.startsWith('rfo-build: '))}`,
+    )
     check(stdout === 'exit 9\nexit 0\nsame\nsame\n' && stderr.includes(code), `${name}: ${stdout}${stderr}`)
     rows.push(`| ${name} | 9 \`${code}\` | 0, the same bytes |`)
   }

@@ -37,7 +37,10 @@ const asked: string[] = []
 
 async function listening(server: http.Server | https.Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  closing.push(() => (server.closeAllConnections(), server.close()))
+  closing.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
   return (server.address() as AddressInfo).port
 }
 
@@ -71,7 +74,11 @@ beforeAll(async () => {
       socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
       up.pipe(socket).pipe(up)
     })
-    for (const each of [up, socket]) each.on('error', () => (up.destroy(), socket.destroy()))
+    const end = (): void => {
+      up.destroy()
+      socket.destroy()
+    }
+    for (const each of [up, socket]) each.on('error', end)
   })
   const proxyPort = await listening(proxy)
   const helper = join(scratch, 'docker-credential-site')
@@ -115,7 +122,9 @@ const context = (change: Partial<CliContext> = {}): CliContext =>
 /** `release`, `build`, `sign` and `test` */
 const pulled = (given: CliContext): Promise<Descriptor | undefined> =>
   withPorts(given, { env: given.env, addresses: mirrorsOf(given.env) }, ({ registries: session, addresses, signal }) =>
-    openRegistry({ registry: 'docker.io', repository: 'rancher/pause' }, { addresses, session, signal, retry: { attempts: 1 } }).resolve('3.6'),
+    openRegistry({ registry: 'docker.io', repository: 'rancher/pause' }, { addresses, session, signal, retry: { attempts: 1 } }).resolve(
+      '3.6',
+    ),
   )
 
 describe.skipIf(openssl.skip)('proxy, certificate, credential helper, mirror', () => {

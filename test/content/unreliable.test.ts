@@ -130,5 +130,8 @@ test('faults of many kinds were among them', () => {
       expect(Object.keys(tally[which]).length).toBeGreaterThan(1)
     }
   if (process.env.RFO_TALLY !== undefined)
-    writeFileSync(process.env.RFO_TALLY, JSON.stringify({ first, runs, root: index.digest, tally, faults: Object.fromEntries(network.done) }))
+    writeFileSync(
+      process.env.RFO_TALLY,
+      JSON.stringify({ first, runs, root: index.digest, tally, faults: Object.fromEntries(network.done) }),
+    )
 })

@@ -58,8 +58,7 @@ function inThread(where: (path: string) => Extent, next: () => ToHash | undefine
       if ('failed' in answer) {
         const { code, message, exit, where } = answer.failed
         reject(new RfoError(code, message, { exit, ...(where === undefined ? {} : { where }) }))
-      }
-      else {
+      } else {
         if (doing !== undefined) found.set(doing.path, answer)
         give()
       }
