@@ -122,7 +122,7 @@ export async function kills(log: (line: string) => void): Promise<string> {
     for (const victim of victims) rows.push(await tormented(victim, count / victims.length, next, project.folder, log))
     check(JSON.stringify(await contents(folder)) === JSON.stringify(before.folder), 'the release folder is as it was')
     check(digestOf(await readFile(archive)) === before.archive, 'the archive is as it was')
-    const disks = await onDisks({ archive, key, folder, project: project.folder, scratch }, log)
+    const disks = await onDisks({ archive, key, folder, project: project.folder, scratch }, (line) => log(line.replaceAll(scratch, '.')))
     const verified = await run(project.folder, ['verify', archive, '--key', key, '--expect', version])
     check(verified.code === 0, 'the archive still holds')
     return page(count, seed, rows, disks, made.stdout.trim())
