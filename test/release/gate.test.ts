@@ -78,13 +78,13 @@ describe('what a release says of vulnerabilities', () => {
     expect(openvex.findings.map(({ code }) => code)).toContain('RFO_VERIFY_PREDICATE')
   })
 
-  const changes: readonly (readonly [string, (gate: NonNullable<ReleasePredicate['gate']>) => void, string])[] = [
-    ['more that passed', (gate) => void (gate.passed += 1), 'RFO_VERIFY_GATE'],
-    ['fewer that nobody judged', (gate) => void gate.unjudged.pop(), 'RFO_VERIFY_GATE'],
-    ['another reason', (gate) => void Object.assign(gate.unjudged[0] ?? {}, { reason: 'it is fine' }), 'RFO_VERIFY_GATE'],
-    ['another day', (gate) => void (gate.judged = '2026-11-28T00:00:00Z'), 'RFO_VERIFY_SCAN'],
-    ['other advisories', (gate) => void (gate.advisories.digest = `sha256:${'0'.repeat(64)}`), 'RFO_VERIFY_SCAN'],
-    ['a later snapshot', (gate) => void (gate.advisories.taken = '2026-11-28T00:00:00Z'), 'RFO_VERIFY_SCAN'],
+  const changes: readonly (readonly [string, (gate: NonNullable<ReleasePredicate['gate']>) => unknown, string])[] = [
+    ['more that passed', (gate) => Object.assign(gate, { passed: gate.passed + 1 }), 'RFO_VERIFY_GATE'],
+    ['fewer that nobody judged', (gate) => gate.unjudged.pop(), 'RFO_VERIFY_GATE'],
+    ['another reason', (gate) => Object.assign(gate.unjudged[0] ?? {}, { reason: 'it is fine' }), 'RFO_VERIFY_GATE'],
+    ['another day', (gate) => Object.assign(gate, { judged: '2026-11-28T00:00:00Z' }), 'RFO_VERIFY_SCAN'],
+    ['other advisories', (gate) => Object.assign(gate.advisories, { digest: `sha256:${'0'.repeat(64)}` }), 'RFO_VERIFY_SCAN'],
+    ['a later snapshot', (gate) => Object.assign(gate.advisories, { taken: '2026-11-28T00:00:00Z' }), 'RFO_VERIFY_SCAN'],
   ]
   test('a statement that says otherwise than the scans is refused', async () => {
     const folder = join(scratch, version)
