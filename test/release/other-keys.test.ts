@@ -1,5 +1,5 @@
 /** The keys beside the release's own: SM2, PGP and the trust metadata, each of verify's claims about them made false. */
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -245,6 +245,16 @@ test('a chart in oci/ without its provenance or its bundle, or with another arch
     return await found(entries.map((each) => (each === of ? chart : each)))
   }
   expect(await found(entries)).toEqual([])
+  for (const [code, { digest }] of [
+    ['RFO_VERIFY_MISSING', manifest.config],
+    ['RFO_CONTENT_ABSENT', content],
+    ['RFO_CONTENT_ABSENT', provenance],
+  ] as [string, Descriptor][]) {
+    const blob = join(blobs, hex(digest))
+    await rename(blob, join(scratch, 'aside'))
+    expect(await found(entries)).toEqual([`${code} oci: charts/`])
+    await rename(join(scratch, 'aside'), blob)
+  }
   expect(await layered(content)).toEqual(['RFO_VERIFY_CHART oci: charts/'])
   expect(await layered({ ...content, ...(await put('another')) }, provenance)).toEqual(['RFO_VERIFY_CHART oci: charts/'])
   const name = await chart()

@@ -46,6 +46,9 @@ export async function verifyChart(
     throw untrusted('RFO_VERIFY_CHART', pgp === undefined ? 'signed by a PGP key that nothing lists' : 'no provenance', reference)
   if (pgp !== undefined && provenance !== undefined)
     await verifyClearSigned(provenance.toString('utf8'), await provenanceText(tgz, name, path.slice('charts/'.length)), pgp)
+  // the config is in no file of the release, and nothing else reads it
+  for (const { descriptor } of made.blobs)
+    if (!(await layout.exists(descriptor))) throw untrusted('RFO_VERIFY_MISSING', `no blob ${descriptor.digest}`, reference)
   const attached = await bundles(made.descriptor, layout, trusted, epoch)
   return {
     used: [made.descriptor.digest, ...made.blobs.map(({ descriptor }) => descriptor.digest), ...attached.used],
