@@ -1,6 +1,6 @@
 /**
  * Seeded changes of documents of each format, and of snapshots: a right answer, a defect or a typed error; never a hang, never
- * anything else thrown. RFO_MUTATIONS is how many of each; `npm run evidence -- advisories` runs many.
+ * anything else thrown. RFO_MUTATIONS is how many of each.
  */
 import { describe, expect, test } from 'vitest'
 import { readOpenVex } from '../../src/advisory/openvex.ts'
