@@ -95,6 +95,7 @@ fi
 stamp="$tools/.docker-io"
 if [ ! -e "$stamp" ] || [ ! -x "$tools/dockerd" ] || [ ! -x "$tools/docker" ]; then
   echo "tools: docker.io" >&2
+  apt-cache show docker.io >/dev/null 2>&1 || apt-get update -qq >&2
   staging="$(mktemp -d)"
   (cd "$staging" && apt-get download -qq docker.io >&2 && dpkg -x docker.io_*.deb files)
   install -m 755 "$staging/files/usr/sbin/dockerd" "$staging/files/usr/bin/docker" "$tools/"
