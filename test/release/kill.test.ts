@@ -95,7 +95,7 @@ test(`${kills} kills at random moments (seed ${seed})`, async () => {
   const verified = await run(project.folder, ['verify', version, '--key', '.rfo/sandbox/cosign.pub'])
   expect(verified.stdout.trim().split('\n').at(-1)).toMatch(new RegExp(`^verified .* ${calm} sha256:[0-9a-f]{64} SANDBOX$`))
   expect((await readdir(join(project.folder, 'dist'))).sort()).toEqual([version])
-}, 300_000)
+}, 900_000)
 
 test('a second run signs nothing again', async () => {
   const before = await signaturesIn(join(project.folder, 'dist', version, 'oci/blobs/sha256'))
