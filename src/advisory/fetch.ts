@@ -1,9 +1,9 @@
-/** Documents from a URL or a folder, small and whole. Plain node:http(s): no parser of our own at a socket. */
+/** Documents from a URL or a folder, small and whole. */
 import { constants } from 'node:fs'
 import { open, readdir, realpath } from 'node:fs/promises'
-import http from 'node:http'
-import https from 'node:https'
 import { join, relative } from 'node:path'
+import { Again, createAgents, drain, readResponse } from '../content/exchange.ts'
+import { openWeb } from '../content/web.ts'
 import { RfoError } from '../error.ts'
 import { type Addresses, reachAll } from '../plan/addresses.ts'
 import { maxDocumentBytes } from './text.ts'
@@ -35,9 +35,6 @@ export interface WebOptions {
 }
 
 const attempts = 4
-const maxRedirects = 5
-/** A server that sends nothing for this long is gone. */
-const idleMilliseconds = 60_000
 
 /** Whether a path of an index stays below its root: an index is a stranger's word. */
 export function isSafePath(path: string): boolean {
@@ -79,14 +76,9 @@ export function folderPlace(folder: string): Place {
   }
 }
 
-/** A failure that may pass by itself: connection, 408, 429, 5xx, half a body. */
-class Passing extends Error {}
-
 /** `root` ends with a slash. */
 export function webPlace(root: string, { addresses, env, signal, sleep }: WebOptions): Place {
-  // proxyEnv: https://nodejs.org/api/http.html#built-in-proxy-support
-  const options = { proxyEnv: env, keepAlive: true, maxSockets: 8 } as https.AgentOptions
-  const agents = { 'https:': new https.Agent(options), 'http:': new http.Agent(options as http.AgentOptions) }
+  const agents = createAgents({ connections: 8, proxy: env })
   const pause = sleep ?? ((milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds)))
   return {
     from: root,
@@ -102,7 +94,7 @@ export function webPlace(root: string, { addresses, env, signal, sleep }: WebOpt
             return await once(address, validator)
           } catch (thrown) {
             if (signal.aborted) throw signal.reason
-            if (!(thrown instanceof Passing)) throw thrown
+            if (!(thrown instanceof Again)) throw thrown
             failed = thrown.message
           }
         }
@@ -113,53 +105,23 @@ export function webPlace(root: string, { addresses, env, signal, sleep }: WebOpt
   }
 
   async function once(url: string, validator: string | undefined): Promise<Fetched> {
-    const response = await get(url, validator, 0)
+    const headers =
+      validator === undefined ? {} : /^(W\/)?"/.test(validator) ? { 'if-none-match': validator } : { 'if-modified-since': validator }
+    const opened = await openWeb(url, { agents, headers, answers: [200, 304, 403, 404, 410], signal })
+    if ('failed' in opened) throw opened.passing ? new Again(opened.failed) : outside(url, opened.failed)
+    const { response } = opened
+    if (response.statusCode !== 200) drain(response)
+    if (response.statusCode === 304) return { unchanged: true }
+    if (response.statusCode !== 200) return { defect: 'missing' }
     try {
-      const status = response.statusCode ?? 0
-      if (status === 304) return { unchanged: true }
-      if (status === 404 || status === 410 || status === 403) return { defect: 'missing' }
-      const chunks: Buffer[] = []
-      let size = 0
-      for await (const chunk of response as AsyncIterable<Buffer>) {
-        size += chunk.length
-        if (size > maxDocumentBytes) return { defect: 'oversized' }
-        chunks.push(chunk)
-      }
+      const bytes = await readResponse(response, maxDocumentBytes)
       const { etag, 'last-modified': modified } = response.headers
       const said = etag ?? modified
-      return { bytes: Buffer.concat(chunks), ...(said === undefined || said.length > 300 ? {} : { validator: said }) }
-    } catch (cause) {
-      throw new Passing(`the connection broke (${(cause as Error).message})`)
-    } finally {
-      response.destroy()
+      return { bytes, ...(said === undefined || said.length > 300 ? {} : { validator: said }) }
+    } catch (thrown) {
+      if (thrown instanceof RfoError && thrown.code === 'RFO_CONTENT_SIZE') return { defect: 'oversized' }
+      throw thrown
     }
-  }
-
-  function get(url: string, validator: string | undefined, redirects: number): Promise<http.IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const target = URL.parse(url)
-      if (target?.protocol !== 'https:' && target?.protocol !== 'http:') return reject(outside(url, 'only https and http are spoken'))
-      const secure = target.protocol === 'https:'
-      const conditional =
-        validator === undefined ? {} : /^(W\/)?"/.test(validator) ? { 'if-none-match': validator } : { 'if-modified-since': validator }
-      const headers = { 'user-agent': 'rfo-build', 'accept-encoding': 'identity', ...conditional }
-      const call = (secure ? https : http).get(target, { agent: agents[target.protocol], headers, signal }, (response) => {
-        const status = response.statusCode ?? 0
-        const { location } = response.headers
-        if ([301, 302, 303, 307, 308].includes(status) && location !== undefined) {
-          response.resume()
-          const next = URL.parse(location, target.href)
-          if (redirects >= maxRedirects) return reject(outside(url, `more than ${maxRedirects} redirects`))
-          if (next === null || (secure && next.protocol !== 'https:')) return reject(outside(url, 'a redirect to no https URL'))
-          return resolve(get(next.href, validator, redirects + 1))
-        }
-        if (status === 200 || status === 304 || status === 403 || status === 404 || status === 410) return resolve(response)
-        response.resume()
-        reject(status === 408 || status === 429 || status >= 500 ? new Passing(`HTTP ${status}`) : outside(url, `HTTP ${status}`))
-      })
-      call.setTimeout(idleMilliseconds, () => call.destroy(new Error('nothing came for 60 s')))
-      call.on('error', (cause) => reject(new Passing(cause.message)))
-    })
   }
 }
 

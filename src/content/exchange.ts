@@ -46,6 +46,11 @@ export function createAgents(options: {
   }
 }
 
+/** For agents of one task: connections that are kept would outlive it. */
+export function destroyAgents(agents: Agents): void {
+  for (const agent of Object.values(agents)) agent.destroy()
+}
+
 /** What Node trusts without being told, `NODE_EXTRA_CA_CERTS` among it where this Node can say so (22.15). */
 function trustedHere(): readonly string[] {
   return typeof tls.getCACertificates === 'function' ? tls.getCACertificates('default') : tls.rootCertificates

@@ -1,11 +1,12 @@
-/** One file over HTTP(S), verified while it streams, kept by its digest. Plain node:http(s): no parser of our own at a socket. */
+/** One file over HTTP(S), verified while it streams, kept by its digest. */
 
 import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
-import http from 'node:http'
-import https from 'node:https'
+import type http from 'node:http'
 import { join } from 'node:path'
+import { createAgents, destroyAgents } from '../content/exchange.ts'
+import { openWeb } from '../content/web.ts'
 import { RfoError } from '../error.ts'
 import { createDigester, type Digest, hex } from '../oci/digest.ts'
 import { type Addresses, reachAll } from '../plan/addresses.ts'
@@ -31,11 +32,8 @@ export interface Downloaded {
   readonly size: number
 }
 
-const maxRedirects = 5
 const maxBytes = 4 * 1024 ** 3
 const attempts = 4
-/** A server that sends nothing for this long is gone. */
-const idleMilliseconds = 60_000
 
 /** Gives the file in `workDir/downloads`; RFO_SOURCE_SUM when the bytes are others, RFO_SOURCE_DOWNLOAD when they can't be had. */
 export async function download(request: DownloadRequest): Promise<Downloaded> {
@@ -102,8 +100,19 @@ async function reuse(folder: string, expected: { digest: Digest; size: number })
 }
 
 async function once(request: DownloadRequest, folder: string, address: string): Promise<Downloaded> {
+  const agents = createAgents({ connections: 1, proxy: request.env })
+  try {
+    const opened = await openWeb(address, { agents, signal: request.signal })
+    if ('response' in opened) return await keep(request, folder, opened.response)
+    throw opened.passing ? new Passing(opened.failed) : outside(request.url, opened.failed)
+  } finally {
+    destroyAgents(agents)
+  }
+}
+
+/** Verified while it streams. */
+async function keep(request: DownloadRequest, folder: string, response: http.IncomingMessage): Promise<Downloaded> {
   const { expected } = request
-  const response = await get(request, address, 0)
   const temporary = join(folder, `.${randomUUID()}`)
   const handle = await open(temporary, 'wx', 0o644)
   try {
@@ -155,46 +164,4 @@ function wrong(request: DownloadRequest, got: string): RfoError {
       next: 'find out who changed it; `rfo-build lock <version> --update <name>` accepts it',
     },
   )
-}
-
-function get(request: DownloadRequest, url: string, redirects: number): Promise<http.IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    let target: URL
-    try {
-      target = new URL(url)
-    } catch {
-      return reject(outside(request.url, `not a URL: ${url}`))
-    }
-    if (target.protocol !== 'https:' && target.protocol !== 'http:')
-      return reject(outside(request.url, `only https and http are spoken, not ${target.protocol}`))
-    const secure = target.protocol === 'https:'
-    // proxyEnv: https://nodejs.org/api/http.html#built-in-proxy-support
-    const options = { proxyEnv: request.env } as https.AgentOptions
-    const agent = secure ? new https.Agent(options) : new http.Agent(options as http.AgentOptions)
-    const call = (secure ? https : http).get(
-      target,
-      {
-        agent,
-        headers: { 'user-agent': 'rfo-build', 'accept-encoding': 'identity' },
-        ...(request.signal === undefined ? {} : { signal: request.signal }),
-      },
-      (response) => {
-        const status = response.statusCode ?? 0
-        const { location } = response.headers
-        if (status === 200) return resolve(response)
-        response.resume()
-        if ([301, 302, 303, 307, 308].includes(status) && location !== undefined) {
-          const next = URL.parse(location, target.href)
-          if (redirects >= maxRedirects) return reject(outside(request.url, `more than ${maxRedirects} redirects`))
-          if (next === null) return reject(outside(request.url, 'a redirect to no URL'))
-          if (secure && next.protocol !== 'https:') return reject(outside(request.url, `a redirect from https to ${next.protocol}`))
-          return resolve(get(request, next.href, redirects + 1))
-        }
-        if (status === 408 || status === 429 || status >= 500) return reject(new Passing(`HTTP ${status}`))
-        reject(outside(request.url, `HTTP ${status}`))
-      },
-    )
-    call.setTimeout(idleMilliseconds, () => call.destroy(new Error('nothing came for 60 s')))
-    call.on('error', (cause) => reject(new Passing(cause.message)))
-  })
 }

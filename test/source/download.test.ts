@@ -108,6 +108,15 @@ test('404 is final; redirects are followed, not for ever, and not to files', asy
   await expect(get({})).rejects.toMatchObject({ code: 'RFO_SOURCE_DOWNLOAD' })
 })
 
+test('a server that changes the protocol is asked again, and waited for by nobody', async () => {
+  answer = (request, _, nth) => {
+    if (nth > 1) return void request.socket.end(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+    request.socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: other\r\nconnection: upgrade\r\n\r\n')
+  }
+  expect(await get({ expected })).toMatchObject(expected)
+  expect(requests.length).toBe(2)
+})
+
 test('an abort ends it and leaves nothing', async () => {
   const controller = new AbortController()
   answer = (_, response) => {
