@@ -7,6 +7,7 @@ import type { Supplier } from '../inspect/cyclonedx-document.ts'
 import type { StandardScore } from '../inspect/score.ts'
 import type { SbomDocument } from '../release/sbom/documents.ts'
 import type { CliContext } from './context.ts'
+import { sourceDateEpoch } from './today.ts'
 import type { Flags, Outcome, Verb } from './verb.ts'
 
 export const sbom: Verb = {
@@ -50,7 +51,7 @@ type SbomTexts = Pick<SbomDocument, 'name' | 'platform' | 'cyclonedx'> & {
 async function* documentsOf(context: CliContext, target: string, workDir: string, flags: Flags): AsyncGenerator<SbomTexts> {
   const { imageDocuments, looseDocument } = await import('../release/sbom/documents.ts')
   const supplier = supplierOf(flags.text('supplier'))
-  const epoch = epochOf(context)
+  const epoch = sourceDateEpoch(context.env)
   const options = {
     workDir,
     signal: context.signal,
@@ -171,15 +172,6 @@ function supplierOf(text: string | undefined): Supplier | undefined {
   const [, name = '', url = ''] = /^\s*([^<>]+?)\s*(?:<(https?:\/\/[^\s<>]+)>)?\s*$/.exec(text) ?? []
   if (name === '') throw usage(`not a supplier: ${text.slice(0, 100)}`, '--supplier "<name> <https://…>"')
   return { name, url }
-}
-
-/** https://reproducible-builds.org/specs/source-date-epoch/ */
-function epochOf({ env }: CliContext): number | undefined {
-  const text = env.SOURCE_DATE_EPOCH
-  if (text === undefined || text === '') return undefined
-  if (!/^\d{1,10}$/.test(text))
-    throw usage(`SOURCE_DATE_EPOCH is no number of seconds: ${text.slice(0, 40)}`, 'unset it, or give seconds since 1970')
-  return Number(text)
 }
 
 function usage(message: string, next: string, where?: string): RfoError {

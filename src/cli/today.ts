@@ -8,10 +8,16 @@ const lastSecond = 253_402_300_799
 
 /** UTC, `20261123`; SOURCE_DATE_EPOCH before the clock: https://reproducible-builds.org/specs/source-date-epoch/ */
 export function today({ env, now }: CliContext): string {
+  const seconds = sourceDateEpoch(env)
+  return dayOf(seconds === undefined ? now() : seconds * 1000)
+}
+
+/** Seconds since 1970; undefined = not given. Throws RFO_CLI_VALUE. */
+export function sourceDateEpoch(env: CliContext['env']): number | undefined {
   const given = env.SOURCE_DATE_EPOCH
-  if (given === undefined || given === '') return dayOf(now())
+  if (given === undefined || given === '') return undefined
   const seconds = /^[0-9]{1,11}$/.test(given) ? Number(given) : Number.NaN
-  if (seconds <= lastSecond) return dayOf(seconds * 1000)
+  if (seconds <= lastSecond) return seconds
   throw new RfoError('RFO_CLI_VALUE', `SOURCE_DATE_EPOCH is no time in seconds: ${JSON.stringify(given.slice(0, 100))}`, {
     exit: 'usage',
     next: 'unset it, or give seconds since 1970',

@@ -1,5 +1,6 @@
 /** A file by its path, and a part of one: what is read and served without knowing where it lies. */
-import type { Digest } from '../oci/digest.ts'
+import { createReadStream } from 'node:fs'
+import { createDigester, type Digest } from '../oci/digest.ts'
 
 export interface ContentFile {
   /** relative, with `/` */
@@ -22,4 +23,12 @@ export interface Extent {
 export interface Range {
   readonly start: number
   readonly end: number
+}
+
+/** Of all bytes of a file, through a link too; constant memory. What is judged is hashed by `verify`, which follows no link. */
+export async function digestOfFile(path: string, signal?: AbortSignal): Promise<Digest> {
+  const digester = createDigester()
+  const bytes = createReadStream(path, { highWaterMark: 1 << 20, ...(signal === undefined ? {} : { signal }) })
+  for await (const chunk of bytes) digester.update(chunk as Buffer)
+  return digester.finish()
 }

@@ -2,6 +2,7 @@
  * The front of an RPM: lead, signature header, main header. https://rpm-software-management.github.io/rpm/manual/format_v4.html
  * Any RPM of anybody; the payload is not read.
  */
+import { open } from 'node:fs/promises'
 import { RfoError } from '../error.ts'
 import { digestOf, hex } from '../oci/digest.ts'
 import type { ReadAt } from './elf.ts'
@@ -31,6 +32,19 @@ export async function readRpmFront(read: ReadAt): Promise<RpmFront> {
   const blob = await read(start, length)
   if (blob.length < length) throw bad('it ends inside its header')
   return { header: { ...parseRpmHeader(blob), sha256: hex(digestOf(blob)) }, payloadStart: start + length }
+}
+
+/** The same of a file. */
+export async function readRpmFrontOf(path: string): Promise<RpmFront> {
+  const file = await open(path)
+  try {
+    return await readRpmFront(async (at, length) => {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, at)
+      return buffer.subarray(0, bytesRead)
+    })
+  } finally {
+    await file.close()
+  }
 }
 
 async function headerBytes(read: ReadAt, at: number, most: number): Promise<number> {

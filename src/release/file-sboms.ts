@@ -3,7 +3,6 @@
  * the images' by digest. Made of what other tasks know already: no payload is read again but the programs' own.
  */
 import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { pushBytes, readBytes } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
 import { refuseLost } from '../inspect/carried.ts'
@@ -12,7 +11,7 @@ import type { SbomSubject } from '../inspect/cyclonedx-document.ts'
 import { type BomReference, cyclonedxOfParts, type Part } from '../inspect/cyclonedx-parts.ts'
 import { inventoryLoose } from '../inspect/loose.ts'
 import { genericPurl, ociPurl, rpmPurl } from '../inspect/purl.ts'
-import { readRpmFront } from '../inspect/rpm-file.ts'
+import { readRpmFrontOf } from '../inspect/rpm-file.ts'
 import type { RpmPackage } from '../inspect/rpmdb/header.ts'
 import { spdx } from '../inspect/spdx.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -128,7 +127,7 @@ export function fileSbomsTask(request: ReleaseRequest, { evidence, files, titled
       }
       for (const [path, entry] of [...listed].sort(by(([each]) => each))) {
         if (!path.endsWith('.rpm')) continue
-        const { header } = await frontOf(entry, ports)
+        const { header } = await readRpmFrontOf(ports.store.blobPath(entry.digest))
         await whole(rpmPart(path, entry, header), rpmFiles(header, known))
       }
       for (const { path } of files) {
@@ -191,18 +190,6 @@ async function programSboms(
     found.set(digest, { ...part, boms: [await push(fileSbomPath(path), refuseLowScore(text))] })
   }
   return found
-}
-
-async function frontOf({ digest }: Descriptor, { store }: ReleasePorts): Promise<{ readonly header: RpmPackage }> {
-  const file = await open(store.blobPath(digest))
-  try {
-    return await readRpmFront(async (at, length) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, at)
-      return buffer.subarray(0, bytesRead)
-    })
-  } finally {
-    await file.close()
-  }
 }
 
 /** Its digest is that of main header and payload, which no signature changes: who signs is not known here. */

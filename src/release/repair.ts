@@ -2,11 +2,10 @@
  * Blobs of the working store share their bytes with the release folder (hard links). Whoever changed a file there
  * changed the store: such blobs are dropped before a run, and the tasks that made them run again.
  */
-
-import { createReadStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createDigester, type Digest, parseDigest } from '../oci/digest.ts'
+import { digestOfFile } from '../content/file.ts'
+import { type Digest, parseDigest } from '../oci/digest.ts'
 import type { WorkingStore } from './ports.ts'
 
 /** Gives the digests that were dropped. */
@@ -31,10 +30,4 @@ async function sameFile(a: string, b: string): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-async function digestOfFile(path: string): Promise<Digest> {
-  const digester = createDigester()
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) digester.update(chunk as Uint8Array)
-  return digester.finish()
 }

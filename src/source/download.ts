@@ -1,11 +1,11 @@
 /** One file over HTTP(S), verified while it streams, kept by its digest. */
 
 import { randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import type http from 'node:http'
 import { join } from 'node:path'
 import { createAgents, destroyAgents } from '../content/exchange.ts'
+import { digestOfFile } from '../content/file.ts'
 import { openWeb } from '../content/web.ts'
 import { RfoError } from '../error.ts'
 import { createDigester, type Digest, hex } from '../oci/digest.ts'
@@ -90,11 +90,7 @@ async function reuse(folder: string, expected: { digest: Digest; size: number })
   const file = join(folder, hex(expected.digest))
   const found = await stat(file).catch(() => undefined)
   if (found === undefined) return undefined
-  if (found.size === expected.size) {
-    const digester = createDigester()
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) digester.update(chunk as Buffer)
-    if (digester.finish() === expected.digest) return { file, ...expected }
-  }
+  if (found.size === expected.size && (await digestOfFile(file)) === expected.digest) return { file, ...expected }
   await rm(file, { force: true })
   return undefined
 }

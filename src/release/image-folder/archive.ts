@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { z } from 'zod'
+import { digestOfFile } from '../../content/file.ts'
 import { unzstd } from '../../content/zstd.ts'
 import { RfoError } from '../../error.ts'
 import { readTar } from '../../inspect/tar.ts'
@@ -82,12 +83,6 @@ export async function archiveFacts(path: string, file: string, format: Format, s
     return { ...tar.facts(), file, format, digest: await digestOfFile(path), window: seen.window, broken: [message] }
   }
   return { ...tar.facts(), file, format, digest: digester.finish(), window: seen.window }
-}
-
-async function digestOfFile(path: string): Promise<Digest> {
-  const digester = createDigester()
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) digester.update(chunk as Buffer)
-  return digester.finish()
 }
 
 async function* hashed(source: AsyncIterable<Buffer>, digester: { update(bytes: Uint8Array): void }): AsyncGenerator<Uint8Array> {

@@ -1,9 +1,8 @@
 /** A folder that is carried to nodes, looked at as RKE2 would: top level only, every byte read once. */
-import { createReadStream } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { digestOfFile } from '../../content/file.ts'
 import { RfoError } from '../../error.ts'
-import { createDigester } from '../../oci/digest.ts'
 import { formatReference, parseReference } from '../../oci/reference.ts'
 import { type ArchiveFacts, archiveFacts, isArchive } from './archive.ts'
 import { type FolderReader, formatOf } from './reader.ts'
@@ -47,7 +46,7 @@ async function folderFacts(folder: string, signal: AbortSignal | undefined): Pro
       if (references !== undefined) lists.set(name, references)
     }
     if (format === 'bzip2' || format === 'lz4') unread.push(name)
-    files.push({ name, ...(summed ? { digest: await digestOf(path) } : {}) })
+    files.push({ name, ...(summed ? { digest: await digestOfFile(path) } : {}) })
   }
   return { files, archives, unread, lists, sums }
 }
@@ -58,12 +57,6 @@ function isSums(name: string): boolean {
 
 async function small(path: string, size: number): Promise<string> {
   return size > mostListBytes ? '' : await readFile(path, 'utf8')
-}
-
-async function digestOf(path: string): Promise<string> {
-  const digester = createDigester()
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) digester.update(chunk as Buffer)
-  return digester.finish()
 }
 
 /** As sha256sum writes it: two spaces, or a space and a star. */

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { digestOfFile } from '../../content/file.ts'
 import { readBytes } from '../../content/read.ts'
 import type { ContentReader } from '../../content/store.ts'
 import { RfoError } from '../../error.ts'
@@ -11,10 +12,10 @@ import { vendorOf } from '../../inspect/cyclonedx-rpm.ts'
 import { type Inventory, inventoryImage } from '../../inspect/inventory.ts'
 import { inventoryLoose, type LooseEntry } from '../../inspect/loose.ts'
 import { rpmPurl } from '../../inspect/purl.ts'
-import { readRpmFront } from '../../inspect/rpm-file.ts'
+import { readRpmFrontOf } from '../../inspect/rpm-file.ts'
 import { readTar, splitPath } from '../../inspect/tar.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
-import { createDigester, type Digest } from '../../oci/digest.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { maxManifestBytes, parseImageConfig, parseIndex, parseManifest } from '../../oci/manifest.ts'
 import { isIndexType, isManifestType } from '../../oci/mediatype.ts'
 import type { PlatformName } from '../../oci/platform.ts'
@@ -124,12 +125,9 @@ async function rpmDocument(
   about: Pick<SbomSubject, 'epoch' | 'supplier'>,
   options: DocumentOptions,
 ): Promise<SbomDocument> {
+  const { header, payloadStart } = await readRpmFrontOf(path)
   const file = await open(path)
   try {
-    const { header, payloadStart } = await readRpmFront(async (at, length) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, at)
-      return buffer.subarray(0, bytesRead)
-    })
     const head = (await file.read(Buffer.alloc(6), 0, 6, payloadStart)).buffer
     const payload = unpacked(createReadStream(path, { start: payloadStart, highWaterMark: 1 << 20 }), packingOf(head), {
       env: options.env,
@@ -176,10 +174,4 @@ async function documentOf(
     tool: { name: 'rfo-build', version: toolVersion },
   })
   return { name: subject.name, platform: inventory.platform, cyclonedx: text, inventory }
-}
-
-async function digestOfFile(path: string, signal: AbortSignal): Promise<Digest> {
-  const digester = createDigester()
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal })) digester.update(chunk as Buffer)
-  return digester.finish()
 }
