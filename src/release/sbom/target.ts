@@ -1,6 +1,6 @@
 /** What an SBOM can be made of, wherever it lies: told by what it is, never by its name. */
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, open } from 'node:fs/promises'
+import { type FileHandle, lstat, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RfoError } from '../../error.ts'
 import { elfMagic } from '../../inspect/elf.ts'
@@ -22,11 +22,11 @@ const headBytes = 512
 
 /** Throws RFO_SBOM_TARGET (usage) for what is none of these. */
 export async function fileTarget(path: string): Promise<FileTarget> {
-  const found = await lstat(path).catch((cause: NodeJS.ErrnoException) => {
+  const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     throw new RfoError('RFO_SBOM_TARGET', `can't read it: ${cause.code}`, { exit: 'usage', where: path, cause })
   })
   if (found.isDirectory()) {
-    const kind = (await exists(join(path, statementPath))) ? 'release' : (await exists(join(path, 'oci-layout'))) ? 'layout' : 'folder'
+    const kind = (await isThere(join(path, statementPath))) ? 'release' : (await isThere(join(path, 'oci-layout'))) ? 'layout' : 'folder'
     return { kind, path, packing: 'none' }
   }
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -44,7 +44,9 @@ function told(head: Buffer, path: string): Pick<FileTarget, 'kind' | 'packing'> 
   if (head.subarray(0, 4).equals(elfMagic)) return { kind: 'program', packing: 'none' }
   // the first bytes of RFC 1952 and of RFC 8878
   if (begins(0x1f, 0x8b)) return { kind: 'tar', packing: 'gzip' }
-  if (begins(0x28, 0xb5, 0x2f, 0xfd)) return { kind: 'tar', packing: 'zstd' }
+  // or a frame that is skipped
+  if (begins(0x28, 0xb5, 0x2f, 0xfd) || (head.length >= 4 && head.readUInt32LE(0) >>> 4 === 0x184d2a5))
+    return { kind: 'tar', packing: 'zstd' }
   if (/^\s*\{/.test(head.toString('latin1'))) return { kind: 'document', packing: 'none' }
   if (head.toString('latin1', 257, 262) === 'ustar') {
     const first = head.toString('latin1', 0, 100).replace(/\0.*$/s, '')
@@ -58,7 +60,7 @@ async function headOf(file: FileHandle): Promise<Buffer> {
   return buffer.subarray(0, bytesRead)
 }
 
-async function exists(path: string): Promise<boolean> {
+export async function isThere(path: string): Promise<boolean> {
   return await lstat(path).then(
     () => true,
     () => false,
