@@ -1,6 +1,6 @@
 /** Matches × policy × VEX → a verdict of one image. Pure: the date comes in, and nothing is forgotten: what is suppressed stays, with who said so. */
 import { PackageURL } from 'packageurl-js'
-import { type ReleaseGate, timeOfDay } from '../plan/gate.ts'
+import { type ReleaseGate, severities, timeOfDay } from '../plan/gate.ts'
 import type { GoComponent, Match, Matcher, RpmComponent } from './match.ts'
 import type { VexStatement } from './openvex.ts'
 
@@ -189,9 +189,10 @@ function parsePurl(text: string): PackageURL | undefined {
 /** What fails first, then by severity, then by name: the same on every machine. */
 function bySeverity({ fail }: ReleaseGate): (a: Finding, b: Finding) => number {
   const states: readonly FindingState[] = ['fails', 'unjudged', 'grace', 'no-fix', 'suppressed', 'below']
-  const order = ['critical', 'high', 'medium', 'low', 'unknown']
   const key = (each: Finding): string =>
-    [states.indexOf(each.state), fail.includes(each.severity) ? 0 : 1, order.indexOf(each.severity), each.advisory, each.purl].join('\0')
+    [states.indexOf(each.state), fail.includes(each.severity) ? 0 : 1, severities.indexOf(each.severity), each.advisory, each.purl].join(
+      '\0',
+    )
   return (a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0)
 }
 

@@ -1,14 +1,14 @@
 /** What a person names when a release is meant, opened: a file is an archive, everything else a folder. */
 import { stat } from 'node:fs/promises'
-import type { OpenArchive } from '../release/archive/open.ts'
+import type { ReleaseFiles } from '../release/shelf.ts'
 import { folderPlace, type ReleasePlace } from '../release/verify/place.ts'
 import type { CliContext } from './context.ts'
 import { releaseFolder } from './target.ts'
 
 export interface OpenTarget {
   readonly place: ReleasePlace
-  /** absent = a folder */
-  readonly archive?: OpenArchive
+  /** Its files as they are read one by one; closing them closes all of it. */
+  files(): Promise<ReleaseFiles>
   close(): Promise<void>
 }
 
@@ -16,12 +16,13 @@ export interface OpenTarget {
 export async function openTarget(context: Pick<CliContext, 'outDir' | 'cwd'>, target: string): Promise<OpenTarget> {
   const path = releaseFolder(context, target)
   const found = await stat(path).catch(() => undefined)
-  if (found?.isFile() !== true) return { place: folderPlace(path), close: async () => {} }
+  if (found?.isFile() !== true)
+    return { place: folderPlace(path), files: async () => (await import('../release/shelf.ts')).folderFiles(path), close: async () => {} }
   const { openArchive } = await import('../release/archive/open.ts')
   const { archivePlace } = await import('../release/archive/place.ts')
   const archive = await openArchive(path)
   try {
-    return { place: archivePlace(archive), archive, close: () => archive.close() }
+    return { place: archivePlace(archive), files: async () => archive, close: () => archive.close() }
   } catch (thrown) {
     await archive.close()
     throw thrown

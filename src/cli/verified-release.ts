@@ -20,9 +20,8 @@ export interface VerifiedRelease {
 export async function verifiedRelease(context: CliContext, target: string): Promise<VerifiedRelease> {
   const { givenTrust, trustedKeys } = await import('./key-files.ts')
   const { verifyRelease } = await import('../release/verify/verify.ts')
-  const { folderFiles } = await import('../release/shelf.ts')
   const trust = await givenTrust(context)
-  const { place, archive, close } = await openTarget(context, target)
+  const { place, files, close } = await openTarget(context, target)
   try {
     const { predicate, root, fingerprint, findings } = await verifyRelease({
       folder: place,
@@ -32,7 +31,7 @@ export async function verifiedRelease(context: CliContext, target: string): Prom
       at: timeOf('--at', undefined, context),
     })
     if (findings.length > 0) throw new AggregateError(findings)
-    return { files: archive ?? (await folderFiles(place.where)), predicate, root, fingerprint }
+    return { files: await files(), predicate, root, fingerprint }
   } catch (thrown) {
     await close()
     throw thrown

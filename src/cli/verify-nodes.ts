@@ -20,9 +20,8 @@ export async function verifyNodes(context: CliContext, flags: Flags, target: str
   const { keys } = await trustedKeys(context)
   const trust = await givenTrust(context)
   const { openTarget } = await import('./open-target.ts')
-  const { archive, place: release } = await openTarget(context, target)
   // a folder with nothing but its evidence will do
-  const files = archive ?? (await (await import('../release/shelf.ts')).folderFiles(release.where))
+  const files = await (await openTarget(context, target)).files()
   try {
     const at = timeOf('--at', flags.text('at'), context)
     const predicate = await trustedStatement(files, { keys, at, ...(trust === undefined ? {} : { trust }) })

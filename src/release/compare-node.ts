@@ -10,7 +10,7 @@ import { formatOf } from './image-folder/reader.ts'
 import { legacyGroups } from './lists.ts'
 import type { LoadState } from './load.ts'
 import { type Beside, type FolderNote, folderState, type NodeSelection } from './load-folder.ts'
-import { fullName, heldState, signedImages } from './signed-images.ts'
+import { fullName, heldImages, signedImages } from './signed-images.ts'
 
 export interface Compared {
   /** an image's reference, or an archive's path */
@@ -45,7 +45,7 @@ export async function compareContainerd(
   const held = await imagesIn(place, { env, signal })
   const asked = new Set(signedImages(predicate, platform, groups).map(({ reference }) => reference))
   const all = signedImages(predicate, platform, [...new Set(predicate.images.flatMap((image) => image.groups))])
-  const compared = all.map((image) => ({ name: image.reference, digest: image.digest, state: heldState(held.get(image.reference), image) }))
+  const compared = heldImages(all, held).map(({ reference, ...image }) => ({ name: reference, ...image }))
   return { compared: compared.filter(({ name }) => asked.has(name) || held.has(name)), unread: [], beside: [], notes: [] }
 }
 

@@ -91,6 +91,9 @@ export function scanPath(component: string, platform: string): string {
   return `sbom/${component}.${platform.replace('/', '-')}.vuln.json`
 }
 
+/** The snapshot of advisories that a release was judged by: whoever has the release can judge it again. */
+export const advisoriesPath = 'advisories.json.zst'
+
 /** The platform whose file this is, by RKE2's `.linux-<arch>` in its name; undefined = of no platform. */
 export function platformOfFile(path: string): PlatformName | undefined {
   const rpm = /^rpm\/(?:[^/]+\/)+(\w+)\/(?:Packages|repodata)\//.exec(path)?.[1]

@@ -9,7 +9,7 @@ import { imagesIn } from './group-archive.ts'
 import { legacyGroups } from './lists.ts'
 import type { LoadedImage, LoadRequest } from './load.ts'
 import { blobsOf, type ReleaseFiles } from './shelf.ts'
-import { fullName, heldState, signedImages } from './signed-images.ts'
+import { fullName, heldImages, isWanted, signedImages } from './signed-images.ts'
 
 export interface DaemonLoad {
   readonly files: ReleaseFiles
@@ -28,9 +28,7 @@ export async function loadIntoContainerd(request: DaemonLoad & { readonly place:
   const { files, predicate, platform, groups = legacyGroups, existing, env, signal, place } = request
   const before = await containerdState(request)
   refuseOthers(before, existing, placeText(place))
-  const wanted = new Set(
-    before.filter(({ state }) => state === 'missing' || (state === 'other' && existing === 'replace')).map(({ reference }) => reference),
-  )
+  const wanted = new Set(before.filter(({ state }) => isWanted(state, existing)).map(({ reference }) => reference))
   const from = blobsOf(files)
   const images = (await imagesIn(predicate, platform, groups, from)).filter(({ reference }) => wanted.has(fullName(reference)))
   if (images.length === 0) return before
@@ -52,11 +50,7 @@ export async function containerdState({
   place,
 }: ContainerdQuestion): Promise<readonly LoadedImage[]> {
   const held = await imagesInContainerd(place, { env, signal })
-  return signedImages(predicate, platform, groups).map((image) => ({
-    reference: image.reference,
-    digest: image.digest,
-    state: heldState(held.get(image.reference), image),
-  }))
+  return heldImages(signedImages(predicate, platform, groups), held)
 }
 
 export function refuseOthers(images: readonly LoadedImage[], existing: LoadRequest['existing'], where: string): void {

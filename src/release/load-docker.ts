@@ -18,7 +18,7 @@ import { legacyGroups } from './lists.ts'
 import type { LoadedImage } from './load.ts'
 import { type DaemonLoad, refuseOthers } from './load-containerd.ts'
 import { blobsOf } from './shelf.ts'
-import { fullName, signedImages } from './signed-images.ts'
+import { fullName, isWanted, signedImages } from './signed-images.ts'
 
 interface Work {
   readonly reference: string
@@ -42,7 +42,7 @@ export async function loadIntoDocker(request: DaemonLoad): Promise<readonly Load
   }
   const before = statesOf(works, await dockerImages(options))
   refuseOthers(before, existing, 'docker:')
-  const wanted = works.filter((_, n) => before[n]?.state === 'missing' || (before[n]?.state === 'other' && existing === 'replace'))
+  const wanted = works.filter((_, n) => isWanted(before[n]?.state, existing))
   if (wanted.length === 0) return before
   await loadArchive(dockerArchive(wanted, predicate.epoch, from, signal), options)
   return statesOf(works, await dockerImages(options))

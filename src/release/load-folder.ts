@@ -14,6 +14,7 @@ import { groupFileOf } from './group-archive.ts'
 import { type FolderReader, folderReader } from './image-folder/reader.ts'
 import type { LoadRequest, LoadState } from './load.ts'
 import type { ReleaseFile, ReleaseFiles } from './shelf.ts'
+import { isWanted } from './signed-images.ts'
 import { hashFile } from './verify/tree.ts'
 
 /** Of our own making, for what is not whole yet; hidden from a node, which looks at the top level. */
@@ -64,7 +65,7 @@ export async function planFolderLoad({ predicate, selection, folder, existing, f
   for (const file of chosenArchives(predicate, selection, files)) {
     const state = await stateOf(folder, file)
     if (state === 'other') others.push(join(folder, file.path))
-    if (state === 'missing' || (state === 'other' && existing === 'replace')) write.push(file)
+    if (isWanted(state, existing)) write.push(file)
   }
   if (others.length > 0 && existing === 'refuse')
     throw new RfoError('RFO_LOAD_EXISTING', `${others.length} archives have other bytes there: nothing was written`, {

@@ -3,7 +3,7 @@ import { judgeImage, overall } from '../advisory/judge.ts'
 import { type Matcher, matcherOf } from '../advisory/match.ts'
 import { readOpenVex, type VexStatement } from '../advisory/openvex.ts'
 import { decodeSnapshot, type HeldSnapshot, maxSnapshotBytes, snapshotMediaType } from '../advisory/snapshot.ts'
-import { type GateFacts, gateFact, type ReleaseGateFact, ScanPredicate, scanPredicate } from '../attest/scan.ts'
+import { type GateFacts, gateFact, type ReleaseGateFact, type ScanPredicate, scanPredicate } from '../attest/scan.ts'
 import { pushBytes, readBytes, readJson } from '../content/read.ts'
 import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
@@ -21,14 +21,11 @@ import { download } from '../source/download.ts'
 import { given } from './given.ts'
 import { insideOf, type MainModule } from './inside.ts'
 import { standInsOf } from './labels.ts'
-import { maxSbomBytes } from './lists.ts'
+import { advisoriesPath, maxSbomBytes } from './lists.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
-import { builderId } from './sign-tasks.ts'
+import { builderId, readScan } from './sign-tasks.ts'
 
 type Pin = Extract<LockedAdvisories, { kind: 'advisories' }>
-
-/** Where the snapshot lies in a release: whoever has the release can judge it again. */
-export const advisoriesPath = 'advisories.json.zst'
 
 export interface ScanTasks {
   readonly advisories: Task
@@ -182,10 +179,6 @@ function refuse(scans: GateFacts['scans']): void {
       : 'list them under gate.unjudged with author, reason and expiry',
     details: told.slice(0, 200),
   })
-}
-
-export async function readScan(descriptor: Descriptor, from: ContentReader): Promise<ScanPredicate> {
-  return ScanPredicate.parse(JSON.parse(Buffer.from(await readBytes(from, descriptor, maxSbomBytes)).toString('utf8')))
 }
 
 export async function readGate(descriptor: Descriptor | undefined, from: ContentReader): Promise<ReleaseGateFact | undefined> {

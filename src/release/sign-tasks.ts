@@ -134,7 +134,7 @@ export function vexProduct(reference: string, digest: string, platform: Platform
   return ociPurl(reference, digest, platformOf(platform).architecture) ?? reference
 }
 
-async function readScan(descriptor: Descriptor, from: ContentStore): Promise<ScanPredicate> {
+export async function readScan(descriptor: Descriptor, from: ContentStore): Promise<ScanPredicate> {
   return ScanPredicate.parse(await readSbom(from, descriptor))
 }
 

@@ -5,7 +5,7 @@ import { RfoError } from '../error.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { formatReference, parseReference } from '../oci/reference.ts'
-import type { LoadState } from './load.ts'
+import type { LoadedImage, LoadRequest, LoadState } from './load.ts'
 
 export interface SignedImage {
   /** in its full spelling */
@@ -29,8 +29,18 @@ export function signedImages(predicate: ReleasePredicate, platform: PlatformName
   })
 }
 
+/** Each as it is held there, by its full name. */
+export function heldImages(images: readonly SignedImage[], held: ReadonlyMap<string, HeldImage>): LoadedImage[] {
+  return images.map((image) => ({ reference: image.reference, digest: image.digest, state: heldState(held.get(image.reference), image) }))
+}
+
+/** Whether what is there now is to be written, by what a person says of names that are taken. */
+export function isWanted(state: LoadState | undefined, existing: LoadRequest['existing']): boolean {
+  return state === 'missing' || (state === 'other' && existing === 'replace')
+}
+
 /** The index that was signed is as good as the platform's image in it. */
-export function heldState(held: HeldImage | undefined, { digest, index }: SignedImage): LoadState {
+function heldState(held: HeldImage | undefined, { digest, index }: SignedImage): LoadState {
   if (held === undefined) return 'missing'
   if (held.digest !== digest && held.digest !== index) return 'other'
   return held.whole ? 'present' : 'missing'

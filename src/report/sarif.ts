@@ -13,23 +13,38 @@ export interface SarifRun {
 /** One run; a rule is one of our codes. The same findings give the same text. */
 export function sarifText(findings: readonly RfoError[], run: SarifRun): string {
   const codes = [...new Set(findings.map(({ code }) => code))].sort()
+  return sarifLog({
+    toolVersion: run.toolVersion,
+    rules: codes.map((id) => ({ id, properties: { exit: exitCodes[findings.find(({ code }) => code === id)?.exit ?? 'bug'] } })),
+    exit: exitFor(findings),
+    properties: { target: printable(run.target) },
+    results: findings.map((finding) => resultOf(finding, codes)),
+  })
+}
+
+export interface SarifLog {
+  readonly toolVersion: string
+  readonly rules: readonly Json[]
+  readonly exit: number
+  /** of the run */
+  readonly properties: { readonly [key: string]: Json }
+  readonly results: readonly Json[]
+}
+
+/** A log of one run of ours. */
+export function sarifLog({ toolVersion, rules, exit, properties, results }: SarifLog): string {
   const log = {
     $schema: 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json',
     version: '2.1.0',
     runs: [
       {
         tool: {
-          driver: {
-            name: 'rfo-build',
-            version: run.toolVersion,
-            informationUri: 'https://github.com/rfolabs/rfo-build',
-            rules: codes.map((id) => ({ id, properties: { exit: exitCodes[findings.find(({ code }) => code === id)?.exit ?? 'bug'] } })),
-          },
+          driver: { name: 'rfo-build', version: toolVersion, informationUri: 'https://github.com/rfolabs/rfo-build', rules },
         },
-        invocations: [{ executionSuccessful: true, exitCode: exitFor(findings) }],
-        properties: { target: printable(run.target) },
+        invocations: [{ executionSuccessful: true, exitCode: exit }],
+        properties,
         // "columnKind" is about text regions, of which there are none; "results" must be there even when it is empty
-        results: findings.map((finding) => resultOf(finding, codes)),
+        results,
       },
     ],
   }

@@ -4,6 +4,7 @@
  */
 import type { Json } from '../oci/json.ts'
 import { printable } from './printable.ts'
+import { sarifLog } from './sarif.ts'
 import type { ScanTold } from './scan.ts'
 
 /** https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning : a score by which it sorts */
@@ -15,71 +16,54 @@ export function scanSarif(told: ScanTold, run: { readonly toolVersion: string; r
     a.advisory < b.advisory ? -1 : 1,
   )
   const at = new Map(rules.map(({ advisory }, index) => [advisory, index]))
-  const log = {
-    $schema: 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json',
-    version: '2.1.0',
-    runs: [
-      {
-        tool: {
-          driver: {
-            name: 'rfo-build',
-            version: run.toolVersion,
-            informationUri: 'https://github.com/rfolabs/rfo-build',
-            rules: rules.map(
-              ({ advisory, aliases, severity }): Json => ({
-                id: printable(advisory),
-                shortDescription: { text: printable([advisory, ...aliases].join(' ')).slice(0, 1000) },
-                properties: {
-                  tags: ['security', 'vulnerability'],
-                  ...(scores[severity] === undefined ? {} : { 'security-severity': scores[severity] }),
-                },
-              }),
-            ),
-          },
-        },
-        invocations: [{ executionSuccessful: true, exitCode: run.exit }],
+  return sarifLog({
+    toolVersion: run.toolVersion,
+    exit: run.exit,
+    rules: rules.map(
+      ({ advisory, aliases, severity }): Json => ({
+        id: printable(advisory),
+        shortDescription: { text: printable([advisory, ...aliases].join(' ')).slice(0, 1000) },
         properties: {
-          advisories: told.snapshot.digest,
-          taken: told.snapshot.taken,
-          ...(told.snapshot.standIn === undefined ? {} : { standIn: told.snapshot.standIn }),
-          judged: told.at,
-          images: told.images.map(
-            ({ reference, platform, verdict, why }): Json => ({
-              reference: printable(reference),
-              platform,
-              verdict,
-              ...(why === undefined ? {} : { why }),
-            }),
-          ),
+          tags: ['security', 'vulnerability'],
+          ...(scores[severity] === undefined ? {} : { 'security-severity': scores[severity] }),
         },
-        results: all.map(({ image, finding }): Json => {
-          const { state, severity, advisory, component, installed, fixed, statement } = finding
-          const text = `${component} ${installed}: ${advisory} (${severity}), ${fixed === undefined ? 'no fix' : `fixed in ${fixed}`}; ${state}`
-          return {
-            ruleId: printable(advisory),
-            ruleIndex: at.get(advisory) ?? 0,
-            level: state === 'fails' ? 'error' : state === 'suppressed' ? 'none' : 'warning',
-            message: { text: printable(text) },
-            locations: [
-              { logicalLocations: [{ fullyQualifiedName: printable(`${image.reference} ${image.platform}`), kind: 'resource' }] },
-            ],
-            ...(statement === undefined
-              ? {}
-              : {
-                  suppressions: [
-                    {
-                      kind: 'external',
-                      status: 'accepted',
-                      justification: printable(
-                        `${statement.status} ${statement.justification ?? ''} (${statement.author}: ${statement.id})`,
-                      ),
-                    },
-                  ],
-                }),
-          }
+      }),
+    ),
+    properties: {
+      advisories: told.snapshot.digest,
+      taken: told.snapshot.taken,
+      ...(told.snapshot.standIn === undefined ? {} : { standIn: told.snapshot.standIn }),
+      judged: told.at,
+      images: told.images.map(
+        ({ reference, platform, verdict, why }): Json => ({
+          reference: printable(reference),
+          platform,
+          verdict,
+          ...(why === undefined ? {} : { why }),
         }),
-      },
-    ],
-  }
-  return `${JSON.stringify(log, null, 2)}\n`
+      ),
+    },
+    results: all.map(({ image, finding }): Json => {
+      const { state, severity, advisory, component, installed, fixed, statement } = finding
+      const text = `${component} ${installed}: ${advisory} (${severity}), ${fixed === undefined ? 'no fix' : `fixed in ${fixed}`}; ${state}`
+      return {
+        ruleId: printable(advisory),
+        ruleIndex: at.get(advisory) ?? 0,
+        level: state === 'fails' ? 'error' : state === 'suppressed' ? 'none' : 'warning',
+        message: { text: printable(text) },
+        locations: [{ logicalLocations: [{ fullyQualifiedName: printable(`${image.reference} ${image.platform}`), kind: 'resource' }] }],
+        ...(statement === undefined
+          ? {}
+          : {
+              suppressions: [
+                {
+                  kind: 'external',
+                  status: 'accepted',
+                  justification: printable(`${statement.status} ${statement.justification ?? ''} (${statement.author}: ${statement.id})`),
+                },
+              ],
+            }),
+      }
+    }),
+  })
 }
