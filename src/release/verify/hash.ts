@@ -21,7 +21,7 @@ const worthThreads = 192 * 1024 * 1024
 /** In rfo-verify.cjs there is one file alone, and what lies beside it is what is verified: never a program. */
 const hasWorker = /[/\\]hash\.ts$/.test(import.meta.filename ?? '')
 
-/** A file that can't be read rejects with what the system says. `of`: a folder, or where the bytes of each file lie. */
+/** Rejects with RFO_VERIFY_READ for a file that can't be read. `of`: a folder, or where the bytes of each file lie. */
 export async function hashFiles(
   of: string | ((path: string) => Extent),
   files: readonly ToHash[],
