@@ -55,7 +55,7 @@ async function components(): Promise<string> {
   const out = join(root, 'dist', 'evidence')
   await rm(out, { recursive: true, force: true })
   const cli = [process.execPath, join(root, 'bin', 'rfo-build.js')] as const
-  await said([...cli, 'release', version, '--stand-in', 'bases,mirrors,git,charts', '--out', out, '--progress', 'lines'])
+  await said([...cli, 'release', version, '--stand-in', 'bases,mirrors,git,charts,advisories', '--out', out, '--progress', 'lines'])
   const folder = join(out, version)
   await said([...cli, 'verify', folder, '--expect', version, '--key', join(root, '.rfo', 'sandbox', 'cosign.pub')])
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
@@ -101,7 +101,7 @@ async function conformance(): Promise<string> {
   const version = 'v1.25.4+rfor1'
   const folder = join(root, 'dist', version)
   const cli = [process.execPath, join(root, 'bin', 'rfo-build.js')] as const
-  await said([...cli, 'release', version, '--stand-in', 'bases,mirrors,git,charts', '--platform', 'amd64', '--progress', 'none'])
+  await said([...cli, 'release', version, '--stand-in', 'bases,mirrors,git,charts,advisories', '--platform', 'amd64', '--progress', 'none'])
   const argv = [
     'test',
     version,

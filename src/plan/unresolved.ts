@@ -4,6 +4,7 @@ import { platformOf } from '../oci/platform.ts'
 import type { UpstreamRelease } from './component.ts'
 import { endsWithDay } from './day.ts'
 import { libraryFingerprint, listDigest, pinFingerprint, takesPin } from './fingerprint.ts'
+import { gateTime } from './gate.ts'
 import { librariesOf } from './library.ts'
 import type { Lock, LockedRelease } from './lock.ts'
 import { packageWishes, pinnedRpms } from './os-packages.ts'
@@ -32,8 +33,13 @@ export function unresolvedIn(plan: Omit<ReleasePlan, 'unresolved'>, upstream: Up
 
 /** Without a snapshot the gate can't judge, and an image that nobody judged is not shipped. */
 function advisoryGaps({ gate, advisories }: Omit<ReleasePlan, 'unresolved'>, command: string): readonly Gap[] {
-  if (gate === undefined || advisories?.kind === 'advisories') return []
-  return [{ what: 'advisories', reason: `${advisories?.reason ?? 'not locked yet'}: ${command}` }]
+  if (gate === undefined) return []
+  if (advisories?.kind !== 'advisories') return [{ what: 'advisories', reason: `${advisories?.reason ?? 'not locked yet'}: ${command}` }]
+  const { taken } = advisories
+  if (gateTime(gate.mode, taken) <= Date.parse(taken)) return []
+  return [
+    { what: 'advisories', reason: `the snapshot is of ${taken}, before the end of the day that is judged: ${command} --update advisories` },
+  ]
 }
 
 function headGaps(

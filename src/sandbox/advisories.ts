@@ -4,6 +4,7 @@
  */
 import { constants, zstdCompressSync } from 'node:zlib'
 import { canonicalJson } from '../oci/json.ts'
+import { gateTime } from '../plan/gate.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { openEulerOf } from './openeuler.ts'
 
@@ -19,7 +20,10 @@ const url = 'https://repo.openeuler.org/security/data/stand-in/advisories.json.z
 const standIn = 'the advisories of openEuler and Go'
 
 export function standInAdvisories(plan: ReleasePlan): StandInAdvisories {
-  const taken = new Date(plan.epoch * 1000).toISOString().replace('.000Z', 'Z')
+  const epoch = new Date(plan.epoch * 1000).toISOString()
+  // not before the day that an old line is judged by: it would lack what was published until then
+  const moment = plan.gate === undefined ? Date.parse(epoch) : Math.max(Date.parse(epoch), gateTime(plan.gate.mode, epoch))
+  const taken = new Date(moment).toISOString().replace('.000Z', 'Z')
   const streams = [...new Set(plan.platforms.flatMap((platform) => streamOf(plan.bases[platform]?.reference) ?? []))].sort()
   const openeuler = (number: number, severity: string, source: string, fixed: string) => ({
     kind: 'openeuler',

@@ -56,6 +56,8 @@ function world(turn = 0): Resolvers & { readonly asked: string[]; busiest: numbe
       }),
     chart: ({ name, version: chartVersion, url }) =>
       answering(name, { kind: 'chart', version: chartVersion, url, digest: digestOf(`${name} ${turn}`) }),
+    advisories: () =>
+      answering('advisories', { kind: 'advisories', digest: digestOf(`advisories ${turn}`), size: 7, taken: '2026-11-01T00:00:00Z' }),
   }
   return here
 }
@@ -75,13 +77,18 @@ test('all that moves is pinned; what is recorded needs no question; questions go
   const outside = world()
   const { lock, moved } = await lockRelease(request(outside))
   expect(planRelease({ ...input, lock }).unresolved).toEqual([])
-  // 51 images, three that no list names, two of RFO's own that have a source, 3 bases, and runc's C library; the charts' digests are in
+  // 51 images, three that no list names, two of RFO's own that have a source, 3 bases, runc's C library and the advisories; the charts' digests are in
   // RKE2's index; then what stands on the bases
-  expect(outside.asked.filter(isNoPackage)).toHaveLength(60)
-  expect(outside.asked.slice(60).every((what) => what.startsWith('packages/'))).toBe(true)
+  expect(outside.asked.filter(isNoPackage)).toHaveLength(61)
+  expect(
+    outside.asked
+      .filter((what) => what !== 'advisories')
+      .slice(60)
+      .every((what) => what.startsWith('packages/')),
+  ).toBe(true)
   expect(outside.busiest).toBe(4)
   // each of those, charts, RKE2's lists, and the tags of what is rebuilt
-  expect(moved.filter(({ what }) => isNoPackage(what))).toHaveLength(60 + 12 + 1 + 29)
+  expect(moved.filter(({ what }) => isNoPackage(what))).toHaveLength(61 + 12 + 1 + 29)
   expect(moved).toContainEqual({
     what: 'rpm/linux/arm64/iptables',
     from: 'nothing',
@@ -147,6 +154,18 @@ describe('a second lock', () => {
     expect(renderLock(again.lock)).toBe(renderLock(lock))
   })
 
+  test('a snapshot from before the end of the day that an old line is judged by leaves the lock open', async () => {
+    const early: Resolvers = {
+      ...world(),
+      advisories: async () => ({ kind: 'advisories', digest: digestOf('early'), size: 7, taken: '2022-12-31T23:59:58Z' }),
+    }
+    const { lock } = await lockRelease(request(early))
+    const reason = `the snapshot is of 2022-12-31T23:59:58Z, before the end of the day that is judged: rfo-build lock ${version} --update advisories`
+    expect(planRelease({ ...input, lock }).unresolved).toEqual([{ what: 'advisories', reason }])
+    const { lock: later } = await lockRelease(request(world(), { lock, update: ['advisories'] }))
+    expect(planRelease({ ...input, lock: later }).unresolved).toEqual([])
+  })
+
   test('moves what --update names, and nothing else', async () => {
     const lock = await locked()
     const outside = world(1)
@@ -156,7 +175,7 @@ describe('a second lock', () => {
     // what stands on a base that moved is asked for anew, and nothing else of the kind
     expect(outside.asked.filter((what) => !isNoPackage(what)).every((what) => what.endsWith('/linux/arm64'))).toBe(true)
     expect(outside.asked).toContain('packages/hardened-kubernetes/linux/arm64')
-    expect((await lockRelease(request(world(1), { lock, update: 'all' }))).moved.filter(({ what }) => isNoPackage(what))).toHaveLength(60)
+    expect((await lockRelease(request(world(1), { lock, update: 'all' }))).moved.filter(({ what }) => isNoPackage(what))).toHaveLength(61)
   })
 
   test('asks anew for packages when a pipeline asks for others, and for that component alone', async () => {

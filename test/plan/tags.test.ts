@@ -36,6 +36,7 @@ function world(turn = 0, ...moved: readonly string[]): Resolvers {
       rpms: names.map((name) => ({ nevra: `${name}-1-1.noarch`, url: `https://example.org/${name}.rpm`, digest: digest(name), size: 1 })),
     }),
     chart: async ({ name, version: chartVersion, url }) => ({ kind: 'chart', version: chartVersion, url, digest: digest(name) }),
+    advisories: async () => ({ kind: 'advisories', digest: digest('advisories'), size: 7, taken: '2026-11-01T00:00:00Z' }),
   }
 }
 
@@ -126,7 +127,7 @@ describe('the day', () => {
     const { lock, moved } = await lockAt('20261201', {
       lock: first,
       components: quicker,
-      resolve: { source: refuse, image: refuse, base: refuse, packages: refuse, chart: refuse },
+      resolve: { source: refuse, image: refuse, base: refuse, packages: refuse, chart: refuse, advisories: refuse },
     })
     expect(movedDays(first, lock)).toEqual(['hardened-coredns'])
     expect(moved.map(({ what }) => what)).toEqual(['tag/hardened-coredns'])

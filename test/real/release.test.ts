@@ -1,7 +1,7 @@
 /**
  * The images of a release that was made from real sources, as they lie in its folder: in containerd for this machine's
  * architecture, under qemu-user for the others, each printing its version. RFO_REAL_RELEASE names the folder; the main job
- * of CI makes it: `release v1.25.4+rfor1 --stand-in bases,mirrors,git,charts`.
+ * of CI makes it: `release v1.25.4+rfor1 --stand-in bases,mirrors,git,charts,advisories`.
  */
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

@@ -116,7 +116,7 @@ describe('this machine', () => {
         'release',
         'v1.25.4+rfor1',
         '--stand-in',
-        'bases,mirrors,git,charts',
+        'bases,mirrors,git,charts,advisories',
         '--store',
         join(scratch, 'store'),
         '--out',

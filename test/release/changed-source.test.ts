@@ -30,7 +30,7 @@ describe.skipIf(go.skip)('a component that is patched and whose go.mod is overri
   let project: Project
   let folder: string
   const env = () => ({ GOPROXY: `file://${join(project.folder, 'proxy')}`, GOSUMDB: 'off' })
-  const flags = ['--stand-in', 'bases,mirrors,git,charts', '--platform', platform]
+  const flags = ['--stand-in', 'bases,mirrors,git,charts,advisories', '--platform', platform]
 
   beforeAll(async () => {
     project = await smallProject()

@@ -44,7 +44,7 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
       ...archives.flatMap((name) => [`${name}.tar.zst`, `${name}.txt`]),
       `rfo-images-all.linux-${arch}.txt`,
       ...['sha256sum', 'sm3sum'].flatMap((sum) => ['', '.sig', '.sm2', '.sigstore.json'].map((end) => `${sum}-${arch}.txt${end}`)),
-      ...made.flatMap((image) => ['cdx', 'spdx'].map((form) => `sbom/${image.component}.linux-${arch}.${form}.json`)),
+      ...made.flatMap((image) => ['cdx', 'spdx', 'vuln'].map((form) => `sbom/${image.component}.linux-${arch}.${form}.json`)),
       ...[...archives.map((name) => `${name.replace(`.linux-${arch}`, '')}_tar_zst`), 'rfo_program', 'rfo_tar_gz'].map(
         (name) => `sbom/${name}.linux-${arch}.cdx.json`,
       ),
@@ -71,6 +71,7 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
       'RELEASE.zh.md',
       'audit.html',
       'images.lock',
+      'advisories.json.zst',
       'plan.json',
       'platforms.txt',
       'SANDBOX',

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
 import type { ReleasePredicate } from '../../src/attest/release.ts'
 import { predicateTypes } from '../../src/attest/statement.ts'
 import { copyGraph } from '../../src/content/copy.ts'
@@ -15,6 +16,7 @@ import { RfoError } from '../../src/error.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { mediaTypes } from '../../src/oci/mediatype.ts'
 import { defaultPolicy } from '../../src/plan/verify-policy.ts'
+import { judgeGate } from '../../src/release/verify/gate.ts'
 import { verifyRelease } from '../../src/release/verify/verify.ts'
 import { startRegistry } from '../../src/sandbox/registry.ts'
 import { readSigningKey, type SigningKey } from '../../src/sign/key.ts'
@@ -41,7 +43,8 @@ const release = (folder: string, ...more: readonly string[]) =>
 beforeAll(async () => {
   project = await smallProject()
   const file = join(project.folder, 'pipelines/release.yaml')
-  await writeFile(file, `${await readFile(file, 'utf8')}${gate}`)
+  const { gate: _, ...rest } = parse(await readFile(file, 'utf8')) as Record<string, unknown>
+  await writeFile(file, `${stringify(rest)}${gate}`)
   const ran = await release(project.folder)
   if (ran.code !== 0) throw new Error(ran.stderr)
   made = join(project.folder, 'dist', version)
@@ -72,7 +75,7 @@ describe('what a release says of vulnerabilities', () => {
     })
     expect(predicate.standIns).toContainEqual({ what: 'advisories', standsFor: 'the advisories of openEuler and Go' })
     expect(claims.find(({ name }) => name === 'gate')?.values).toMatchObject({ digest: predicate.gate?.advisories.digest })
-    expect(claims.filter(({ name }) => name === 'notJudged').map(({ values }) => values['component'])).toContain('pause')
+    expect(claims.filter(({ name }) => name === 'notJudged').map(({ values }) => values['images'])).toContain('pause (linux/riscv64)')
     const openvex = await verified(made, [predicateTypes.openvex])
     // where nothing was found there is nothing to say
     expect(openvex.findings.map(({ code }) => code)).toContain('RFO_VERIFY_PREDICATE')
@@ -96,6 +99,16 @@ describe('what a release says of vulnerabilities', () => {
     }
     await resigned(folder, key, (predicate) => void delete predicate.gate)
     expect(await codes(folder)).toContain('RFO_VERIFY_ATTACHED')
+  })
+
+  test('a verdict by advisories from before the day that it is of is refused', async () => {
+    const { predicate } = await verified(made)
+    const { gate } = predicate
+    if (gate === undefined) throw new Error('it has a gate')
+    const advisories = { ...gate.advisories, taken: '2022-12-31T12:00:00Z' }
+    const { findings, claims } = judgeGate({ ...predicate, gate: { ...gate, advisories, passed: 0, reported: 0, unjudged: [] } }, [])
+    expect(findings.map(({ message }) => message).join()).toContain('by advisories of 2022-12-31T12:00:00Z, before that')
+    expect(claims).toEqual([])
   })
 
   test('another scan than the attested one is found', async () => {

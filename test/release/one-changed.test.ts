@@ -47,6 +47,7 @@ const said = (component: string): string[] => [
   `inventory/${component}/linux/amd64`,
   `provenance/${component}/linux/amd64`,
   `sbom/${component}/linux/amd64`,
+  `scan/${component}/linux/amd64`,
   `sign/${component}`,
   `spdx/${component}/linux/amd64`,
 ]
@@ -59,6 +60,7 @@ test('a label: its image, and all that says something of it or holds it', async 
       'image/hardened-coredns/linux/amd64',
       ...said('hardened-coredns'),
       'sboms',
+      'gate',
       ...everyRelease,
     ].sort(),
   )
@@ -88,6 +90,7 @@ test('a file in an image whose programs another one collects: that one is looked
       'sign/rke2-runtime',
       // they refer to the image's
       'sboms',
+      'gate',
       ...everyRelease,
     ].sort(),
   )

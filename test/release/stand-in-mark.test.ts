@@ -34,15 +34,21 @@ test('every image, by a label that says what it stands for', async () => {
   expect(images).toBeGreaterThan(5)
 })
 
-test('every SBOM, the statement, the notes in both languages, and a file of its own that the lists cover', async () => {
+const marks = [
+  ['.spdx.json', '"comment":"io.rfolabs.stand-in: '],
+  ['.cdx.json', '"name": "io.rfolabs.stand-in"'],
+  ['.vuln.json', '"uri":"stand-in:'],
+] as const
+
+test('every SBOM and scan, the statement, the notes in both languages, and a file of its own that the lists cover', async () => {
   for (const name of await readdir(join(made, 'sbom'))) {
     const sbom = await readFile(join(made, 'sbom', name), 'utf8')
     // a mirrored image's SBOM is about a stand-in as well
-    expect(sbom, name).toContain(name.endsWith('.spdx.json') ? '"comment":"io.rfolabs.stand-in: ' : '"name": "io.rfolabs.stand-in"')
+    expect(sbom, name).toContain(marks.find(([end]) => name.endsWith(end))?.[1])
   }
   const statement = JSON.parse(await readFile(join(made, 'evidence/release.json'), 'utf8')) as { predicate: ReleasePredicate }
   expect(statement.predicate.images.every((image) => image.standIn !== undefined)).toBe(true)
-  expect(statement.predicate.standIns.length).toBe(statement.predicate.images.length + 2) // one chart, and what installs it
+  expect(statement.predicate.standIns.length).toBe(statement.predicate.images.length + 3) // one chart, what installs it, and the advisories
   expect(await readFile(join(made, 'SANDBOX'), 'utf8')).toContain('not for use')
   expect(await readFile(join(made, 'RELEASE.md'), 'utf8')).toContain('Not for use')
   expect(await readFile(join(made, 'RELEASE.md'), 'utf8')).toContain(

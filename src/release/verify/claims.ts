@@ -9,8 +9,8 @@ export const claims = {
     test: 'test/release/gate.test.ts: a statement that says otherwise than the scans is refused',
   },
   notJudged: {
-    en: 'NOT JUDGED: {component} ({platforms}): {why}; shipped by {author}: {reason}; until {expires}',
-    zh: '未判定：{component}（{platforms}）：{why}；由 {author} 发布：{reason}；至 {expires}',
+    en: 'NOT JUDGED: {images}: {why}; shipped by {author}: {reason}; until {expires}',
+    zh: '未判定：{images}：{why}；由 {author} 发布：{reason}；至 {expires}',
     test: 'test/release/gate.test.ts: a statement that says otherwise than the scans is refused',
   },
   statement: {

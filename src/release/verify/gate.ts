@@ -59,6 +59,9 @@ export function judgeGate(predicate: ReleasePredicate, scans: readonly Scan[]): 
     findings.push(
       untrusted('RFO_VERIFY_GATE', `the statement names advisories ${advisories.digest}, which are not those of its list`, advisoriesPath),
     )
+  // what was published after the snapshot was taken is not in it
+  if (mode !== 'live' && Date.parse(advisories.taken) < Date.parse(judged))
+    findings.push(untrusted('RFO_VERIFY_GATE', `judged as of ${judged} by advisories of ${advisories.taken}, before that`, statementPath))
   const sum = gateFact({ mode: mode === 'live' ? 'live' : { asOf: mode.replace(/^asOf /, '') }, judged, advisories, scans })
   if (canonicalJson(sum as unknown as Json) !== canonicalJson(gate as unknown as Json))
     findings.push(untrusted('RFO_VERIFY_GATE', 'what the statement says of the gate is not the sum of what was found', statementPath))
@@ -76,9 +79,18 @@ export function judgeGate(predicate: ReleasePredicate, scans: readonly Scan[]): 
   const values = { mode, judged, digest: advisories.digest, taken: advisories.taken, passed, suppressed, reported }
   return {
     findings,
-    claims: [
-      { name: 'gate', values },
-      ...unjudged.map(({ platforms, ...one }): Claim => ({ name: 'notJudged', values: { ...one, platforms: platforms.join(', ') } })),
-    ],
+    claims: [{ name: 'gate', values }, ...notJudged(unjudged)],
   }
+}
+
+/** Those that are shipped for one reason, on one line. */
+function notJudged(unjudged: NonNullable<ReleasePredicate['gate']>['unjudged']): Claim[] {
+  const alike = Map.groupBy(unjudged, ({ why, author, reason, expires }) => [why, author, reason, expires].join('\0'))
+  return [...alike.values()].flatMap((these): Claim[] => {
+    const [first] = these
+    if (first === undefined) return []
+    const { why, author, reason, expires } = first
+    const images = these.map(({ component, platforms }) => `${component} (${platforms.join(', ')})`).join(', ')
+    return [{ name: 'notJudged', values: { images, why, author, reason, expires } }]
+  })
 }
