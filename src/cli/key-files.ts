@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { RfoError } from '../error.ts'
 import type { ReleaseKeys } from '../release/signatures.ts'
 import type { OtherKeys } from '../release/verify/signatures.ts'
-import type { PublicKey } from '../sign/key.ts'
+import type { PublicKey, SigningKey } from '../sign/key.ts'
 import type { PgpPublicKey } from '../sign/pgp.ts'
 import { isTokenUri, printableTokenUri } from '../sign/pkcs11-uri.ts'
 import type { Sm2PublicKey } from '../sign/sm2.ts'
@@ -42,10 +42,8 @@ export async function signKeyFiles(context: CliContext): Promise<KeyFile[]> {
 
 /** One key of each kind at most, and the release's own among them. Throws RFO_CLI_KEY, RFO_SIGN_KEY, RFO_SIGN_PASSWORD (exit usage). */
 export async function readReleaseKeys(files: readonly KeyFile[], password: string | undefined): Promise<ReleaseKeys> {
-  const { readSigningKey } = await import('../sign/key.ts')
   const { isPgpKey, readPgpKey } = await import('../sign/pgp.ts')
   const { isSm2Key, readSm2Key } = await import('../sign/sm2.ts')
-  const { openTokenKey } = await import('../sign/pkcs11.ts')
   const kindOf = ({ text, driverFrom }: KeyFile) =>
     driverFrom !== undefined ? 'key' : isPgpKey(text) ? 'pgp' : isSm2Key(text, password) ? 'sm2' : 'key'
   const found: { key?: KeyFile; sm2?: KeyFile; pgp?: KeyFile } = {}
@@ -67,12 +65,19 @@ export async function readReleaseKeys(files: readonly KeyFile[], password: strin
     })
   }
   return {
-    key: await at(key, ({ text, driverFrom }) =>
-      driverFrom === undefined ? readSigningKey(text, password) : openTokenKey(text, password, driverFrom),
-    ),
+    key: await readP256Key(key, password),
     ...(sm2 === undefined ? {} : { sm2: await at(sm2, ({ text }) => readSm2Key(text, password)) }),
     ...(pgp === undefined ? {} : { pgp: await at(pgp, ({ text }) => readPgpKey(text, password)) }),
   }
+}
+
+/** A private key in a file or a token. Throws RFO_SIGN_KEY, RFO_SIGN_PASSWORD, RFO_SIGN_TOKEN. */
+export async function readP256Key(file: KeyFile, password: string | undefined): Promise<SigningKey> {
+  const { readSigningKey } = await import('../sign/key.ts')
+  const { openTokenKey } = await import('../sign/pkcs11.ts')
+  return await at(file, ({ text, driverFrom }) =>
+    driverFrom === undefined ? readSigningKey(text, password) : openTokenKey(text, password, driverFrom),
+  )
 }
 
 export type TrustedKey =

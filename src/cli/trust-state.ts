@@ -6,7 +6,7 @@ import type { Trust, TrustFiles } from '../sign/trust.ts'
 import type { At } from '../sign/trust-edit.ts'
 import type { Change } from '../sign/trust-targets.ts'
 import type { CliContext } from './context.ts'
-import { signKeyFiles } from './key-files.ts'
+import { readP256Key, signKeyFiles } from './key-files.ts'
 import type { Flags, Option, Outcome } from './verb.ts'
 import { word } from './words.ts'
 
@@ -28,19 +28,12 @@ export async function openFolder(context: CliContext): Promise<Trust> {
   })
 }
 
-/** Every --sign-key, on P-256; of a draft there may be none yet. Throws RFO_CLI_KEY, RFO_SIGN_KEY. */
+/** Every --sign-key, on P-256, in a file or a token; of a draft there may be none yet. Throws RFO_CLI_KEY, RFO_SIGN_KEY. */
 export async function readSigners(context: CliContext, draft = false): Promise<SigningKey[]> {
-  const { readSigningKey } = await import('../sign/key.ts')
   const files = await signKeyFiles(context)
   if (files.length === 0 && !draft)
     throw new RfoError('RFO_CLI_KEY', 'no key to sign the metadata with', { exit: 'usage', next: 'give --sign-key once for each key' })
-  return files.map(({ file, text }) => {
-    try {
-      return readSigningKey(text, context.keyPassword)
-    } catch (thrown) {
-      throw thrown instanceof RfoError ? thrown.at(file) : thrown
-    }
-  })
+  return await Promise.all(files.map((file) => readP256Key(file, context.keyPassword)))
 }
 
 /** A year, and a month in which to carry the next one in. */

@@ -1,9 +1,10 @@
 /** `trust` and `keys rotate` as a person types them. */
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { generateKey, readPublicKey } from '../../src/sign/key.ts'
+import { driverFolder, makeToken, pin, skipTokens } from '../sign/token.ts'
 import { type Run, run } from './ports.ts'
 
 const now = () => Date.parse('2026-11-01T00:00:00Z')
@@ -130,4 +131,23 @@ test('usage: no reason, nothing to rotate, a threshold out of reach, a key that 
     ['trust', 'export'],
   ])
     expect([argv.join(' '), (await go(...argv)).exit]).toEqual([argv.join(' '), 2])
+})
+
+test.skipIf(skipTokens)('a key in a token signs metadata as one in a file does', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rfo-trust-token-'))
+  try {
+    const token = makeToken(folder)
+    Object.assign(process.env, { SOFTHSM2_CONF: token.env['SOFTHSM2_CONF'] })
+    symlinkSync(join(driverFolder ?? '', 'node_modules'), join(folder, 'node_modules'))
+    writeFileSync(join(folder, 'token.pub'), token.publicPem)
+    writeFileSync(join(folder, 'release.pub'), readFileSync(join(cwd, 'release.pub')))
+    const on = (...argv: string[]) => run(argv, { cwd: folder, now, env: { RFO_KEY_PASSWORD: pin } })
+    const by = ['--sign-key', token.uri]
+    expect(await on('trust', 'init', '--root-key', 'token.pub', '--release-key', 'release.pub', ...by)).toMatchObject({ exit: 0 })
+    expect(await on('trust', 'lowest', 'v1.24.8+rfor2', ...by)).toMatchObject({ exit: 0 })
+    const shown = JSON.parse((await on('trust', 'show', '--json')).stdout)
+    expect(shown).toMatchObject({ rootKeys: { keys: [readPublicKey(token.publicPem).fingerprint] }, lowest: { 'v1.24': 'v1.24.8+rfor2' } })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
