@@ -11,6 +11,7 @@ import { testCommand } from '../plan/test-kind.ts'
 import type { ReleaseInputs } from '../release/inputs.ts'
 import type { MadeRelease } from '../release/make.ts'
 import type { ReleaseKeys } from '../release/signatures.ts'
+import { type RpmBackend, rpmBackends } from '../rpm/backend.ts'
 import type { CliContext } from './context.ts'
 import { hostArchitecture } from './host.ts'
 import { readReleaseKeys, signKeyFiles } from './key-files.ts'
@@ -32,6 +33,7 @@ export const release: Verb = {
   arguments: [{ syntax: '<version>', help: 'versionArgument' }],
   options: [
     { flags: '--unsigned', help: 'releaseUnsigned' },
+    { flags: '--rpm-backend <program>', help: 'releaseRpmBackend', choices: rpmBackends },
     { flags: '--fail <mode>', help: 'releaseFail', choices: ['finish', 'stop', 'kill'] },
     caOption,
   ],
@@ -39,6 +41,7 @@ export const release: Verb = {
     'release v1.24.8+rfor1 --sandbox',
     'release v1.25.4+rfor1 --sign-key rfo.key',
     'release v1.25.4+rfor1 --unsigned',
+    'release v1.24.8+rfor1 --sandbox --rpm-backend rpmbuild',
     keylessExample,
   ],
   async run(context, { args: [version = ''], flags }) {
@@ -48,6 +51,7 @@ export const release: Verb = {
       inputs: { ...inputs, bundle: bundleOf(context.cwd, inputs) },
       planned: planOf(inputs),
       failureMode: (flags.text('fail') ?? 'finish') as FailureMode,
+      rpmBackend: (flags.text('rpmBackend') ?? 'embedded') as RpmBackend,
     }
     return flags.on('unsigned') ? await releaseUnsigned(context, asked) : await releaseSigned(context, asked)
   },
@@ -58,25 +62,28 @@ interface Asked {
   /** by the project's own lock */
   readonly planned: ReleasePlan
   readonly failureMode: FailureMode
+  readonly rpmBackend: RpmBackend
 }
 
 /** Reads no key and asks for none. */
-async function releaseUnsigned(context: CliContext, { inputs, planned, failureMode }: Asked): Promise<Outcome> {
+async function releaseUnsigned(context: CliContext, asked: Asked): Promise<Outcome> {
+  const { inputs, planned, rpmBackend } = asked
   const { unsignedName } = await import('../release/unsigned.ts')
   if (context.dryRun) return planOutcome(planned)
-  const place = await placeOf(context, unsignedName(inputs.version), inputs, { unsigned: true })
+  const place = await placeOf(context, unsignedName(inputs.version), inputs, { unsigned: true, ...backendKey(asked) })
   const { folder, stamp } = place
   if (stamp !== undefined)
-    return unsignedOutcome(context, planned.version, { root: stamp.root, unsigned: stamp.key, folder, unchanged: true })
+    return unsignedOutcome(context, planned.version, { root: stamp.root, unsigned: stamp.key, folder, unchanged: true, rpmBackend })
   return await inWorld(context, inputs, planned, async (world, plan) => {
-    const made = await make(context, plan, inputs, world, undefined, failureMode, await place.touched())
+    const made = await make(context, plan, asked, world, undefined, await place.touched())
     const { root, unsigned = '' } = made
     await place.write(root, unsigned)
-    return unsignedOutcome(context, plan.version, { root, unsigned, folder, unchanged: false })
+    return unsignedOutcome(context, plan.version, { root, unsigned, folder, unchanged: false, rpmBackend })
   })
 }
 
-async function releaseSigned(context: CliContext, { inputs, planned, failureMode }: Asked): Promise<Outcome> {
+async function releaseSigned(context: CliContext, asked: Asked): Promise<Outcome> {
+  const { inputs, planned, rpmBackend } = asked
   const keyFiles = await signKeyFiles(context)
   const keyless = await readKeylessSigner(context)
   const real = isReal(context) || keyFiles.length > 0
@@ -86,25 +93,32 @@ async function releaseSigned(context: CliContext, { inputs, planned, failureMode
     keys: keyFiles.map(({ text }) => digestOf(text)),
     ...(trust === undefined ? {} : { trust: digestOf(trust.text) }),
     ...(keyless === undefined ? {} : { keyless: keyless.fingerprint }),
+    ...backendKey(asked),
   })
   const { folder, stamp } = place
-  if (stamp !== undefined) return outcome(context, planned, { root: stamp.root, fingerprint: stamp.key, folder, unchanged: true })
+  if (stamp !== undefined)
+    return outcome(context, planned, { root: stamp.root, fingerprint: stamp.key, folder, unchanged: true, rpmBackend })
   const realKeys = real ? await readReleaseKeys(keyFiles, context.keyPassword) : undefined
   if (trust !== undefined && realKeys !== undefined) refuseUnnamed(trust, realKeys, planned.epoch)
   return await inWorld(context, inputs, planned, async (world, plan) => {
     const own = realKeys ?? world.standIn?.keys
     if (own === undefined) throw new Error('a real world without keys of its own')
     const keys = { ...own, ...(trust && { trust: trust.text }), ...(keyless && { keyless }) }
-    const made = await make(context, plan, inputs, world, keys, failureMode, await place.touched())
+    const made = await make(context, plan, asked, world, keys, await place.touched())
     if (made.missing.length > 0) return candidate(context, made)
     const { fingerprint } = keys.key.publicKey
     await place.write(made.root, fingerprint)
-    return outcome(context, plan, { root: made.root, fingerprint, folder: made.folder, unchanged: false })
+    return outcome(context, plan, { root: made.root, fingerprint, folder: made.folder, unchanged: false, rpmBackend })
   })
 }
 
 function planOutcome(plan: ReleasePlan): Outcome {
   return { text: canonicalJson(plan as never), json: { plan: plan as never } }
+}
+
+/** What was made by the writer is not what was asked for by rpmbuild. */
+function backendKey({ rpmBackend }: Asked): { readonly [key: string]: Json } {
+  return rpmBackend === 'embedded' ? {} : { rpmBackend }
 }
 
 /** Where it will lie, and what is remembered of how it came there. `more`: what decides it besides inputs, program and stand-ins. */
@@ -141,7 +155,7 @@ async function inWorld(
 function unsignedOutcome(
   context: CliContext,
   version: string,
-  made: { root: string; unsigned: string; folder: string; unchanged: boolean },
+  made: { root: string; unsigned: string; folder: string; unchanged: boolean; rpmBackend: RpmBackend },
 ): Outcome {
   return { text: made.root, json: { version, ...made, standIns: context.standIns === 'all' ? 'all' : [...context.standIns] } }
 }
@@ -169,10 +183,9 @@ export function candidate(context: CliContext, made: Pick<MadeRelease, 'folder' 
 async function make(
   context: CliContext,
   plan: ReleasePlan,
-  inputs: ReleaseInputs & { readonly bundle: Bundle },
+  { inputs, failureMode, rpmBackend }: Asked,
   world: World,
   keys: ReleaseKeys | undefined,
-  failureMode: FailureMode,
   changed: readonly string[],
 ): Promise<MadeRelease> {
   const { preflight } = await import('../release/preflight.ts')
@@ -185,6 +198,7 @@ async function make(
     writes: [context.storeDir, context.outDir],
     workDir: workDirOf(context),
     host: hostArchitecture(context.host),
+    rpmBackend,
   })
   return await withPorts(context, world, async (ports) => {
     await dropChangedBlobs(join(context.outDir, plan.version), changed, ports.store)
@@ -203,6 +217,7 @@ async function make(
         ...(keys === undefined ? {} : { keys }),
         ...(world.standIn === undefined ? {} : { mark: world.standIn.mark }),
         failureMode,
+        rpmBackend,
         outDir: context.outDir,
         toolVersion: context.toolVersion,
       },
@@ -214,7 +229,7 @@ async function make(
 function outcome(
   context: CliContext,
   plan: ReleasePlan,
-  made: { root: string; fingerprint: string; folder: string; unchanged: boolean },
+  made: { root: string; fingerprint: string; folder: string; unchanged: boolean; rpmBackend: RpmBackend },
 ): Outcome {
   const standIns = context.standIns === 'all' ? 'all' : [...context.standIns]
   const folder = relative(context.cwd, made.folder) || '.'
@@ -233,6 +248,7 @@ function outcome(
       fingerprint: made.fingerprint,
       folder: made.folder,
       unchanged: made.unchanged,
+      rpmBackend: made.rpmBackend,
       standIns,
     },
   }

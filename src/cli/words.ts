@@ -52,6 +52,8 @@ const en = {
   signExpect: 'refuse anything but what has this digest, which release --unsigned --json calls unsigned',
   signAdd: 'add your signature to a release that somebody signed already, once it holds by --key or --trust; nothing else changes',
   signTold: '{root}\n{fingerprint}\n',
+  releaseRpmBackend:
+    'who makes the packages of hosts: rfo-build itself (default), or rpmbuild of this machine, whose packages must be what rfo-build would have made',
   releaseFail: 'after a failure: finish all that does not depend on it, start nothing new, or kill what runs',
   build: 'make images of a release and run the smoke test of each: a digest by component and platform',
   buildComponents: 'only these (default: all that are rebuilt and pinned)',
@@ -269,6 +271,7 @@ const zh = {
   signExpect: '只接受摘要与此相同者，即 release --unsigned --json 中的 unsigned',
   signAdd: '为他人已签名的发布再添加一个签名（须先按 --key 或 --trust 验证通过）；其余内容不变',
   signTold: '{root}\n{fingerprint}\n',
+  releaseRpmBackend: '由谁制作主机软件包：rfo-build 自身（默认），或本机的 rpmbuild，其产物须与 rfo-build 所制相符',
   releaseFail: '失败之后：finish 做完与之无关的，stop 不再开始新任务，kill 终止正在运行的',
   build: '制作发布中的镜像并逐个试运行：按组件与平台给出摘要',
   buildComponents: '只制作这些（默认：所有重新构建且已固定的）',

@@ -18,7 +18,13 @@ import { pinnedSource, withSource } from './source-task.ts'
 import { bundlePrefix, pushTitled } from './titled.ts'
 
 /** Tasks that give an index of titled files each: all of them are files of the release. */
-export function bundleTasks(request: ReleaseRequest, images: readonly ImageTasks[], own: OwnFiles, ports: ReleasePorts): Task[] {
+export function bundleTasks(
+  request: ReleaseRequest,
+  images: readonly ImageTasks[],
+  own: OwnFiles,
+  ports: ReleasePorts,
+  rpmbuild?: string,
+): Task[] {
   const { program } = own
   if (program === undefined) {
     throw new RfoError('RFO_RELEASE_BUNDLE', `no component ${request.bundle.sourceOf} with a source`, {
@@ -34,7 +40,7 @@ export function bundleTasks(request: ReleaseRequest, images: readonly ImageTasks
     ]),
   )
   return [
-    ...[...needs].flatMap(([platform, each]) => [each.tarball, packagesTask(request, platform, each, ports)]),
+    ...[...needs].flatMap(([platform, each]) => [each.tarball, packagesTask(request, platform, each, ports, rpmbuild)]),
     sourceRpmTask(request, needs, ports),
   ]
 }

@@ -17,6 +17,7 @@ import { programProvenances } from './own-evidence.ts'
 import { ownProgram } from './own-program.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { releaseTasks } from './release-tasks.ts'
+import { rpmbuildOf } from './rpm-task.ts'
 import { runTasks } from './run.ts'
 import { scanTasks } from './scan-tasks.ts'
 import { type SaidImage, signTask } from './sign-tasks.ts'
@@ -53,7 +54,7 @@ export async function makeRelease(request: ReleaseRequest, ports: ReleasePorts):
   const described = [...charts.map(({ chart, task }) => ({ path: chartPath(chart), task })), ...archives, verifier]
   // nothing is inside of advisories
   const files = scans === undefined ? described : [...described, { path: advisoriesPath, task: scans.advisories }]
-  const bundles = bundleTasks(request, images, own, ports)
+  const bundles = bundleTasks(request, images, own, ports, await rpmbuildOf(request, ports))
   const titled = [...bundles, fileSbomsTask(request, { evidence, files: described, titled: bundles }, ports)]
   const { release, unsigned } = releaseTasks(request, { evidence, files, titled, support, ...judged }, ports)
   const provenances = programProvenances(request, own.program, ports)

@@ -11,6 +11,7 @@ import type { Addresses } from '../plan/addresses.ts'
 import type { Bundle } from '../plan/bundle.ts'
 import type { Notice } from '../plan/notice.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
+import type { RpmBackend } from '../rpm/backend.ts'
 import type { ReleaseKeys } from './signatures.ts'
 
 /** The working store: a content store whose blobs are files, so that laying out a release links instead of writing twice. */
@@ -76,6 +77,8 @@ export interface ReleaseRequest {
   readonly selinux?: SelinuxModule
   /** pipelines/advisories: what RFO says itself of what it mended */
   readonly notices?: readonly Notice[]
+  /** who makes the packages of hosts; absent = the writer of rfo-build */
+  readonly rpmBackend?: RpmBackend
   readonly failureMode: 'finish' | 'stop' | 'kill'
   /** The release's folder is made in here: `<outDir>/<version>/`. */
   readonly outDir: string

@@ -7,6 +7,7 @@ import { type Build, linkedLibraries, needsCCompiler } from '../plan/component.t
 import { type Pin, prebuiltOf } from '../plan/lock.ts'
 import { packageWishes } from '../plan/os-packages.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
+import type { RpmBackend } from '../rpm/backend.ts'
 import { modCacheOf, moduleFolder } from '../source/go-command.ts'
 
 export interface PreflightInput {
@@ -18,6 +19,7 @@ export interface PreflightInput {
   readonly workDir: string
   /** architecture of this machine, in OCI's names */
   readonly host: Architecture
+  readonly rpmBackend?: RpmBackend
 }
 
 /**
@@ -68,7 +70,7 @@ function lockProblems(plan: ReleasePlan): RfoError[] {
   )
 }
 
-async function programProblems({ plan, env, host }: PreflightInput): Promise<RfoError[]> {
+async function programProblems({ plan, env, host, rpmBackend }: PreflightInput): Promise<RfoError[]> {
   const problems: RfoError[] = []
   const missing = async (program: string, whose: string, next: string): Promise<void> => {
     if (!(await onPath(program, env)))
@@ -82,6 +84,7 @@ async function programProblems({ plan, env, host }: PreflightInput): Promise<Rfo
   for (const { program, components } of cCompilersOf(plan, compiled, host))
     await missing(program, components, `install ${program} with its static libc`)
   for (const [program, components] of libraryTools(plan, compiled)) await missing(program, components, `install ${program}`)
+  if (rpmBackend === 'rpmbuild') await missing('rpmbuild', 'packages', 'install rpmbuild (rpm-build), or use --rpm-backend embedded')
   if (plan.images.some((image) => image.locked?.pin.kind === 'git' && image.locked.pin.archive === undefined))
     await missing('git', 'git sources', 'install git')
   // stand-ins are packed with gzip, which Node reads

@@ -20,12 +20,14 @@ import { type RpmPackage, rpmArch } from '../rpm/package.ts'
 import { payloadEncoder } from '../rpm/payload.ts'
 import { releasePackage } from '../rpm/release-package.ts'
 import { rfoPackages } from '../rpm/rfo.ts'
+import { buildRpm, rpmbuildVersion } from '../rpm/rpmbuild.ts'
 import { selinuxPackage } from '../rpm/selinux.ts'
 import type { MadeBy } from '../rpm/shell.ts'
 import { updateInfo } from '../rpm/updateinfo.ts'
 import { given } from './given.ts'
 import type { ImageTasks } from './image-tasks.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
+import { packageSources } from './rpm-sources.ts'
 import { bundlePrefix, pushTitled, unsignedDigest, unsignedSize } from './titled.ts'
 
 /** Where packages of a finished release go; a candidate's go to `testing`, as RKE2's do. */
@@ -113,12 +115,18 @@ export function withUnsigned(content: Descriptor, unsigned: { readonly digest: D
   return { ...content, annotations: { [unsignedDigest]: unsigned.digest, [unsignedSize]: String(unsigned.size) } }
 }
 
-/** Gives an index of titled files: packages, metadata, specs. */
+/** For the keys of tasks, and asked once: undefined = the writer makes them. */
+export async function rpmbuildOf({ rpmBackend }: Pick<ReleaseRequest, 'rpmBackend'>, { env, signal }: ReleasePorts) {
+  return rpmBackend === 'rpmbuild' ? await rpmbuildVersion(env, signal) : undefined
+}
+
+/** Gives an index of titled files: packages, metadata, specs. `rpmbuild`: its version, where it makes them. */
 export function packagesTask(
   request: ReleaseRequest,
   platform: PlatformName,
   { tarball, explorer }: PackagesNeeds,
   ports: ReleasePorts,
+  rpmbuild?: string,
 ): Task {
   const { plan } = request
   const version = parseVersion(plan.version)
@@ -135,6 +143,7 @@ export function packagesTask(
       platform,
       ...modelKey(request, explorer?.image),
       ...(advisories === undefined ? {} : { advisories: digestOf(advisories.text) }),
+      ...(rpmbuild === undefined ? {} : { rpmbuild }),
     },
     lane: 'cpu',
     async run(inputs, at) {
@@ -143,7 +152,10 @@ export function packagesTask(
       const host = explorer && program && { image: explorer.image, program }
       const packages = await packageModels(request, platform, given(inputs['tarball']), host, ports)
       const options = { epoch: plan.epoch, compression: 'gzip', workDir: ports.workDir, signal: at.signal } as const
-      const written = await writeRepository(packages as [RpmPackage, ...RpmPackage[]], place, store, options, advisories)
+      const from = { tarball: given(inputs['tarball']), ...(program && { program }) }
+      const sources = rpmbuild === undefined ? undefined : await packageSources(request, platform, from, ports)
+      const make = sources && ((pkg: RpmPackage) => buildRpm(pkg, sources, store, { ...options, env: ports.env, line: at.log }))
+      const written = await writeRepository(packages as [RpmPackage, ...RpmPackage[]], place, store, options, advisories, make)
       const files = written.map(({ path, content, unsigned }): [string, Descriptor] => [path, withUnsigned(content, unsigned)])
       // whoever signs makes this one, and its spec says nothing of a key
       const keyless = await releasePackage({ ...by, platform, platforms: plan.platforms, place, key: '' }, store)

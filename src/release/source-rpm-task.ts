@@ -1,23 +1,19 @@
 /** Source RPMs: what openEuler's build service takes. One a package, for all platforms at once. */
-import { basename } from 'node:path'
-import { pushBytes } from '../content/read.ts'
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { mediaTypes } from '../oci/mediatype.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
-import { explorerSources } from '../rpm/explorer.ts'
 import { rpmExtent } from '../rpm/extent.ts'
-import { unitSources } from '../rpm/rfo.ts'
 import { writeSourceRpm } from '../rpm/source-rpm.ts'
 import { sourceRpmName } from '../rpm/tags.ts'
 import { given } from './given.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
-import { hostProgram, modelKey, type PackagesNeeds, packageModels, tarballsOf, withUnsigned } from './rpm-task.ts'
-import { bundlePrefix, pushTitled, titledIn } from './titled.ts'
+import { packageSources } from './rpm-sources.ts'
+import { hostProgram, modelKey, type PackagesNeeds, packageModels, withUnsigned } from './rpm-task.ts'
+import { pushTitled } from './titled.ts'
 
 /** Gives an index of titled files. `needs`: of every platform that has a tarball. */
 export function sourceRpmTask(request: ReleaseRequest, needs: ReadonlyMap<PlatformName, PackagesNeeds>, ports: ReleasePorts): Task {
-  const { plan, selinux } = request
+  const { plan } = request
   const entries = [...needs]
   return {
     id: 'rpm/source',
@@ -32,22 +28,13 @@ export function sourceRpmTask(request: ReleaseRequest, needs: ReadonlyMap<Platfo
     async run(inputs, at) {
       const { store, workDir } = ports
       const sources = new Map<string, Descriptor>()
-      const put = async (name: string, bytes: string | Uint8Array): Promise<void> => {
-        sources.set(name, await pushBytes(store, mediaTypes.octets, bytes))
-      }
-      for (const [name, text] of Object.entries(explorerSources)) await put(name, text)
-      if (selinux !== undefined) await put(`${selinux.module}.pp`, selinux.bytes)
       const files: [string, Descriptor][] = []
       const done = new Set<string>()
       for (const [platform, { explorer }] of entries) {
-        const made = await titledIn(given(inputs[`tarball/${platform}`]), ports)
-        const tarball = tarballsOf(request)[platform] ?? ''
-        sources.set(tarball, given(made.get(tarball)))
-        // the same on every platform
-        for (const path of unitSources) sources.set(basename(path), given(made.get(`${bundlePrefix}${path}`)))
-        if (explorer === undefined) continue
-        const program = await hostProgram(explorer, given(inputs[`explorer/${platform}`]), platform, ports, at.signal)
-        sources.set(`kube-explorer.linux-${platformOf(platform).architecture}`, program)
+        const made = explorer && inputs[`explorer/${platform}`]
+        const program = explorer && (await hostProgram(explorer, given(made), platform, ports, at.signal))
+        const from = { tarball: given(inputs[`tarball/${platform}`]), ...(program && { program }) }
+        for (const [name, content] of await packageSources(request, platform, from, ports)) sources.set(name, content)
       }
       for (const [platform, { explorer }] of entries) {
         const program = sources.get(`kube-explorer.linux-${platformOf(platform).architecture}`)

@@ -18,7 +18,7 @@ import {
   unsignedMetadata,
 } from './repository.ts'
 import { renderSpec } from './spec.ts'
-import { type WriteRpmOptions, writeRpm } from './write.ts'
+import { type WriteRpmOptions, type WrittenRpm, writeRpm } from './write.ts'
 
 export interface RpmReleaseFile {
   /** below the release's folder */
@@ -28,19 +28,20 @@ export interface RpmReleaseFile {
   readonly unsigned?: { readonly digest: Digest; readonly size: number }
 }
 
-/** Packages of one architecture and the metadata over them; everything is pushed. */
+/** Packages of one architecture and the metadata over them; everything is pushed. `make`: by whom, the writer unless told. */
 export async function writeRepository(
   packages: readonly [RpmPackage, ...RpmPackage[]],
   place: RepositoryPlace,
   store: ContentStore,
   options: WriteRpmOptions,
   advisories?: RepositoryList,
+  make: (pkg: RpmPackage) => Promise<WrittenRpm> = (pkg) => writeRpm(pkg, store, options),
 ): Promise<readonly RpmReleaseFile[]> {
   const folder = repositoryFolder(place, packages[0].arch)
   const files: RpmReleaseFile[] = []
   const listed: (RepositoryPackage & { readonly extent: RpmExtent })[] = []
   for (const pkg of packages) {
-    const { rpm } = await writeRpm(pkg, store, options)
+    const { rpm } = await make(pkg)
     const extent = await rpmExtent(rpm, store, options.signal)
     listed.push({ pkg, rpm, extent, compression: options.compression })
     files.push({

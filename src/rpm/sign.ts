@@ -7,6 +7,7 @@ import { headerLength, introBytes, leadBytes, mostData, mostSignatureData } from
 import { signatureTags } from './header.ts'
 import { readHeader } from './install/read-header.ts'
 import { type SignatureSums, signatureHeader } from './signature-header.ts'
+import { rpmMediaType } from './write.ts'
 
 /** What stands before an RPM's payload. */
 export interface RpmFront {
@@ -81,19 +82,32 @@ export async function signRpm(
   sign: (header: Uint8Array) => Promise<Uint8Array>,
   signal?: AbortSignal,
 ): Promise<Descriptor> {
-  const { lead, sums, header, end } = await rpmFront(store.fetch(rpm, signal))
-  const front = Buffer.concat([lead, signatureHeader(sums, await sign(header)), header])
+  return await refront(() => store.fetch(rpm, signal), store, sign)
+}
+
+/** The same header and payload behind a signature header of ours; without `sign` it has no signature. `open` gives the RPM each time anew. */
+export async function refront(
+  open: () => AsyncIterable<Uint8Array>,
+  store: ContentStore,
+  sign?: (header: Uint8Array) => Promise<Uint8Array>,
+): Promise<Descriptor> {
+  const { lead, sums, header, end } = await rpmFront(open())
+  const front = Buffer.concat([lead, signatureHeader(sums, await sign?.(header)), header])
   const bytes = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
     yield front
     let passed = 0
-    for await (const chunk of store.fetch(rpm, signal)) {
+    for await (const chunk of open()) {
       if (passed + chunk.length > end) yield chunk.subarray(Math.max(0, end - passed))
       passed += chunk.length
     }
   }
   const digester = createDigester()
-  for await (const chunk of bytes()) digester.update(chunk)
-  const signed: Descriptor = { mediaType: rpm.mediaType, digest: digester.finish(), size: front.length + rpm.size - end }
-  await store.push(signed, bytes())
-  return signed
+  let size = 0
+  for await (const chunk of bytes()) {
+    digester.update(chunk)
+    size += chunk.length
+  }
+  const made: Descriptor = { mediaType: rpmMediaType, digest: digester.finish(), size }
+  await store.push(made, bytes())
+  return made
 }
