@@ -20,13 +20,18 @@ export async function currentSnapshot(
   return found === undefined ? undefined : decodeSnapshot(await readBytes(store, found, maxSnapshotBytes), snapshotTag)
 }
 
-/** Throws RFO_SCAN_SNAPSHOT (undecided) when there is none. */
-export async function givenSnapshot(context: CliContext, file: string | undefined): Promise<HeldSnapshot> {
+/** The file that is named, or the one in the store. undefined = there is none. */
+export async function heldSnapshot(context: CliContext, file: string | undefined): Promise<HeldSnapshot | undefined> {
   if (file !== undefined) return (await readSnapshotFile(context, file, undefined)).snapshot
   const { openDirectoryStore } = await import('../content/directory.ts')
   const here = await stat(context.storeDir).catch(() => undefined)
-  const current = here === undefined ? undefined : await currentSnapshot(await openDirectoryStore(context.storeDir))
-  if (current !== undefined) return current
+  return here === undefined ? undefined : await currentSnapshot(await openDirectoryStore(context.storeDir))
+}
+
+/** Throws RFO_SCAN_SNAPSHOT (undecided) when there is none. */
+export async function givenSnapshot(context: CliContext, file: string | undefined): Promise<HeldSnapshot> {
+  const held = await heldSnapshot(context, file)
+  if (held !== undefined) return held
   throw new RfoError('RFO_SCAN_SNAPSHOT', 'no snapshot of advisories is here', {
     exit: 'undecided',
     where: context.storeDir,

@@ -8,7 +8,8 @@ import { exitOrder, RfoError } from '../error.ts'
 import { testKinds } from '../plan/test-kind.ts'
 import type { TestDemand, VerifyPolicy } from '../plan/verify-policy.ts'
 import type { TestResult } from '../release/test-results.ts'
-import { claims, claimText } from '../release/verify/claims.ts'
+import { type Claim, claims, claimText } from '../release/verify/claims.ts'
+import type { ReleasePlace } from '../release/verify/place.ts'
 import { levelOf } from '../release/verify/provenance.ts'
 import type { VerifyReport } from '../release/verify/verify.ts'
 import { selectionOptions } from './chosen.ts'
@@ -32,6 +33,7 @@ export const verify: Verb = {
     { flags: '--policy <file>', help: 'verifyPolicy', completes: 'file' },
     { flags: '--at <time>', help: 'verifyAt' },
     { flags: '--deep', help: 'verifyDeep' },
+    { flags: '--advisories <file>', help: 'verifyAdvisories', completes: 'file' },
     { flags: '--sarif <file>', help: 'verifySarif', completes: 'file' },
     { flags: '--identity <name>', help: 'verifyIdentity' },
     { flags: '--issuer <url>', help: 'verifyIssuer' },
@@ -46,6 +48,7 @@ export const verify: Verb = {
     'verify v1.24.8+rfor1 --key rfo.pub --policy ours.yaml --at 2026-11-27',
     'verify /media/rfo-v1.24.8+rfor1.tar --key rfo.pub',
     'verify v1.24.8+rfor1 --key rfo.pub --deep --sarif findings.sarif',
+    'verify v1.24.8+rfor1 --key rfo.pub --advisories advisories.json.zst',
     'verify v1.24.8+rfor1 --key rfo.pub --identity builder@rfo.example --issuer https://oidc.rfo.example --trusted-root root.json',
     'verify /media/rfo --key rfo.pub containerd: /var/lib/rancher/rfo/agent/images',
   ],
@@ -82,7 +85,8 @@ export const verify: Verb = {
         deep: flags.on('deep'),
       })
       await tell(report.findings)
-      return outcome(context, report, policy)
+      const newest = report.findings.length > 0 ? undefined : await newestOf(context, flags.text('advisories'), release.place, report)
+      return outcome(context, newest === undefined ? report : { ...report, claims: [...report.claims, newest] }, policy)
     } catch (caught) {
       const thrown = isNoKey(caught) ? await (await import('./verify-first.ts')).withFoundKeys(context, release.place, caught) : caught
       if (thrown instanceof RfoError && exitOrder.includes(thrown.exit as (typeof exitOrder)[number])) await tell([thrown])
@@ -91,6 +95,19 @@ export const verify: Verb = {
       await release.close()
     }
   },
+}
+
+/** What the newest advisories here say of it; nothing is loaded for a release without a gate. */
+async function newestOf(
+  context: CliContext,
+  file: string | undefined,
+  place: ReleasePlace,
+  { predicate }: VerifyReport,
+): Promise<Claim | undefined> {
+  if (predicate.gate === undefined) return undefined
+  const { newestClaim } = await import('../release/verify/newest.ts')
+  const { heldSnapshot } = await import('./snapshot.ts')
+  return await newestClaim(place, predicate, await heldSnapshot(context, file))
 }
 
 function isNoKey(thrown: unknown): thrown is RfoError {

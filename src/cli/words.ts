@@ -66,6 +66,8 @@ const en = {
   verifyPolicy: 'what you demand, as YAML: who may sign what, predicates, sources, builders, SLSA level, tests, age',
   verifyAt: 'judge as of this day or moment, such as 2026-11-20 (default: now)',
   verifyDeep: 'open archives, layers, packages, charts and tarballs too',
+  verifyAdvisories:
+    'count what this snapshot finds in it (default: the one that was synced or imported last, when it is newer than the release’s)',
   verifySarif: 'write the findings to this file, as SARIF 2.1.0',
   verifySpoken:
     'the digits are the SHA-256 as one decimal number of 80 digits; compare them with whoever publishes the keys, not with this release',
@@ -282,6 +284,7 @@ const zh = {
   verifyPolicy: '你的要求（YAML）：谁可签什么、谓词、源码、构建者、SLSA 级别、测试、时限',
   verifyAt: '按此日期或时刻判断，例如 2026-11-20（默认：现在）',
   verifyDeep: '同时打开归档、层、软件包、chart 与压缩包',
+  verifyAdvisories: '统计此快照在其中的发现（默认：最近同步或导入的快照，若比发布物自带的新）',
   verifySarif: '将发现以 SARIF 2.1.0 写入此文件',
   verifySpoken: '这些数字是把 SHA-256 写成一个 80 位的十进制数；请与密钥的发布者核对，而不是与此发布物核对',
   verifyPublished: '发布处：{place}',

@@ -3,11 +3,17 @@ import type { Inside } from '../advisory/judge.ts'
 import type { GoComponent, RpmComponent } from '../advisory/match.ts'
 import type { Inventory, InventoryRpm } from '../inspect/inventory.ts'
 import { golangPurl, rpmPurl } from '../inspect/purl.ts'
+import type { ImagePlan } from '../plan/release-plan.ts'
 
 /** What a build knows and Go's build info does not: the version of a main module that was compiled from a folder. */
 export interface MainModule {
   readonly module: string
   readonly version: string
+}
+
+/** Compiled from a folder, a main module says no version; the lock knows which one it is. */
+export function mainModule({ locked }: Pick<ImagePlan, 'locked'>): MainModule | undefined {
+  return locked?.pin.kind === 'go-module' ? { module: locked.pin.module, version: locked.pin.version } : undefined
 }
 
 export function insideOf(inventory: Inventory, name: string, main?: MainModule): Inside {

@@ -19,7 +19,7 @@ import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import { compareEvr } from '../rpm/vercmp.ts'
 import { download } from '../source/download.ts'
 import { given } from './given.ts'
-import { insideOf, type MainModule } from './inside.ts'
+import { insideOf, mainModule } from './inside.ts'
 import { standInsOf } from './labels.ts'
 import { advisoriesPath, maxSbomBytes } from './lists.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
@@ -183,11 +183,6 @@ function refuse(scans: GateFacts['scans']): void {
 
 export async function readGate(descriptor: Descriptor | undefined, from: ContentReader): Promise<ReleaseGateFact | undefined> {
   return descriptor === undefined ? undefined : ((await readJson(from, descriptor, maxSbomBytes)) as ReleaseGateFact)
-}
-
-/** Compiled from a folder, a main module says no version; the lock knows which one it is. */
-function mainModule({ locked }: ImagePlan): MainModule | undefined {
-  return locked?.pin.kind === 'go-module' ? { module: locked.pin.module, version: locked.pin.version } : undefined
 }
 
 function timeText(milliseconds: number): string {

@@ -8,6 +8,16 @@ export const claims = {
     zh: '漏洞：按 {mode} 判定，截至 {judged}，依据 {taken} 的公告（{digest}）：通过 {passed} 个，VEX 已答复 {suppressed} 个，报告 {reported} 个',
     test: 'test/release/gate.test.ts: a statement that says otherwise than the scans is refused',
   },
+  newest: {
+    en: 'by advisories of {taken} ({digest}), the newest here: {found} findings ({critical} critical, {high} high, {medium} medium, {low} low, {unknown} unknown), {unseen} of them unknown when it was judged; no verdict: that is scan',
+    zh: '依据此处最新的 {taken} 公告（{digest}）：{found} 个发现（严重 {critical}、高 {high}、中 {medium}、低 {low}、未知 {unknown}），其中 {unseen} 个在判定时尚未知；此处不作判定，请用 scan',
+    test: 'test/release/newest-advisories.test.ts: newer advisories are counted, and other ones give another count',
+  },
+  noNewer: {
+    en: 'no newer advisories are here than those of {taken}',
+    zh: '此处没有比 {taken} 更新的公告',
+    test: 'test/release/newest-advisories.test.ts: newer advisories are counted, and other ones give another count',
+  },
   notJudged: {
     en: 'NOT JUDGED: {images}: {why}; shipped by {author}: {reason}; until {expires}',
     zh: '未判定：{images}：{why}；由 {author} 发布：{reason}；至 {expires}',

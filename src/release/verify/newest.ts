@@ -1,0 +1,70 @@
+/**
+ * What newer advisories say of a release that was judged by older ones: each image's attested SBOM against them. It changes no verdict: the
+ * release is what it was; whether it may still be used is asked of `scan`.
+ */
+import { matcherOf } from '../../advisory/match.ts'
+import type { HeldSnapshot } from '../../advisory/snapshot.ts'
+import type { ReleasePredicate } from '../../attest/release.ts'
+import { ScanPredicate } from '../../attest/scan.ts'
+import { digestOf } from '../../oci/digest.ts'
+import { severities } from '../../plan/gate.ts'
+import { ReleasePlanSchema } from '../../plan/plan-schema.ts'
+import type { ImagePlan } from '../../plan/release-plan.ts'
+import { compareEvr } from '../../rpm/vercmp.ts'
+import { mainModule } from '../inside.ts'
+import { insideOfBom } from '../inside-bom.ts'
+import { maxSbomBytes, sbomPath, scanPath } from '../lists.ts'
+import type { Claim } from './claims.ts'
+import { untrusted } from './finding.ts'
+import type { ReleasePlace } from './place.ts'
+
+const Planned = ReleasePlanSchema.pick({ images: true }).loose()
+/** Larger than the plan of any release. */
+const maxPlanBytes = 32 * 1024 * 1024
+
+/**
+ * Of a release that verified. undefined = it has no gate. Counts findings once per image, platform and package; `unseen` are those that the
+ * release's own scans do not have. Throws RFO_VERIFY_FILE where a file is no longer the one that was verified.
+ */
+export async function newestClaim(
+  place: ReleasePlace,
+  predicate: ReleasePredicate,
+  snapshot: HeldSnapshot | undefined,
+): Promise<Claim | undefined> {
+  const { gate } = predicate
+  if (gate === undefined) return undefined
+  if (snapshot === undefined || Date.parse(snapshot.taken) <= Date.parse(gate.advisories.taken))
+    return { name: 'noNewer', values: { taken: gate.advisories.taken } }
+  const files = new Map(predicate.files.map(({ path, digest }) => [path, digest]))
+  const read = async (path: string, max: number): Promise<Buffer> => {
+    const bytes = await place.small(path, max)
+    if (bytes === undefined || digestOf(bytes) !== files.get(path))
+      throw untrusted('RFO_VERIFY_FILE', 'it changed since it was verified', path)
+    return bytes
+  }
+  const { images } = Planned.parse(JSON.parse((await read('plan.json', maxPlanBytes)).toString('utf8')))
+  const mains = new Map(images.map((image) => [image.component, mainModule(image as Pick<ImagePlan, 'component' | 'locked'>)]))
+  const matcher = matcherOf(snapshot, compareEvr, Date.parse(snapshot.taken))
+  const counted = Object.fromEntries(severities.map((severity) => [severity, 0]))
+  let [found, unseen] = [0, 0]
+  for (const { component, platforms } of predicate.images) {
+    for (const [platform, made] of Object.entries(platforms)) {
+      if (made.status !== 'made') continue
+      const path = sbomPath(component, platform)
+      const { rpms, go } = insideOfBom(await read(path, maxSbomBytes), path, mains.get(component))
+      const scan = ScanPredicate.parse(JSON.parse((await read(scanPath(component, platform), maxSbomBytes)).toString('utf8')))
+      const { stream, findings } = scan.scanner.result
+      const known = new Set(findings.map(({ advisory, component: of }) => `${advisory}\0${of}`))
+      const matches = [
+        ...(stream === undefined ? [] : rpms.flatMap((each) => matcher.rpm(each, stream))),
+        ...go.flatMap((each) => matcher.go(each)),
+      ]
+      for (const { advisory, component: of, severity } of matches) {
+        found += 1
+        counted[severity] = (counted[severity] ?? 0) + 1
+        if (!known.has(`${advisory}\0${of}`)) unseen += 1
+      }
+    }
+  }
+  return { name: 'newest', values: { taken: snapshot.taken, digest: snapshot.digest, found, unseen, ...counted } }
+}
