@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { RfoError } from '../error.ts'
 import type { Json } from '../oci/json.ts'
 import type { Due } from '../plan/policy.ts'
-import { issueText, trackText } from '../report/track.ts'
+import type { HitRelease } from '../release/track-advisories.ts'
+import { hitText, issueText, trackText } from '../report/track.ts'
 import type { GitHub } from '../upstream/github.ts'
 import type { UpstreamState } from '../upstream/track.ts'
 import type { CliContext } from './context.ts'
@@ -20,9 +21,16 @@ export const track: Verb = {
     { flags: '--from <uri>', help: 'trackFrom', completes: 'file' },
     { flags: '--at <time>', help: 'trackAt' },
     { flags: '--issue', help: 'trackIssue' },
+    { flags: '--published <release>', help: 'trackPublished', repeatable: true, completes: 'file' },
+    { flags: '--advisories <file>', help: 'scanAdvisories', completes: 'file' },
     { flags: '--exit-code', help: 'trackExitCode' },
   ],
-  examples: ['track', 'track --from ../rke2 --exit-code', 'track --issue --dry-run'],
+  examples: [
+    'track',
+    'track --from ../rke2 --exit-code',
+    'track --issue --dry-run',
+    'track --published v1.24.8+rfor1 --published /media/rfo-v1.25.4+rfor1.tar --key rfo.pub',
+  ],
   async run(context, { flags }) {
     const { trackUpstream } = await import('../release/track.ts')
     const from = flags.text('from')
@@ -34,17 +42,41 @@ export const track: Verb = {
     })
     const due = tracked.lines.filter((line) => line.state === 'due')
     const issues = flags.on('issue') ? await raise(context, due) : []
+    const hits = await hitReleases(context, flags.list('published') ?? [], flags.text('advisories'))
+    const differs = due.length > 0 || hits.some(({ advisories }) => advisories.length > 0)
     return {
-      exit: flags.on('exitCode') && due.length > 0 ? 'differs' : 'ok',
-      text: [trackText(tracked, context.lang), ...issues.map(({ text }) => text)].join('\n'),
+      exit: flags.on('exitCode') && differs ? 'differs' : 'ok',
+      text: [trackText(tracked, context.lang), ...hits.map((each) => hitText(each, context.lang)), ...issues.map(({ text }) => text)].join(
+        '\n',
+      ),
       json: {
         ...(JSON.parse(JSON.stringify({ ...tracked, lines: undefined })) as Record<string, Json>),
         due: JSON.parse(JSON.stringify(due)),
         lines: JSON.parse(JSON.stringify(tracked.lines.filter((line) => line.state !== 'due'))),
+        ...(hits.length === 0 ? {} : { published: JSON.parse(JSON.stringify(hits)) }),
         ...(flags.on('issue') ? { issues: issues.map(({ json }) => json) } : {}),
       },
     }
   },
+}
+
+/** By the newest advisories that are here. Each release is verified first: what another one holds is nobody's business. */
+async function hitReleases(context: CliContext, published: readonly string[], file: string | undefined): Promise<HitRelease[]> {
+  if (published.length === 0) return []
+  const { givenSnapshot } = await import('./snapshot.ts')
+  const { verifiedRelease } = await import('./verified-release.ts')
+  const { hitsOf } = await import('../release/track-advisories.ts')
+  const snapshot = await givenSnapshot(context, file)
+  const hits: HitRelease[] = []
+  for (const name of published) {
+    const { files, place, predicate } = await verifiedRelease(context, name)
+    try {
+      hits.push(await hitsOf(place, predicate, snapshot))
+    } finally {
+      await files.close()
+    }
+  }
+  return hits
 }
 
 /** A folder is a clone, a file is a recorded state. A bare path never reaches a network. */

@@ -2,6 +2,7 @@
 import type { ReleasePredicate } from '../attest/release.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ReleaseFiles } from '../release/shelf.ts'
+import type { ReleasePlace } from '../release/verify/place.ts'
 import type { CliContext } from './context.ts'
 import { openTarget } from './open-target.ts'
 import { isVersion } from './target.ts'
@@ -10,6 +11,7 @@ import { timeOf } from './today.ts'
 export interface VerifiedRelease {
   /** closed by whoever asked */
   readonly files: ReleaseFiles
+  readonly place: ReleasePlace
   readonly predicate: ReleasePredicate
   readonly root: Digest
   /** of the key that signed it */
@@ -31,7 +33,7 @@ export async function verifiedRelease(context: CliContext, target: string): Prom
       at: timeOf('--at', undefined, context),
     })
     if (findings.length > 0) throw new AggregateError(findings)
-    return { files: await files(), predicate, root, fingerprint }
+    return { files: await files(), place, predicate, root, fingerprint }
   } catch (thrown) {
     await close()
     throw thrown

@@ -3,6 +3,18 @@ import type { Due, LineState, Skipped } from '../plan/policy.ts'
 import type { Language } from './messages.ts'
 import { printable } from './printable.ts'
 
+export interface HitTold {
+  readonly version: string
+  readonly judgedBy: string
+  readonly advisories: readonly {
+    readonly advisory: string
+    readonly severity: string
+    readonly packages: readonly string[]
+    readonly images: readonly string[]
+    readonly unseen: boolean
+  }[]
+}
+
 export interface TrackTold {
   readonly source: string
   readonly at: string
@@ -27,6 +39,11 @@ const words = {
     ended: (day: string) => `ended on ${day}`,
     odd: (count: number, names: string) => `${count} tags are no versions of RKE2: ${names}`,
     sum: (due: number, overdue: number) => `${due} due, ${overdue} of them overdue`,
+    clean: (told: HitTold) => `${told.version}: nothing critical or high of openEuler is known in it`,
+    hit: (count: number, told: HitTold) =>
+      `${told.version}: ${count} advisories of openEuler, critical or high (judged by those of ${told.judgedBy})`,
+    images: (count: number) => `in ${count} ${count === 1 ? 'image' : 'images'}`,
+    known: 'known when it was judged',
     title: (due: Due) => `${due.version}: follow RKE2 ${due.upstream}`,
     ask: (due: Due) => `RKE2 ${due.upstream} (commit ${due.commit}) is not followed yet.`,
     answers: 'RKE2’s releases that this one answers',
@@ -47,6 +64,11 @@ const words = {
     ended: (day: string) => `已于 ${day} 终止`,
     odd: (count: number, names: string) => `${count} 个标签不是 RKE2 的版本：${names}`,
     sum: (due: number, overdue: number) => `到期 ${due} 个，其中逾期 ${overdue} 个`,
+    clean: (told: HitTold) => `${told.version}：其中没有已知的 openEuler 严重或高危公告`,
+    hit: (count: number, told: HitTold) =>
+      `${told.version}：命中 ${count} 条 openEuler 严重或高危公告（判定依据为 ${told.judgedBy} 的公告）`,
+    images: (count: number) => `涉及 ${count} 个镜像`,
+    known: '判定时已知',
     title: (due: Due) => `${due.version}：跟随 RKE2 ${due.upstream}`,
     ask: (due: Due) => `RKE2 ${due.upstream}（提交 ${due.commit}）尚未跟随。`,
     answers: '本次发布所对应的 RKE2 版本',
@@ -66,6 +88,20 @@ export function trackText(told: TrackTold, lang: Language): string {
     ...(told.odd.length === 0 ? [] : [say.odd(told.odd.length, oddNames(told.odd))]),
     say.sum(due.length, due.filter(({ overdue }) => overdue).length),
   ].join('\n')
+}
+
+export function hitText(told: HitTold, lang: Language): string {
+  const say = words[lang]
+  if (told.advisories.length === 0) return say.clean(told)
+  const lines = told.advisories.map(({ advisory, severity, packages, images, unseen }) =>
+    [
+      `  ${severity.padEnd(8)} ${printable(advisory)}`,
+      packages.map(printable).join(', '),
+      say.images(images.length),
+      ...(unseen ? [] : [say.known]),
+    ].join('; '),
+  )
+  return [say.hit(told.advisories.length, told), ...lines].join('\n')
 }
 
 function lineText(line: LineState, lang: Language): readonly string[] {

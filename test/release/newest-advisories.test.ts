@@ -11,7 +11,7 @@ import { newestClaim } from '../../src/release/verify/newest.ts'
 import { placeOf } from '../../src/release/verify/place.ts'
 import { compareEvr } from '../../src/rpm/vercmp.ts'
 import { readPredicate } from './form.ts'
-import { madeProject, type Project, run, version } from './project.ts'
+import { madeProject, type Project, root, run, version } from './project.ts'
 
 let project: Project
 let made: string
@@ -110,6 +110,32 @@ test('verify prints the count by a file or by what was imported, and its verdict
       file,
     ])
     expect([named.code, named.stderr]).toEqual([3, expect.stringContaining('RFO_ADVISORY_UNSIGNED')])
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+})
+
+test('track names the published release that a critical advisory hits, once it is verified', async () => {
+  const scratch = await mkdtemp(join(tmpdir(), 'rfo-hit-'))
+  try {
+    const [file, tags] = [join(scratch, 'advisories.json.zst'), join(scratch, 'tags.json')]
+    const store = ['--store', join(scratch, 'store')]
+    const take = async ({ bytes, digest }: ReturnType<typeof later>) => {
+      await writeFile(file, bytes)
+      expect((await run(root, ['advisories', 'import', file, '--expect', digest, ...store])).code).toBe(0)
+    }
+    await take(later('critical', 'bash'))
+    const tag = ['v1.24.8+rke2r1', '0'.repeat(40), '2022-11-14T14:25:00+01:00']
+    await writeFile(tags, JSON.stringify({ schema: 'rfo-build.upstream-tags/1', repository: 'rancher/rke2', tags: [tag] }))
+    const track = ['track', '--from', tags, '--at', '2022-11-20', '--published', made, '--exit-code', ...store]
+    const told = await run(root, [...track, '--trust', join(made, 'trust')])
+    expect([told.code, told.stdout]).toEqual([11, expect.stringContaining(`${version}: 1 advisories of openEuler, critical or high`)])
+    expect(told.stdout).toMatch(/critical openEuler-SA-2026-9001; bash \S+ → 99-1(, bash \S+ → 99-1)*; in \d+ images$/m)
+    // of lesser weight
+    await take(later('low', 'bash'))
+    expect((await run(root, [...track, '--trust', join(made, 'trust')])).stdout).toContain('nothing critical or high of openEuler')
+    // nobody's word
+    expect((await run(root, [...track])).code).toBe(5)
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }

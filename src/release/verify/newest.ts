@@ -2,7 +2,8 @@
  * What newer advisories say of a release that was judged by older ones: each image's attested SBOM against them. It changes no verdict: the
  * release is what it was; whether it may still be used is asked of `scan`.
  */
-import { matcherOf } from '../../advisory/match.ts'
+import type { FindingState } from '../../advisory/judge.ts'
+import { type Match, matcherOf } from '../../advisory/match.ts'
 import type { HeldSnapshot } from '../../advisory/snapshot.ts'
 import type { ReleasePredicate } from '../../attest/release.ts'
 import { ScanPredicate } from '../../attest/scan.ts'
@@ -22,10 +23,15 @@ const Planned = ReleasePlanSchema.pick({ images: true }).loose()
 /** Larger than the plan of any release. */
 const maxPlanBytes = 32 * 1024 * 1024
 
-/**
- * Of a release that verified. undefined = it has no gate. Counts findings once per image, platform and package; `unseen` are those that the
- * release's own scans do not have. Throws RFO_VERIFY_FILE where a file is no longer the one that was verified.
- */
+/** One advisory about one package of one image. */
+export interface FoundNow extends Match {
+  readonly image: string
+  readonly platform: string
+  /** what the release's own scan says of it; absent = nobody knew */
+  readonly judged?: FindingState
+}
+
+/** Of a release that verified. undefined = it has no gate. Throws RFO_VERIFY_FILE where a file is no longer the one that was verified. */
 export async function newestClaim(
   place: ReleasePlace,
   predicate: ReleasePredicate,
@@ -35,6 +41,14 @@ export async function newestClaim(
   if (gate === undefined) return undefined
   if (snapshot === undefined || Date.parse(snapshot.taken) <= Date.parse(gate.advisories.taken))
     return { name: 'noNewer', values: { taken: gate.advisories.taken } }
+  const all = await foundNow(place, predicate, snapshot)
+  const counted = Object.fromEntries(severities.map((severity) => [severity, all.filter((each) => each.severity === severity).length]))
+  const unseen = all.filter(({ judged }) => judged === undefined).length
+  return { name: 'newest', values: { taken: snapshot.taken, digest: snapshot.digest, found: all.length, unseen, ...counted } }
+}
+
+/** Of a release that verified and has a gate: all that a snapshot knows of its images, in their order. Throws RFO_VERIFY_FILE, RFO_SCAN_BOM. */
+export async function foundNow(place: ReleasePlace, predicate: ReleasePredicate, snapshot: HeldSnapshot): Promise<FoundNow[]> {
   const files = new Map(predicate.files.map(({ path, digest }) => [path, digest]))
   const read = async (path: string, max: number): Promise<Buffer> => {
     const bytes = await place.small(path, max)
@@ -43,28 +57,26 @@ export async function newestClaim(
     return bytes
   }
   const { images } = Planned.parse(JSON.parse((await read('plan.json', maxPlanBytes)).toString('utf8')))
-  const mains = new Map(images.map((image) => [image.component, mainModule(image as Pick<ImagePlan, 'component' | 'locked'>)]))
+  const mains = new Map(images.map((image) => [image.component, mainModule(image as Pick<ImagePlan, 'locked'>)]))
   const matcher = matcherOf(snapshot, compareEvr, Date.parse(snapshot.taken))
-  const counted = Object.fromEntries(severities.map((severity) => [severity, 0]))
-  let [found, unseen] = [0, 0]
-  for (const { component, platforms } of predicate.images) {
+  const found: FoundNow[] = []
+  for (const { component: image, platforms } of predicate.images) {
     for (const [platform, made] of Object.entries(platforms)) {
       if (made.status !== 'made') continue
-      const path = sbomPath(component, platform)
-      const { rpms, go } = insideOfBom(await read(path, maxSbomBytes), path, mains.get(component))
-      const scan = ScanPredicate.parse(JSON.parse((await read(scanPath(component, platform), maxSbomBytes)).toString('utf8')))
+      const path = sbomPath(image, platform)
+      const { rpms, go } = insideOfBom(await read(path, maxSbomBytes), path, mains.get(image))
+      const scan = ScanPredicate.parse(JSON.parse((await read(scanPath(image, platform), maxSbomBytes)).toString('utf8')))
       const { stream, findings } = scan.scanner.result
-      const known = new Set(findings.map(({ advisory, component: of }) => `${advisory}\0${of}`))
+      const states = new Map(findings.map(({ advisory, component, state }) => [`${advisory}\0${component}`, state]))
       const matches = [
         ...(stream === undefined ? [] : rpms.flatMap((each) => matcher.rpm(each, stream))),
         ...go.flatMap((each) => matcher.go(each)),
       ]
-      for (const { advisory, component: of, severity } of matches) {
-        found += 1
-        counted[severity] = (counted[severity] ?? 0) + 1
-        if (!known.has(`${advisory}\0${of}`)) unseen += 1
+      for (const match of matches) {
+        const judged = states.get(`${match.advisory}\0${match.component}`)
+        found.push({ ...match, image, platform, ...(judged === undefined ? {} : { judged }) })
       }
     }
   }
-  return { name: 'newest', values: { taken: snapshot.taken, digest: snapshot.digest, found, unseen, ...counted } }
+  return found
 }
