@@ -20,6 +20,7 @@ import { caOption } from './options.ts'
 import { ownDigest } from './own-digest.ts'
 import { releaseSummary } from './release-text.ts'
 import { projectTrust, refuseUnnamed } from './release-trust.ts'
+import { moment } from './today.ts'
 import type { Outcome, Verb } from './verb.ts'
 import { isReal, openWorld, type World, withPorts, workDirOf } from './world.ts'
 
@@ -199,6 +200,7 @@ async function make(
     workDir: workDirOf(context),
     host: hostArchitecture(context.host),
     rpmBackend,
+    at: moment(context),
   })
   return await withPorts(context, world, async (ports) => {
     await dropChangedBlobs(join(context.outDir, plan.version), changed, ports.store)

@@ -7,9 +7,14 @@ import type { CliContext } from './context.ts'
 const lastSecond = 253_402_300_799
 
 /** UTC, `20261123`; SOURCE_DATE_EPOCH before the clock: https://reproducible-builds.org/specs/source-date-epoch/ */
-export function today({ env, now }: CliContext): string {
+export function today(context: CliContext): string {
+  return dayOf(moment(context))
+}
+
+/** Milliseconds since 1970, of the same. */
+export function moment({ env, now }: CliContext): number {
   const seconds = sourceDateEpoch(env)
-  return dayOf(seconds === undefined ? now() : seconds * 1000)
+  return seconds === undefined ? now() : seconds * 1000
 }
 
 /** Seconds since 1970; undefined = not given. Throws RFO_CLI_VALUE. */

@@ -1,6 +1,7 @@
 /** All that is missing, said before the first task runs: lock, programs on the PATH, disk, a place to write. */
 import { access, constants, mkdir, statfs } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import { ageInDays } from '../advisory/snapshot.ts'
 import { exitOrder, RfoError } from '../error.ts'
 import { type Architecture, architectures, platformOf } from '../oci/platform.ts'
 import { type Build, linkedLibraries, needsCCompiler } from '../plan/component.ts'
@@ -20,6 +21,8 @@ export interface PreflightInput {
   /** architecture of this machine, in OCI's names */
   readonly host: Architecture
   readonly rpmBackend?: RpmBackend
+  /** milliseconds since 1970, of whoever makes a release; absent = nothing is released */
+  readonly at?: number
 }
 
 /**
@@ -47,7 +50,7 @@ async function isFetched(pin: Pin | undefined, workDir: string): Promise<boolean
 
 /** Throws one error that lists everything; its exit code is that of the first cause in the contract's order. */
 export async function preflight(input: PreflightInput): Promise<void> {
-  const found = [...lockProblems(input.plan), ...(await programProblems(input)), ...(await diskProblems(input))]
+  const found = [...lockProblems(input.plan), ...staleProblems(input), ...(await programProblems(input)), ...(await diskProblems(input))]
   const [first] = exitOrder.flatMap((exit) => found.filter((problem) => problem.exit === exit))
   if (first === undefined) return
   if (found.length === 1) throw first
@@ -68,6 +71,20 @@ function lockProblems(plan: ReleasePlan): RfoError[] {
         next: `rfo-build lock ${plan.version}`,
       }),
   )
+}
+
+/** A live line is judged by what is known; a snapshot of long ago knows too little. No time gets into what is made. */
+function staleProblems({ plan: { gate, advisories, version }, at }: PreflightInput): RfoError[] {
+  if (at === undefined || gate?.mode !== 'live' || advisories?.kind !== 'advisories' || advisories.standIn !== undefined) return []
+  const days = ageInDays(advisories, at)
+  if (days <= gate.maxAgeDays) return []
+  return [
+    new RfoError('RFO_PREFLIGHT_STALE', `the snapshot of advisories is ${days} days old; ${gate.maxAgeDays} are allowed for a live line`, {
+      exit: 'undecided',
+      where: 'images.lock: advisories',
+      next: `rfo-build advisories sync, then lock ${version} --update advisories; to repeat an old release set SOURCE_DATE_EPOCH to its day`,
+    }),
+  ]
 }
 
 async function programProblems({ plan, env, host, rpmBackend }: PreflightInput): Promise<RfoError[]> {
