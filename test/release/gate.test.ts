@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parse, stringify } from 'yaml'
 import type { ReleasePredicate } from '../../src/attest/release.ts'
 import { predicateTypes } from '../../src/attest/statement.ts'
 import { copyGraph } from '../../src/content/copy.ts'
@@ -22,7 +21,7 @@ import { startRegistry } from '../../src/sandbox/registry.ts'
 import { readSigningKey, type SigningKey } from '../../src/sign/key.ts'
 import { openVex } from '../advisory/documents.ts'
 import { tool } from '../tools.ts'
-import { copyFolder, type Project, run, smallProject, version } from './project.ts'
+import { copyFolder, dropGate, type Project, run, smallProject, version } from './project.ts'
 import { resigned } from './resigned.ts'
 
 let project: Project
@@ -43,8 +42,8 @@ const release = (folder: string, ...more: readonly string[]) =>
 beforeAll(async () => {
   project = await smallProject()
   const file = join(project.folder, 'pipelines/release.yaml')
-  const { gate: _, ...rest } = parse(await readFile(file, 'utf8')) as Record<string, unknown>
-  await writeFile(file, `${stringify(rest)}${gate}`)
+  await dropGate(project.folder)
+  await writeFile(file, `${await readFile(file, 'utf8')}${gate}`)
   const ran = await release(project.folder)
   if (ran.code !== 0) throw new Error(ran.stderr)
   made = join(project.folder, 'dist', version)

@@ -60,6 +60,13 @@ export async function smallProject(more: readonly string[] = []): Promise<Projec
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
+/** Of what is made to look real in a test nobody could say what it is made of. */
+export async function dropGate(folder: string): Promise<void> {
+  const file = join(folder, 'pipelines/release.yaml')
+  const { gate: _, ...rest } = parse(await readFile(file, 'utf8')) as Record<string, unknown>
+  await writeFile(file, stringify(rest))
+}
+
 /**
  * A copy of a project whose sandbox release was made, once in a run of the tests: for whoever looks at a release, and not at its making.
  * Store, keys and release are its own; `platforms` as `--platform` takes them.

@@ -16,7 +16,7 @@ import { type MadeRelease, makeRelease } from '../../src/release/make.ts'
 import { refuseOtherDigests } from '../../src/release/tags.ts'
 import { type Sandbox, startSandbox } from '../../src/sandbox/start.ts'
 import { readSigningKey } from '../../src/sign/key.ts'
-import { type Project, smallProject, version } from './project.ts'
+import { dropGate, type Project, smallProject, version } from './project.ts'
 import { smallPlan } from './small-plan.ts'
 
 const reference = 'docker.io/rfolabs/hardened-coredns:v1.9.3-build20221114'
@@ -106,6 +106,7 @@ describe('a release', () => {
   let state: string
   beforeAll(async () => {
     project = await smallProject()
+    await dropGate(project.folder)
     state = await mkdtemp(join(tmpdir(), 'rfo-tags-state-'))
     inputs = await readInputs(project.folder, version, { platforms: ['linux/amd64'] })
     const list = listDigest(inputs.pipelines.upstream)
