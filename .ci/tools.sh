@@ -7,9 +7,9 @@ tools="${RFO_TOOLS:-$HOME/.cache/rfo-build/tools}"
 mkdir -p "$tools"
 
 apt_packages=(git skopeo docker-registry containerd runc qemu-user-static rpm dnf createrepo-c rpmlint python3-rpm python3-venv gnupg xz-utils zstd pigz openssl shellcheck umoci busybox chromium
-  conntrack hostname iproute2 iptables mount procps systemd util-linux
+  conntrack hostname iproute2 iptables mount procps systemd systemd-container util-linux
   make pkg-config gperf gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
-  softhsm2 g++ libdevmapper1.02.1)
+  softhsm2 g++ libdevmapper1.02.1 checkpolicy semodule-utils)
 missing=()
 for package in "${apt_packages[@]}"; do
   dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")

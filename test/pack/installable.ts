@@ -41,8 +41,8 @@ export interface Installable {
   remove(): Promise<void>
 }
 
-/** Files of amd64, arm64 and riscv64. */
-export async function installable(): Promise<Installable> {
+/** Files of amd64, arm64 and riscv64. `own`: the program of all of them, instead of the sandbox's. */
+export async function installable(own?: Buffer): Promise<Installable> {
   const work = await mkdtemp(join(tmpdir(), 'rfo-installable-'))
   const [image] = images
   if (image === undefined) throw new Error('no images')
@@ -56,7 +56,7 @@ export async function installable(): Promise<Installable> {
   const store = await openDirectoryStore(join(work, 'store'))
   const files = new Map<string, Buffer>()
   for (const arch of ['amd64', 'arm64', 'riscv64'] as const) {
-    const bytes = source.find((each) => each.path === `bin/${arch}/bin/rfo`)?.bytes ?? Buffer.alloc(0)
+    const bytes = own ?? source.find((each) => each.path === `bin/${arch}/bin/rfo`)?.bytes ?? Buffer.alloc(0)
     const program = await pushBytes(store, mediaTypes.octets, bytes)
     const request = { platform: `linux/${arch}` as const, program, source: { dir: join(work, 'source') }, bundle, epoch: 1668434731 }
     const { tarball } = await releaseTarball(request, store)
