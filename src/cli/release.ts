@@ -191,6 +191,7 @@ async function make(
 ): Promise<MadeRelease> {
   const { preflight } = await import('../release/preflight.ts')
   const { makeRelease } = await import('../release/make.ts')
+  const { compiledModule } = await import('../release/policy.ts')
   const { dropChangedBlobs } = await import('../release/repair.ts')
   const { renderLock } = await import('../plan/lock-text.ts')
   await preflight({
@@ -201,10 +202,12 @@ async function make(
     host: hostArchitecture(context.host),
     rpmBackend,
     at: moment(context),
+    ...(inputs.selinux && { selinux: inputs.selinux }),
   })
   return await withPorts(context, world, async (ports) => {
     await dropChangedBlobs(join(context.outDir, plan.version), changed, ports.store)
     const locked = world.lock.releases[plan.version]
+    const selinux = inputs.selinux && (await compiledModule(inputs.selinux, ports))
     return await makeRelease(
       {
         plan,
@@ -212,7 +215,7 @@ async function make(
         bundle: inputs.bundle,
         installer: inputs.installer,
         verifier: inputs.verifier,
-        ...(inputs.selinux === undefined ? {} : { selinux: inputs.selinux }),
+        ...(selinux === undefined ? {} : { selinux }),
         notices: inputs.notices,
         vex: inputs.vex,
         code: ownDigest(),

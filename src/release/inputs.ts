@@ -106,7 +106,7 @@ export async function readInputs(
       list,
       ...[...beside].map(([file, text]) => ({ file, text })),
       ...(lockText === undefined ? [] : [lockText]),
-      ...(selinux === undefined ? [] : [{ file: selinux.module, text: digestOf(selinux.bytes) }]),
+      ...(selinux === undefined ? [] : selinuxTexts(selinux)),
       { file: 'platforms', text: (platforms ?? []).join(',') },
     ]),
   }
@@ -178,17 +178,36 @@ async function besideTexts(project: string): Promise<BesideTexts> {
 
 const selinuxFolder = 'pipelines/selinux'
 
-/** One compiled module, or none. Throws RFO_RELEASE_PROJECT for several. */
+/** One module, compiled or as its source, or none. Throws RFO_RELEASE_PROJECT for several. */
 async function selinuxModule(project: string): Promise<SelinuxModule | undefined> {
-  const names = (await readdir(join(project, selinuxFolder)).catch(() => [])).filter((name) => name.endsWith('.pp')).sort()
-  const [name, ...more] = names
-  if (name === undefined) return undefined
   const refuse = (why: string, next: string): RfoError =>
     new RfoError('RFO_RELEASE_PROJECT', why, { exit: 'usage', where: selinuxFolder, next })
-  if (more.length > 0) throw refuse(`${names.length} policy modules`, 'leave the one that RFO needs')
-  const bytes = await readFile(join(project, selinuxFolder, name))
-  if (bytes.length > maxTextBytes) throw refuse(`${name} has more than ${maxTextBytes} bytes`, 'put a policy module there')
-  return { module: name.slice(0, -'.pp'.length), bytes }
+  const names = await readdir(join(project, selinuxFolder)).catch(() => [])
+  const known = names.filter((name) => /\.(pp|te|fc|if)$/.test(name)).sort()
+  const modules = known.filter((name) => /\.(pp|te)$/.test(name))
+  const [first = '', ...more] = modules
+  if (known.length === 0) return undefined
+  if (more.length > 0)
+    throw refuse(`${modules.length} policy modules: ${modules.join(', ')}`, 'leave the one that RFO needs, compiled or as its source')
+  const module = first.replace(/\.(pp|te)$/, '')
+  const stray = known.find((name) => name !== first && (first.endsWith('.pp') || !name.startsWith(`${module}.`)))
+  if (stray !== undefined) throw refuse(`${stray} belongs to no source there`, 'name it as the .te beside it')
+  const read = async (name: string): Promise<Buffer> => {
+    const bytes = await readFile(join(project, selinuxFolder, name))
+    if (bytes.length > maxTextBytes) throw refuse(`${name} has more than ${maxTextBytes} bytes`, 'put a policy module there')
+    return bytes
+  }
+  if (first.endsWith('.pp')) return { module, bytes: await read(first) }
+  const beside = async (ending: 'fc' | 'if') =>
+    known.includes(`${module}.${ending}`) ? { [ending]: await read(`${module}.${ending}`) } : {}
+  return { module, te: await read(first), ...(await beside('fc')), ...(await beside('if')) }
+}
+
+/** Of what the project holds, by name. */
+function selinuxTexts(given: SelinuxModule): { file: string; text: string }[] {
+  if ('bytes' in given) return [{ file: given.module, text: digestOf(given.bytes) }]
+  const endings = (['te', 'fc', 'if'] as const).filter((ending) => given[ending] !== undefined)
+  return endings.map((ending) => ({ file: `${given.module}.${ending}`, text: digestOf(given[ending] ?? '') }))
 }
 
 /** pipelines/libraries/<name>.yaml, sorted; a project without the folder has none. */

@@ -12,6 +12,7 @@ import type { Bundle } from '../plan/bundle.ts'
 import type { Notice } from '../plan/notice.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { RpmBackend } from '../rpm/backend.ts'
+import type { PolicySource } from '../rpm/policy.ts'
 import type { ReleaseKeys } from './signatures.ts'
 
 /** The working store: a content store whose blobs are files, so that laying out a release links instead of writing twice. */
@@ -51,10 +52,13 @@ export interface StandInMark {
 /** What decides the files of a release that images of it may carry. */
 export type CarriedRequest = Pick<ReleaseRequest, 'plan' | 'installer' | 'mark'> & Partial<Pick<ReleaseRequest, 'bundle'>>
 
-export interface SelinuxModule {
+export interface CompiledModule {
   readonly module: string
   readonly bytes: Buffer
 }
+
+/** A policy module that the project holds: compiled, or its source. */
+export type SelinuxModule = CompiledModule | PolicySource
 
 export interface ReleaseRequest {
   /** who signs; absent = nobody, and what is made is no release yet */
@@ -73,8 +77,8 @@ export interface ReleaseRequest {
   readonly mark?: StandInMark
   /** sbom/vex/*.json: OpenVEX of the project itself */
   readonly vex?: readonly { readonly file: string; readonly text: string }[]
-  /** a compiled policy module that the project holds: pipelines/selinux/<module>.pp */
-  readonly selinux?: SelinuxModule
+  /** pipelines/selinux/<module>.pp, or made of the source there */
+  readonly selinux?: CompiledModule
   /** pipelines/advisories: what RFO says itself of what it mended */
   readonly notices?: readonly Notice[]
   /** who makes the packages of hosts; absent = the writer of rfo-build */

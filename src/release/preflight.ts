@@ -9,7 +9,9 @@ import { type Pin, prebuiltOf } from '../plan/lock.ts'
 import { packageWishes } from '../plan/os-packages.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { RpmBackend } from '../rpm/backend.ts'
+import { policyTools } from '../rpm/policy.ts'
 import { modCacheOf, moduleFolder } from '../source/go-command.ts'
+import type { SelinuxModule } from './ports.ts'
 
 export interface PreflightInput {
   readonly plan: ReleasePlan
@@ -23,6 +25,7 @@ export interface PreflightInput {
   readonly rpmBackend?: RpmBackend
   /** milliseconds since 1970, of whoever makes a release; absent = nothing is released */
   readonly at?: number
+  readonly selinux?: SelinuxModule
 }
 
 /**
@@ -87,7 +90,7 @@ function staleProblems({ plan: { gate, advisories, version }, at }: PreflightInp
   ]
 }
 
-async function programProblems({ plan, env, host, rpmBackend }: PreflightInput): Promise<RfoError[]> {
+async function programProblems({ plan, env, host, rpmBackend, selinux }: PreflightInput): Promise<RfoError[]> {
   const problems: RfoError[] = []
   const missing = async (program: string, whose: string, next: string): Promise<void> => {
     if (!(await onPath(program, env)))
@@ -102,6 +105,8 @@ async function programProblems({ plan, env, host, rpmBackend }: PreflightInput):
     await missing(program, components, `install ${program} with its static libc`)
   for (const [program, components] of libraryTools(plan, compiled)) await missing(program, components, `install ${program}`)
   if (rpmBackend === 'rpmbuild') await missing('rpmbuild', 'packages', 'install rpmbuild (rpm-build), or use --rpm-backend embedded')
+  for (const program of selinux !== undefined && 'te' in selinux ? policyTools(selinux) : [])
+    await missing(program, `pipelines/selinux/${selinux?.module}.te`, 'install checkpolicy and semodule-utils, or give the compiled module')
   if (plan.images.some((image) => image.locked?.pin.kind === 'git' && image.locked.pin.archive === undefined))
     await missing('git', 'git sources', 'install git')
   // stand-ins are packed with gzip, which Node reads

@@ -1,6 +1,5 @@
 /**
- * An SELinux policy module that somebody compiled, as a package: https://github.com/rancher/rke2-selinux. rfo-build compiles none;
- * that takes the policy's own sources.
+ * A compiled SELinux policy module as a package: https://github.com/rancher/rke2-selinux.
  */
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
