@@ -94,10 +94,11 @@ export function scanPath(component: string, platform: string): string {
 /** The snapshot of advisories that a release was judged by: whoever has the release can judge it again. */
 export const advisoriesPath = 'advisories.json.zst'
 
-/** The platform whose file this is, by RKE2's `.linux-<arch>` in its name; undefined = of no platform. */
+/** The platform whose file this is, by RKE2's `.linux-<arch>` in its name or rpm's own; undefined = of no platform. */
 export function platformOfFile(path: string): PlatformName | undefined {
   const rpm = /^rpm\/(?:[^/]+\/)+(\w+)\/(?:Packages|repodata)\//.exec(path)?.[1]
-  if (rpm !== undefined) return platformNames.find((name) => architectures[platformOf(name).architecture].rpm === rpm)
+  const named = rpm ?? /^rpm\/[^/]+\.(\w+)\.rpm$/.exec(path)?.[1]
+  if (named !== undefined) return platformNames.find((name) => architectures[platformOf(name).architecture].rpm === named)
   const found = /\.linux-([a-z0-9]+)(?:\.|$)/.exec(path)?.[1]
   return found !== undefined && found in architectures ? `linux/${found as Architecture}` : undefined
 }

@@ -126,17 +126,24 @@ test('a tarball with another program, a package or chart with other files is fou
     'untrusted RFO_VERIFY_TARBALL',
   )
 
-  const rpm = predicate.files.find(({ path }) => path.endsWith('.rpm'))?.path ?? ''
+  const rpms = ['.x86_64.rpm', '.src.rpm'].map((end) => predicate.files.find(({ path }) => path.endsWith(end))?.path ?? '')
   const chart = predicate.files.find(({ path }) => path.endsWith('.tgz'))?.path ?? ''
   const folder = await changed(async (copy) => {
-    const bytes = await readFile(join(copy, rpm))
-    bytes[bytes.length - 40] = (bytes[bytes.length - 40] ?? 0) ^ 1
-    await writeFile(join(copy, rpm), bytes)
+    for (const rpm of rpms) {
+      const bytes = await readFile(join(copy, rpm))
+      bytes[bytes.length - 40] = (bytes[bytes.length - 40] ?? 0) ^ 1
+      await writeFile(join(copy, rpm), bytes)
+    }
     const name = /([^/]+)-\d+\.\d+\.\d+.*\.tgz$/.exec(chart)?.[1] ?? ''
     await writeFile(join(copy, chart), writeChartArchive('other', await readChartArchive(await readFile(join(copy, chart)), name), 0))
   })
   const { codes, claims } = await told(folder)
-  expect(codes).toEqual([`untrusted RFO_PACK_CHART ${chart}`, expect.stringMatching(/^untrusted RFO_RPM_\w+ rpm\//)])
+  expect(codes).toEqual([
+    `untrusted RFO_PACK_CHART ${chart}`,
+    ...rpms
+      .toSorted()
+      .map((rpm) => expect.stringMatching(new RegExp(`^untrusted RFO_RPM_\\w+ ${rpm.replaceAll('.', '\\.').replaceAll('+', '\\+')}`))),
+  ])
   expect(claims).toEqual(['archives', 'layers'])
 })
 

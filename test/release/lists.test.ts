@@ -68,6 +68,11 @@ describe('checksum lists', () => {
   test('the platform is read from RKE2’s form alone', () => {
     expect(platformOfFile('rfo-images-core.linux-arm64.tar.zst')).toBe('linux/arm64')
     expect(platformOfFile('rfo.linux-riscv64')).toBe('linux/riscv64')
+    const folder = 'rpm/stable/1.24/openeuler/22.03-LTS/aarch64'
+    expect(platformOfFile(`${folder}/Packages/rfo-selinux-1.24.8~rfor1-1.noarch.rpm`)).toBe('linux/arm64')
+    expect(platformOfFile(`${folder}/repodata/repomd.xml`)).toBe('linux/arm64')
+    expect(platformOfFile('rpm/rfo-release-1.24.8~rfor1-1.x86_64.rpm')).toBe('linux/amd64')
+    expect(platformOfFile('rpm/source/Packages/rfo-common-1.24.8~rfor1-1.src.rpm')).toBeUndefined()
     expect(platformOfFile('images.lock')).toBeUndefined()
     expect(platformOfFile('x.linux-s390x.txt')).toBeUndefined()
   })

@@ -9,7 +9,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { type Digest, hex } from '../../oci/digest.ts'
 import { parseIndex } from '../../oci/manifest.ts'
 import { annotationKeys, mediaTypes } from '../../oci/mediatype.ts'
-import { architectures, isPlatformName, type PlatformName, platformNames } from '../../oci/platform.ts'
+import { isPlatformName, type PlatformName, platformNames } from '../../oci/platform.ts'
 import { groupFileOf } from '../group-archive.ts'
 import { platformOfFile } from '../lists.ts'
 import { reachable } from '../oci-entries.ts'
@@ -47,13 +47,10 @@ export function selectionOf(
   }
 }
 
-/** Lists of sums and packages have a platform, too, though no list of another one leaves them out. */
+/** Lists of sums have a platform, too, though no list of another one leaves them out. */
 function platformOf(path: string): string | undefined {
   const arch = /^(?:sha256|sm3)sum-([a-z0-9]+)\.txt/.exec(path)?.[1]
-  const rpm = /\.([a-z0-9_]+)\.rpm$/.exec(path)?.[1]
-  if (arch !== undefined) return `linux/${arch}`
-  const packaged = Object.entries(architectures).find(([, names]) => names.rpm === rpm)?.[0]
-  return packaged === undefined ? platformOfFile(path) : `linux/${packaged}`
+  return arch === undefined ? platformOfFile(path) : `linux/${arch}`
 }
 
 /** Whether a file that is no blob belongs to it. */

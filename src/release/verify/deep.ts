@@ -108,9 +108,7 @@ function contentCheck(place: ReleasePlace, predicate: ReleasePredicate, { path }
     const signed = predicate.files.find((file) => file.path === program)
     return [{ where: path, run: () => checkTarball(place.stream(path), signed) }]
   }
-  // a source's files are what the release has elsewhere
-  if (path.endsWith('.rpm') && !path.endsWith('.src.rpm'))
-    return [{ where: path, run: async () => void (await checkRpm(place.extent(path), { env: {} })) }]
+  if (path.endsWith('.rpm')) return [{ where: path, run: async () => void (await checkRpm(place.extent(path), { env: {} })) }]
   if (isChart(path)) {
     // a chart is read whole: its digest is signed, and what it unpacks to is bounded by its reader
     return [{ where: path, run: async () => void (await readChartArchive(await gather(place.stream(path)), chartNameOf(path))) }]

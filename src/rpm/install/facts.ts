@@ -74,14 +74,14 @@ export function solvableOf(header: Header): Solvable {
 }
 
 /** Throws RFO_RPM_HEADER, and RFO_RPM_PATH for a file that lies at no place in an image. */
-export function factsOf(header: Header): PackageFacts {
+export function factsOf(header: Header, isSource = false): PackageFacts {
   const algorithm = algorithms[header.numbers(tags.fileDigestAlgorithm)[0] ?? 1]
   if (algorithm === undefined) throw bad('its files have digests of an unknown kind')
   return {
     ...solvableOf(header),
     sourceRpm: header.text(tags.sourceRpm),
     digestAlgorithm: algorithm,
-    fileFacts: filesOf(header),
+    fileFacts: filesOf(header, isSource),
     scriptlets: scriptletsOf(header),
   }
 }
@@ -113,8 +113,12 @@ function pathsOf(header: Header): string[] {
   })
 }
 
-function filesOf(header: Header): FileFact[] {
-  const paths = pathsOf(header)
+/** Of a source as if its folder were the root, where all of them lie. */
+function filesOf(header: Header, isSource: boolean): FileFact[] {
+  const named = pathsOf(header)
+  const folded = isSource ? named.find((name) => name.includes('/')) : undefined
+  if (folded !== undefined) throw badPath(folded, 'is no name of a source')
+  const paths = isSource ? named.map((name) => `/${name}`) : named
   if (header.has(more.longFileSizes)) throw bad('it has files of more than 4 GiB')
   const column = (tag: number): readonly number[] => sized(header.numbers(tag), paths.length, tag)
   const texts = (tag: number): readonly string[] => sized(header.strings(tag), paths.length, tag)

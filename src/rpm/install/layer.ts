@@ -100,8 +100,8 @@ export function databaseOf(base: Pick<BaseView, 'databases'>): BaseView['databas
 
 /** The payload of an RPM held against its header, file by file, and thrown away: none is missing, none too many. Throws RFO_RPM_*. */
 export async function checkRpm(file: string | Extent, decompress: DecompressOptions): Promise<PackageFacts> {
-  const rpm = await readRpmFile(file)
-  const facts = factsOf(rpm.header)
+  const rpm = await readRpmFile(file, 'any')
+  const facts = factsOf(rpm.header, rpm.isSource)
   for await (const _ of filesOf(rpm, facts, new Map(), { epoch: 0, decompress })) {
     // nothing is brought anywhere
   }

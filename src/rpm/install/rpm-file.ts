@@ -9,6 +9,8 @@ import { headerMagic, signatureTags } from '../header.ts'
 import { type Header, mostData, mostTags, readHeader } from './read-header.ts'
 
 export interface RpmFile {
+  /** a source: its files lie together, and nothing installs them */
+  readonly isSource: boolean
   readonly signature: Header
   readonly header: Header
   /** compressed, from the disk */
@@ -24,14 +26,15 @@ const mostSignatureData = 64 * 1024 * 1024
  * Whoever calls has checked the file's digest; the header is held against the digests that the file itself has, too.
  * Throws RFO_RPM_FORMAT, RFO_RPM_HEADER.
  */
-export async function readRpmFile(of: string | Extent): Promise<RpmFile> {
+export async function readRpmFile(of: string | Extent, kind: 'binary' | 'any' = 'binary'): Promise<RpmFile> {
   const { file: path, start: base = 0, end: last }: Extent = typeof of === 'string' ? { file: of } : of
   const handle = await open(path)
   try {
     const size = last ?? (await handle.stat()).size
     const lead = await bytesAt(handle, base, leadBytes, size)
     if (lead.readUInt32BE(0) !== 0xedabeedb || lead[4] !== 3) throw bad('no lead of an RPM')
-    if (lead.readUInt16BE(6) !== 0) throw bad('it is a source package')
+    const isSource = lead.readUInt16BE(6) !== 0
+    if (isSource && kind === 'binary') throw bad('it is a source package')
     const signatureBytes = await headerAt(handle, base + leadBytes, mostSignatureData, size)
     const signatureEnd = leadBytes + signatureBytes.length
     const start = base + signatureEnd + ((8 - (signatureEnd % 8)) % 8)
@@ -48,6 +51,7 @@ export async function readRpmFile(of: string | Extent): Promise<RpmFile> {
     const from = start + headerBytes.length
     const payload = { start: from, end: size - 1, highWaterMark: 1 << 18 }
     return {
+      isSource,
       signature,
       header: readHeader(headerBytes),
       payload: () => (from < size ? createReadStream(path, payload) : Readable.from([])),
