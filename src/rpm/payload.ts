@@ -19,13 +19,19 @@ export const compressionLevels: Readonly<Record<Compression, number>> = { gzip: 
 const pieceBytes = 1 << 20
 const readAtOnce = 1 << 20
 
-export interface Payload {
+/** What a header says of it. */
+export interface PayloadSums {
   /** of the archive, uncompressed */
   readonly plain: Digest
   readonly packed: Digest
+}
+
+export interface Payload extends PayloadSums {
   /** bytes, compressed */
   readonly size: number
   read(): AsyncIterable<Uint8Array>
+  /** The same bytes for whoever keeps none: always the same memory, which changes once `use` has returned. */
+  each(use: (bytes: Uint8Array) => void): Promise<void>
 }
 
 /** For task keys: what decides a payload's bytes besides the archive. */
@@ -58,10 +64,24 @@ export async function withPayload<T>(
     if (compression === 'gzip') await pipeline(source, createGzip({ level: compressionLevels.gzip, chunkSize: 1 << 18 }), write, signal)
     else await pipeline(source, createZstdCompress({ params: zstdParams, chunkSize: 1 << 18 }), write, signal)
     const payload = { plain: plain.finish(), packed: packed.finish(), size }
-    return await use({ ...payload, read: () => createReadStream(path, { highWaterMark: readAtOnce }) })
+    return await use({ ...payload, read: () => createReadStream(path, { highWaterMark: readAtOnce }), each: (take) => each(path, take) })
   } finally {
     await file.close()
     await rm(path, { force: true })
+  }
+}
+
+async function each(path: string, use: (bytes: Uint8Array) => void): Promise<void> {
+  const file = await open(path)
+  try {
+    const bytes = Buffer.allocUnsafeSlow(readAtOnce)
+    for (;;) {
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, null)
+      if (bytesRead === 0) return
+      use(bytes.subarray(0, bytesRead))
+    }
+  } finally {
+    await file.close()
   }
 }
 

@@ -125,7 +125,7 @@ async function compare(pkg: RpmPackage, made: string, store: ContentStore, optio
   for await (const bytes of cpio(sortedFiles(pkg), store, epoch, signal)) plain.update(bytes)
   const archive = plain.finish()
   const theirs = readHeader(header)
-  const entries = headerEntries(pkg, { plain: archive, packed: archive, size: 0, read: () => createReadStream(made) }, compression, epoch)
+  const entries = headerEntries(pkg, { plain: archive, packed: archive }, compression, epoch)
   const ours = readHeader(encodeHeader(tags.headerImmutable, entries))
   const odd = Object.entries(tags).filter(
     ([, tag]) => tag > tags.headerI18nTable && !itsOwn.has(tag) && !isDeepStrictEqual(ours.raw(tag), theirs.raw(tag)),

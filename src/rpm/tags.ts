@@ -4,7 +4,7 @@ import { archivedSize, fullMode, isGhost } from './cpio.ts'
 import { type HeaderDependency, plain, providesOf, requiresOf } from './dependencies.ts'
 import { type Entry, numbers, sha256Number, tags, text, texts } from './header.ts'
 import { changeTime, evrOf, type PackageFile, type RpmPackage, type ScriptName, scriptNames, sortedFiles } from './package.ts'
-import { type Compression, compressionLevels, type Payload } from './payload.ts'
+import { type Compression, compressionLevels, type PayloadSums } from './payload.ts'
 
 /** Tag of the scriptlet's text, and of the program that runs it. */
 const scriptTags: Readonly<Record<ScriptName, readonly [number, number]>> = {
@@ -23,7 +23,7 @@ const ghostFlag = 64
 const verifyAll = 0xffffffff
 const verifyGhost = 0xffffffff - 0b100111
 
-export function headerEntries(pkg: RpmPackage, payload: Payload, compression: Compression, epoch: number): readonly Entry[] {
+export function headerEntries(pkg: RpmPackage, payload: PayloadSums, compression: Compression, epoch: number): readonly Entry[] {
   return [
     ...commonEntries(pkg, payload, compression, epoch),
     [tags.size, numbers([installedSize(pkg)])],
@@ -41,7 +41,7 @@ export function headerEntries(pkg: RpmPackage, payload: Payload, compression: Co
 }
 
 /** What the package and its source say alike. */
-export function commonEntries(pkg: RpmPackage, payload: Payload, compression: Compression, epoch: number): readonly Entry[] {
+export function commonEntries(pkg: RpmPackage, payload: PayloadSums, compression: Compression, epoch: number): readonly Entry[] {
   return [
     [tags.headerI18nTable, texts(['C'])],
     [tags.name, text(pkg.name)],

@@ -76,7 +76,8 @@ export async function writeParts(parts: RpmParts, store: ContentStore, options: 
     const sums = { ...headerSums(header), md5, size: header.length + payload.size, payloadSize: archiveSize }
     const front = Buffer.concat([parts.lead, signatureHeader(sums, signature), header])
     const whole = createDigester()
-    for await (const bytes of joined(front, payload)) whole.update(bytes)
+    whole.update(front)
+    await payload.each((bytes) => whole.update(bytes))
     const rpm: Descriptor = { mediaType: rpmMediaType, digest: whole.finish(), size: front.length + payload.size }
     await store.push(rpm, joined(front, payload))
     return { rpm, unsigned }
@@ -91,10 +92,12 @@ async function* joined(front: Buffer, payload: Payload): AsyncGenerator<Uint8Arr
 async function digests(header: Buffer, payload: Payload): Promise<{ readonly md5: Buffer; readonly unsigned: Digest }> {
   const md5 = createHash('md5')
   const unsigned = createDigester()
-  for await (const bytes of joined(header, payload)) {
+  const take = (bytes: Uint8Array): void => {
     md5.update(bytes)
     unsigned.update(bytes)
   }
+  take(header)
+  await payload.each(take)
   return { md5: md5.digest(), unsigned: unsigned.finish() }
 }
 
