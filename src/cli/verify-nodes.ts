@@ -28,15 +28,16 @@ export async function verifyNodes(context: CliContext, flags: Flags, target: str
     const expect = flags.text('expect') ?? (isVersion(target) ? target : undefined)
     if (expect !== undefined && predicate.version !== expect)
       throw new RfoError('RFO_VERIFY_VERSION', `this is ${predicate.version}, expected ${expect}`, { exit: 'untrusted', where: target })
-    const { compareContainerd, compareFolder } = await import('../release/compare-node.ts')
+    const { compareContainerd, compareDocker, compareFolder } = await import('../release/compare-node.ts')
     const selection = await nodeSelection(context, flags, files, predicate)
     const told: (NodeCompared & { readonly node: string })[] = []
     for (const [n, place] of places.entries()) {
       const { platform, groups } = single(selection)
-      const node =
-        place.kind === 'folder'
-          ? await compareFolder(place.folder, predicate, selection, context.signal)
-          : await compareContainerd(place, predicate, platform, groups, context)
+      const node = await (place.kind === 'folder'
+        ? compareFolder(place.folder, predicate, selection, context.signal)
+        : place.kind === 'docker'
+          ? compareDocker(files, predicate, platform, groups, context)
+          : compareContainerd(place, predicate, platform, groups, context))
       tellBeside(context, node)
       told.push({ node: nodes[n] ?? '', ...node })
     }
@@ -102,10 +103,13 @@ function failuresOf(all: readonly Compared[], unread: readonly string[], release
 }
 
 /** Throws RFO_CLI_USAGE for what is asked by `load` alone. */
-function nodeOf(text: string, context: CliContext): Exclude<NodePlace, { kind: 'docker' }> {
+function nodeOf(text: string, context: CliContext): NodePlace {
   const place = placeOf(text, context)
-  if (place.kind === 'folder' || place.kind === 'containerd') return place
-  throw usage(`no node that can be compared: ${text.slice(0, 100)}`, 'give containerd:[<namespace>][@<socket>], or a folder of images')
+  if (place.kind !== 'registry') return place
+  throw usage(
+    `no node that can be compared: ${text.slice(0, 100)}`,
+    'give containerd:[<namespace>][@<socket>], docker:, or a folder of images',
+  )
 }
 
 function usage(what: string, next: string): RfoError {

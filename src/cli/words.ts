@@ -59,7 +59,7 @@ const en = {
   buildComponents: 'only these (default: all that are rebuilt and pinned)',
   verify: 'prove a release without a network: every file, blob, signature and attestation',
   verifyNode:
-    'compare these with the signed statement of the release instead: containerd:[<namespace>][@<socket>], a node’s folder of images; exit 3 for what is not as signed, 10 for what is missing',
+    'compare these with the signed statement of the release instead: containerd:[<namespace>][@<socket>], docker:, a node’s folder of images; exit 3 for what is not as signed, 10 for what is missing',
   verifyExpect: 'refuse any other version than this one',
   verifyRequire:
     'ask for evidence: conformance, checks or cis, of any platform or as in conformance=amd64,arm64; origin=rebuilt: no mirrored image',
@@ -280,7 +280,8 @@ const zh = {
   build: '制作发布中的镜像并逐个试运行：按组件与平台给出摘要',
   buildComponents: '只制作这些（默认：所有重新构建且已固定的）',
   verify: '不用网络证明一次发布：每个文件、数据块、签名与证明',
-  verifyNode: '改为将这些与发布的已签名声明比较：containerd:[<命名空间>][@<套接字>]、节点的镜像目录；与签名不符时退出码 3，缺失时 10',
+  verifyNode:
+    '改为将这些与发布的已签名声明比较：containerd:[<命名空间>][@<套接字>]、docker:、节点的镜像目录；与签名不符时退出码 3，缺失时 10',
   verifyExpect: '拒绝此版本以外的任何版本',
   verifyRequire: '要求证据：conformance、checks 或 cis，任一平台，或如 conformance=amd64,arm64；origin=rebuilt：不含镜像副本',
   verifyPolicy: '你的要求（YAML）：谁可签什么、谓词、源码、构建者、SLSA 级别、测试、时限',

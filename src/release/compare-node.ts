@@ -9,7 +9,9 @@ import { archiveFacts, isArchive } from './image-folder/archive.ts'
 import { formatOf } from './image-folder/reader.ts'
 import { legacyGroups } from './lists.ts'
 import type { LoadState } from './load.ts'
+import { heldByDocker } from './load-docker.ts'
 import { type Beside, type FolderNote, folderState, type NodeSelection } from './load-folder.ts'
+import type { ReleaseFiles } from './shelf.ts'
 import { fullName, heldImages, signedImages } from './signed-images.ts'
 
 export interface Compared {
@@ -47,6 +49,21 @@ export async function compareContainerd(
   const all = signedImages(predicate, platform, [...new Set(predicate.images.flatMap((image) => image.groups))])
   const compared = heldImages(all, held).map(({ reference, ...image }) => ({ name: reference, ...image }))
   return { compared: compared.filter(({ name }) => asked.has(name) || held.has(name)), unread: [], beside: [], notes: [] }
+}
+
+/** As containerd's. What Docker knows an image by stands in its manifest, so `files` must hold that; the statement has its digest. */
+export async function compareDocker(
+  files: ReleaseFiles,
+  predicate: ReleasePredicate,
+  platform: PlatformName,
+  groups: readonly string[] = legacyGroups,
+  options: Asked,
+): Promise<NodeCompared> {
+  const asked = new Set(signedImages(predicate, platform, groups).map(({ reference }) => reference))
+  const every = [...new Set(predicate.images.flatMap((image) => image.groups))]
+  const held = await heldByDocker({ files, predicate }, platform, every, options)
+  const compared = held.map(({ reference, ...image }) => ({ name: reference, ...image }))
+  return { compared: compared.filter(({ name, state }) => asked.has(name) || state !== 'missing'), unread: [], beside: [], notes: [] }
 }
 
 /** Archives by their bytes; whatever lies beside them, by the images that it would bring under the release's names. */

@@ -5,6 +5,7 @@
 import { readBytes } from '../content/read.ts'
 import type { ContentReader } from '../content/store.ts'
 import { unzstd } from '../content/zstd.ts'
+import type { DaemonOptions } from '../daemon/containerd.ts'
 import { dockerImages, loadArchive, refuseOtherStore } from '../daemon/docker.ts'
 import { RfoError } from '../error.ts'
 import { type Layer, layersOf } from '../inspect/layers.ts'
@@ -20,12 +21,16 @@ import { type DaemonLoad, refuseOthers } from './load-containerd.ts'
 import { blobsOf } from './shelf.ts'
 import { fullName, isWanted, signedImages } from './signed-images.ts'
 
-interface Work {
+/** An image of a release as Docker knows it. */
+interface DockerImage {
   readonly reference: string
   readonly config: Descriptor
-  readonly layers: readonly Layer[]
   /** of the platform's image: what is signed */
   readonly digest: Digest
+}
+
+interface Work extends DockerImage {
+  readonly layers: readonly Layer[]
 }
 
 /** Nothing is written when a name is refused. Throws RFO_LOAD_EXISTING (condition), RFO_LOAD_DOCKER (machine). */
@@ -48,7 +53,22 @@ export async function loadIntoDocker(request: DaemonLoad): Promise<readonly Load
   return statesOf(works, await dockerImages(options))
 }
 
-function statesOf(works: readonly Work[], held: ReadonlyMap<string, Digest>): LoadedImage[] {
+/** What Docker has of these groups. Throws RFO_LOAD_GROUP (condition), RFO_LOAD_DOCKER (machine). */
+export async function heldByDocker(
+  { files, predicate }: Pick<DaemonLoad, 'files' | 'predicate'>,
+  platform: DaemonLoad['platform'],
+  groups: readonly string[],
+  options: DaemonOptions,
+): Promise<LoadedImage[]> {
+  await refuseOtherStore(options)
+  const from = blobsOf(files)
+  const images: DockerImage[] = []
+  for (const { reference, manifest } of await imagesIn(predicate, platform, groups, from))
+    images.push({ reference: fullName(reference), config: parseManifest(await readBytes(from, manifest)).config, digest: manifest.digest })
+  return statesOf(images, await dockerImages(options))
+}
+
+function statesOf(works: readonly DockerImage[], held: ReadonlyMap<string, Digest>): LoadedImage[] {
   const byName = new Map([...held].flatMap(([name, id]) => (name.includes('<none>') ? [] : [[fullName(name), id] as const])))
   return works.map(({ reference, digest, config }) => {
     const id = byName.get(reference)

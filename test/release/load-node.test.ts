@@ -342,9 +342,18 @@ describe.skipIf(docker.skip || dockerd.skip || containerd.skip || runc.skip || !
     await daemon.docker('tag', coredns ?? '', other ?? '')
     await expect(loadIntoDocker(request)).rejects.toMatchObject({ code: 'RFO_LOAD_EXISTING', exit: 'condition' })
     const skipped = await loadIntoDocker({ ...request, existing: 'skip' })
+    const verify = ['verify', made, 'docker:', '--key', join(project.folder, '.rfo/sandbox/cosign.pub'), '--platform', 'amd64']
+    const differs = await run(project.folder, verify, daemon.env)
+    expect([differs.code, differs.stdout]).toEqual([3, expect.stringContaining(`other ${other} sha256:`)])
+    expect(differs.stderr).toContain('RFO_VERIFY_OTHER')
     expect(skipped.filter(({ state }) => state !== 'present')).toMatchObject([{ reference: other, state: 'other' }])
     await daemon.docker('rmi', coredns ?? '')
+    const lacks = await run(project.folder, [...verify, '--group', 'core'], daemon.env)
+    expect([lacks.code, lacks.stdout]).toEqual([3, expect.stringContaining(`missing ${coredns} sha256:`)])
     expect((await loadIntoDocker({ ...request, existing: 'replace' })).every(({ state }) => state === 'present')).toBe(true)
+    const same = await run(project.folder, verify, daemon.env)
+    expect([same.code, same.stdout.trimEnd().split('\n').at(-1)]).toEqual([0, `compared ${version} ${predicate.root.digest}`])
+    expect(same.stdout).toContain(`present ${coredns} ${loaded.find(({ reference }) => reference === coredns)?.digest}`)
   })
 
   test('without a client, or without a daemon, it is this machine’s', async () => {
