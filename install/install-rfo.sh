@@ -557,11 +557,16 @@ wanted_archives() {
       [ -n "$group" ] || continue
       name=rfo-images-$group.$SUFFIX.tar.zst
       image_files 'tar\.zst' | grep -Fxq -- "$name" || fatal "$VERSION has no image group $(plain "$group") for $PLATFORM"
+      if ! here "$name" && here "${name%.zst}.gz"; then name=${name%.zst}.gz; fi
       printf '%s\n' "$name"
     done
   elif [ -n "$ARTIFACTS" ]; then
     image_files 'tar\.zst' | while IFS= read -r name; do
       if here "$name"; then printf '%s\n' "$name"; fi
+    done
+    # the same images for sites without zstd, where a release has them
+    image_files 'tar\.gz' | while IFS= read -r name; do
+      if here "$name" && ! here "${name%.gz}.zst"; then printf '%s\n' "$name"; fi
     done
   fi
 }
@@ -578,11 +583,16 @@ stage_lists() {
   done <"$TMP_DIR/list-names"
 }
 
+# Whether an archive of this name is taken, in whichever form.
+is_wanted() {
+  grep -Fxq -e "$1.tar.zst" -e "$1.tar.gz" "$TMP_DIR/archives"
+}
+
 # rfo-images is core and canal in one: a node should not import the same images twice.
 is_contained() {
   whole=rfo-images.$SUFFIX
-  own=$TMP_DIR/lists/${1%.tar.zst}.txt
-  if [ "$1" = "$whole.tar.zst" ] || ! grep -Fxq -- "$whole.tar.zst" "$TMP_DIR/archives"; then return 1; fi
+  own=$TMP_DIR/lists/${1%.tar.*}.txt
+  if [ "${1%.tar.*}" = "$whole" ] || ! is_wanted "$whole"; then return 1; fi
   if [ ! -s "$own" ] || [ ! -s "$TMP_DIR/lists/$whole.txt" ]; then return 1; fi
   ! grep -Fxvq -f "$TMP_DIR/lists/$whole.txt" "$own"
 }
@@ -595,7 +605,7 @@ stage_images() {
   : >"$TMP_DIR/staged"
   while IFS= read -r name; do
     if is_contained "$name"; then
-      info "leaving out $name: rfo-images.$SUFFIX.tar.zst holds its images"
+      info "leaving out $name: rfo-images.$SUFFIX holds its images"
     else
       stage_image_file "$name"
     fi
@@ -605,7 +615,7 @@ stage_images() {
     [ -f "$file" ] || continue
     name=${file##*/}
     [ "$name" != "rfo-images-all.$SUFFIX.txt" ] || continue
-    grep -Fxq -- "${name%.txt}.tar.zst" "$TMP_DIR/archives" || stage_image_file "$name"
+    is_wanted "${name%.txt}" || stage_image_file "$name"
   done
 }
 
@@ -641,7 +651,7 @@ tell_strangers() {
   for file in "$ARTIFACTS"/rfo-images*."$SUFFIX".tar*; do
     [ -e "$file" ] || continue
     name=${file##*/}
-    image_files 'tar\.zst' | grep -Fxq -- "$name" || warn "not installed, the release's checksums do not name it: $(plain "$name")"
+    { image_files 'tar\.zst' && image_files 'tar\.gz'; } | grep -Fxq -- "$name" || warn "not installed, the release's checksums do not name it: $(plain "$name")"
   done
 }
 

@@ -1,8 +1,12 @@
 /** gzip whose bytes depend on its input alone, whoever feeds it and in whatever pieces. Constant memory. */
-import { createGzip } from 'node:zlib'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip, createGzip } from 'node:zlib'
 import { drained } from '../oci/drained.ts'
 
 export const gzipLevel = 6
+/** For task keys: what decides the bytes besides the input. */
+export const gzipEncoder = `gzip-${gzipLevel} ${process.versions.zlib}`
 const pieceBytes = 1 << 20
 /** bytes of the first buffer of a stream */
 const firstBytes = 1 << 16
@@ -46,5 +50,15 @@ export async function* gzipped(source: AsyncIterable<Uint8Array>): AsyncGenerato
     first = false
     yield chunk as Buffer
   }
+  await fed
+}
+
+/** What `source` unpacks to. Throws what zlib says of bytes that are no gzip. */
+export async function* gunzipped(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const unpack = createGunzip({ chunkSize: 256 * 1024 })
+  const fed = pipeline(Readable.from(source, { objectMode: false }), unpack)
+  // whoever reads sees the failure through the stream
+  fed.catch(() => {})
+  yield* unpack as AsyncIterable<Uint8Array>
   await fed
 }

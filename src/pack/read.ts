@@ -1,11 +1,13 @@
 /** Group archives, read back: one pass, everything verified, nothing accepted that writeGroupArchive would not have written. */
 import { bytesBody, gather, verified } from '../content/body.ts'
+import { gunzipped } from '../content/gzip.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { type Manifest, maxManifestBytes, parseIndex, parseManifest } from '../oci/manifest.ts'
 import { annotationKeys } from '../oci/mediatype.ts'
 import { isPlatformName, type PlatformName } from '../oci/platform.ts'
+import type { ArchiveKind } from '../plan/component.ts'
 import { blobName, type Contents, checkPlatform, contentsFrom, distinctManifests, type GroupImage } from './contents.ts'
 import { unzstdFrames } from './unframe.ts'
 import { readTarFiles, type TarFile } from './untar.ts'
@@ -37,8 +39,8 @@ const largestFile = 2 * maxManifestBytes
  * broken files, RFO_PACK_ARCHIVE for one that holds something else than its images, RFO_CONTENT_DIGEST for a blob that is
  * not what its name says.
  */
-export async function openGroupArchive(source: AsyncIterable<Uint8Array>): Promise<GroupArchive> {
-  const entries = readTarFiles(unzstdFrames(source))
+export async function openGroupArchive(source: AsyncIterable<Uint8Array>, kind: ArchiveKind = 'tar.zst'): Promise<GroupArchive> {
+  const entries = readTarFiles(kind === 'tar.gz' ? plainOf(source) : unzstdFrames(source))
   try {
     const front: Buffer[] = []
     let epoch = 0
@@ -67,9 +69,18 @@ export async function openGroupArchive(source: AsyncIterable<Uint8Array>): Promi
   }
 }
 
+async function* plainOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* gunzipped(source)
+  } catch (thrown) {
+    if (thrown instanceof RfoError) throw thrown
+    throw new RfoError('RFO_PACK_GZIP', `not gzip: ${(thrown as Error).message}`, { exit: 'untrusted', cause: thrown })
+  }
+}
+
 /** The whole archive, verified and thrown away. Gives what it holds. */
-export async function checkGroupArchive(source: AsyncIterable<Uint8Array>): Promise<Omit<GroupArchive, 'blobs'>> {
-  const { blobs, ...archive } = await openGroupArchive(source)
+export async function checkGroupArchive(source: AsyncIterable<Uint8Array>, kind?: ArchiveKind): Promise<Omit<GroupArchive, 'blobs'>> {
+  const { blobs, ...archive } = await openGroupArchive(source, kind)
   for await (const { body } of blobs()) for await (const _ of body);
   return archive
 }

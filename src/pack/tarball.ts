@@ -5,7 +5,7 @@
 import { constants } from 'node:fs'
 import { open, realpath, writeFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import { gzipLevel, gzipped } from '../content/gzip.ts'
+import { gzipEncoder, gzipped } from '../content/gzip.ts'
 import type { ContentReader } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -58,7 +58,7 @@ export const tarballMediaType = 'application/gzip'
 const maxTextBytes = 1 << 20
 
 /** For task keys: what decides the bytes besides the program, the source, the bundle and the epoch. */
-export const tarballEncoder = `tarball@1 gzip-${gzipLevel} ${process.versions.zlib}`
+export const tarballEncoder = `tarball@1 ${gzipEncoder}`
 
 /** Throws RFO_PACK_RENAME when upstream's files are not those that the rules were written for, RFO_PACK_SOURCE when one is missing. */
 export async function releaseTarball(

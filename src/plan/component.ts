@@ -342,6 +342,10 @@ export const KnownFailure = z.strictObject({
 })
 export type KnownFailure = z.infer<typeof KnownFailure>
 
+/** How a group of images is packed for a site. */
+export const archiveKinds = ['tar.zst', 'tar.gz'] as const
+export type ArchiveKind = (typeof archiveKinds)[number]
+
 /** pipelines/release.yaml: what holds for all components. */
 export const ReleaseFile = z.strictObject({
   name: z.string(),
@@ -364,6 +368,11 @@ export const ReleaseFile = z.strictObject({
     })
     .default({ conformance: [], checks: [], cis: [], knownFailures: [] })
     .describe('evidence without which what is made is a candidate and no release'),
+  archives: z
+    .array(z.enum(archiveKinds))
+    .refine((kinds) => kinds.includes('tar.zst') && new Set(kinds).size === kinds.length, 'tar.zst, and what else each once')
+    .default(['tar.zst'])
+    .describe('in which forms groups of images are packed; tar.gz is for sites that have no zstd, and three to four times as slow to read'),
   gate: GatePolicy.optional().describe('which vulnerabilities may be shipped; absent: nobody looks'),
   submission: z
     .strictObject({

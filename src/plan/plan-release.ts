@@ -86,6 +86,7 @@ export function planRelease(input: PlanInput): ReleasePlan {
     url: input.release.url,
     platforms: input.release.platforms,
     ...demandsOf(input.release),
+    ...(input.release.archives.length === 1 ? {} : { archives: input.release.archives }),
     ...(input.release.gate === undefined ? {} : { gate: gateOf(input.release.gate, spell(version)) }),
     ...(input.release.gate === undefined || locked?.advisories === undefined ? {} : { advisories: locked.advisories }),
     bases: basesOf(input.release, locked),

@@ -1,7 +1,7 @@
 /** plan.json as a schema: for scripts that read it, and for a plan that comes back out of a release. */
 import { z } from 'zod'
 import { SourceEdit } from './bundle.ts'
-import { Build, GoBuild, ImageFile, KnownFailure, Source } from './component.ts'
+import { archiveKinds, Build, GoBuild, ImageFile, KnownFailure, Source } from './component.ts'
 import { ReleaseGate } from './gate.ts'
 import { Library } from './library.ts'
 import {
@@ -74,6 +74,7 @@ export const ReleasePlanSchema = z.strictObject({
   vendor: z.string(),
   url: z.string(),
   platforms: z.array(PlatformKey),
+  archives: z.array(z.enum(archiveKinds)).optional(),
   gate: ReleaseGate.optional(),
   advisories: LockedAdvisories.optional(),
   demands: z

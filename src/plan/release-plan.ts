@@ -2,7 +2,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { SourceEdit } from './bundle.ts'
-import type { Build, Component, GoBuild, ImageFile, KnownFailure, Source } from './component.ts'
+import type { ArchiveKind, Build, Component, GoBuild, ImageFile, KnownFailure, Source } from './component.ts'
 import type { ReleaseGate } from './gate.ts'
 import type { LibraryPlan } from './library.ts'
 import type { LockedAdvisories, LockedBase, LockedChart, LockedComponent, LockedPackages } from './lock.ts'
@@ -99,6 +99,8 @@ export interface ReleasePlan {
   readonly vendor: string
   readonly url: string
   readonly platforms: readonly PlatformName[]
+  /** absent = tar.zst alone */
+  readonly archives?: readonly ArchiveKind[]
   /** absent = nobody looks for vulnerabilities */
   readonly gate?: ReleaseGate
   /** what the gate judges by; absent = no gate, or the lock has none yet */

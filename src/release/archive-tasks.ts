@@ -1,12 +1,15 @@
 /** Group archives: the images of a group for one platform, as a site carries them in. */
 
+import { gzipEncoder, gzipped } from '../content/gzip.ts'
 import type { Task } from '../graph/task.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { archiveEncoder, writeGroupArchive } from '../pack/archive.ts'
+import { tarballMediaType } from '../pack/tarball.ts'
+import { unzstdFrames } from '../pack/unframe.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { given } from './given.ts'
 import type { ImageTasks } from './image-tasks.ts'
-import { groupFiles } from './lists.ts'
+import { archivePath, groupFiles } from './lists.ts'
 import type { ReleasePorts } from './ports.ts'
 
 export interface ArchiveTask {
@@ -15,10 +18,10 @@ export interface ArchiveTask {
   readonly task: Task
 }
 
-/** One archive beside each list, but for the list of all: nobody loads every CNI at once. */
+/** An archive in each form beside each list, but for the list of all: nobody loads every CNI at once. */
 export function archiveTasks(plan: ReleasePlan, made: readonly ImageTasks[], ports: ReleasePorts): ArchiveTask[] {
-  return groupFiles(plan).map(({ name, platform, references }) => {
-    const path = `${name}.tar.zst`
+  return groupFiles(plan).flatMap(({ name, platform, references }) => {
+    const path = archivePath(name, 'tar.zst')
     const members = references.map((reference) => ({ reference, task: manifestTask(made, reference, platform) }))
     const task: Task = {
       id: `archive/${name}`,
@@ -30,8 +33,26 @@ export function archiveTasks(plan: ReleasePlan, made: readonly ImageTasks[], por
         return await writeGroupArchive({ platform, images, epoch: plan.epoch }, ports.store, ports.store, at.signal)
       },
     }
-    return { path, task }
+    if (plan.archives?.includes('tar.gz') !== true) return [{ path, task }]
+    return [
+      { path, task },
+      { path: archivePath(name, 'tar.gz'), task: gzipTask(name, task, ports) },
+    ]
   })
+}
+
+/** The same tar for whoever has no zstd. */
+function gzipTask(name: string, archive: Task, { store }: ReleasePorts): Task {
+  return {
+    id: `archive/${name}.tar.gz`,
+    needs: { archive },
+    key: { rule: 'archive-gzip@1', encoder: gzipEncoder },
+    lane: 'cpu',
+    async run(inputs, at) {
+      const tar = unzstdFrames(store.fetch(given(inputs['archive']), at.signal))
+      return await store.pushStream(tarballMediaType, gzipped(tar))
+    },
+  }
 }
 
 function manifestTask(made: readonly ImageTasks[], reference: string, platform: PlatformName): Task {

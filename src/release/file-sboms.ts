@@ -21,8 +21,9 @@ import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import type { EvidenceTasks } from './evidence-tasks.ts'
 import { given } from './given.ts'
+import { groupFileOf } from './group-archive.ts'
 import { standInsOf } from './labels.ts'
-import { fileSbomPath, groupFiles, maxSbomBytes, releaseSbom, sbomPath, spdxPath } from './lists.ts'
+import { archivePath, fileSbomPath, groupFiles, maxSbomBytes, releaseSbom, sbomPath, spdxPath } from './lists.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import type { FileTask } from './release-tasks.ts'
 import { by } from './root.ts'
@@ -111,9 +112,11 @@ export function fileSbomsTask(request: ReleaseRequest, { evidence, files, titled
       const known = (digest: Digest): readonly BomReference[] => programs.get(digest)?.boms ?? elsewhere.get(digest) ?? []
 
       for (const { name, platform, references } of groupFiles(plan)) {
-        const path = `${name}.tar.zst`
         const inside = references.flatMap((reference) => imageParts.get(`${reference} ${platform}`) ?? [])
-        await whole(filePart(path, version, given(listed.get(path)).digest, 'archive'), inside)
+        for (const kind of plan.archives ?? (['tar.zst'] as const)) {
+          const path = archivePath(name, kind)
+          await whole(filePart(path, version, given(listed.get(path)).digest, 'archive'), inside)
+        }
       }
       for (const entries of bundles) {
         const inside = [...entries].filter(([path]) => path.startsWith(bundlePrefix))
@@ -132,7 +135,7 @@ export function fileSbomsTask(request: ReleaseRequest, { evidence, files, titled
       }
       for (const { path } of files) {
         const { digest } = given(listed.get(path))
-        if (!path.endsWith('.tar.zst')) parts.push(filePart(path, version, digest, path.startsWith('charts/') ? 'archive' : 'data'))
+        if (groupFileOf(path) === undefined) parts.push(filePart(path, version, digest, path.startsWith('charts/') ? 'archive' : 'data'))
       }
       const root = filePart('rfo', version, digestOf(`release ${version}`), 'archive')
       const text = refuseLowScore(

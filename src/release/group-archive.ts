@@ -8,15 +8,16 @@ import { mediaTypes } from '../oci/mediatype.ts'
 import type { PlatformName } from '../oci/platform.ts'
 import { groupArchiveBytes } from '../pack/archive.ts'
 import type { GroupImage } from '../pack/contents.ts'
+import type { ArchiveKind } from '../plan/component.ts'
 import { legacyGroups } from './lists.ts'
 
-/** `rfo-images-core.linux-arm64.tar.zst`, and its list. */
+/** `rfo-images-core.linux-arm64.tar.zst`, the same as .tar.gz, and its list. */
 export function groupFileOf(
   path: string,
-): { readonly groups: readonly string[]; readonly arch: string; readonly kind: string } | undefined {
-  const [, group, arch, kind] = /^rfo-images(?:-([^/.]+))?\.linux-([a-z0-9]+)\.(tar\.zst|txt)$/.exec(path) ?? []
+): { readonly groups: readonly string[]; readonly arch: string; readonly kind: ArchiveKind | 'txt' } | undefined {
+  const [, group, arch, kind] = /^rfo-images(?:-([^/.]+))?\.linux-([a-z0-9]+)\.(tar\.zst|tar\.gz|txt)$/.exec(path) ?? []
   if (arch === undefined || kind === undefined) return undefined
-  return { groups: group === undefined ? legacyGroups : [group], arch, kind }
+  return { groups: group === undefined ? legacyGroups : [group], arch, kind: kind as ArchiveKind | 'txt' }
 }
 
 /** Made again out of the layout, the same bytes that were signed. */

@@ -4,6 +4,7 @@ import { RfoError } from '../error.ts'
 import type { Digest } from '../oci/digest.ts'
 import { hex } from '../oci/digest.ts'
 import { type Architecture, architectures, type PlatformName, platformNames, platformOf } from '../oci/platform.ts'
+import type { ArchiveKind } from '../plan/component.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import { by } from './root.ts'
 
@@ -35,6 +36,11 @@ export function groupFiles(plan: ReleasePlan): GroupFile[] {
       { name: `rfo-images.linux-${arch}`, platform, references: [...new Set(legacyGroups.flatMap(inGroup))] },
     ].filter((file) => file.references.length > 0)
   })
+}
+
+/** `name` is that of a group file. */
+export function archivePath(name: string, kind: ArchiveKind): string {
+  return `${name}.${kind}`
 }
 
 /** A list for each group file, and `rfo-images-all…` sorted and unique. */

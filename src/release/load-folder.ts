@@ -169,7 +169,8 @@ async function lyingBeside(folder: string, predicate: ReleasePredicate, chosen: 
     const path = join(folder, name)
     if (chosen.has(name) || name === scratchName || !(await lstat(path)).isFile()) continue
     const signed = predicate.files.find((file) => file.path === name)
-    const ours = groupFileOf(name)?.kind === 'tar.zst'
+    const kind = groupFileOf(name)?.kind
+    const ours = kind === 'tar.zst' || kind === 'tar.gz'
     // another group of this very release
     if (ours && signed !== undefined && (await stateOf(folder, signed)) === 'present') continue
     found.push({ path, kind: name === '.cache.json' ? 'cache' : name.toLowerCase().endsWith('.txt') ? 'list' : ours ? 'older' : 'other' })

@@ -175,9 +175,9 @@ describe.skipIf(host.skip)('on a host', () => {
         '[INFO]  staging local checksums from /mnt/release/sha256sum-amd64.txt',
         '[INFO]  staging tarball from /mnt/release/rfo.linux-amd64.tar.gz',
         '[INFO]  verifying tarball',
-        '[INFO]  leaving out rfo-images-canal.linux-amd64.tar.zst: rfo-images.linux-amd64.tar.zst holds its images',
+        '[INFO]  leaving out rfo-images-canal.linux-amd64.tar.zst: rfo-images.linux-amd64 holds its images',
         '[INFO]  verifying rfo-images-cilium.linux-amd64.tar.zst',
-        '[INFO]  leaving out rfo-images-core.linux-amd64.tar.zst: rfo-images.linux-amd64.tar.zst holds its images',
+        '[INFO]  leaving out rfo-images-core.linux-amd64.tar.zst: rfo-images.linux-amd64 holds its images',
         '[INFO]  verifying rfo-images.linux-amd64.tar.zst',
         `[INFO]  installing images to ${images}`,
         '[INFO]  unpacking tarball file to /usr/local',
@@ -192,6 +192,18 @@ describe.skipIf(host.skip)('on a host', () => {
       ])
       const again = first.filter((line) => !line.includes('installing'))
       expect(stdout.trimEnd().split('\n')).toEqual(again.map((line) => line.replace(/verifying (rfo\S+)/, '$1 is installed already')))
+    })
+
+    test('what is carried as .tar.gz alone is installed so, and one of two forms', async () => {
+      const gz = Object.fromEntries(['', '-core', '-cilium'].map((group) => [`rfo-images${group}.linux-amd64.tar.gz`, `gzip of ${group}`]))
+      const release = await changed({
+        ...gz,
+        'rfo-images.linux-amd64.tar.zst': undefined,
+        'rfo-images-core.linux-amd64.tar.zst': undefined,
+      })
+      const { status, stdout, after } = await offline({}, { release, after: `ls ${images}` })
+      expect([status, after]).toEqual([0, 'rfo-images-cilium.linux-amd64.tar.zst\nrfo-images.linux-amd64.tar.gz'])
+      expect(stdout).toContain('leaving out rfo-images-core.linux-amd64.tar.gz: rfo-images.linux-amd64 holds its images')
     })
 
     test('an older release’s archive is replaced, whatever lies at its place but a folder', async () => {

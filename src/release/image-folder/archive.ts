@@ -3,11 +3,9 @@
  * memory; what is wrong inside is a fact like others, so that one broken archive does not hide the next.
  */
 import { createReadStream } from 'node:fs'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
 import { z } from 'zod'
 import { digestOfFile } from '../../content/file.ts'
+import { gunzipped } from '../../content/gzip.ts'
 import { unzstd } from '../../content/zstd.ts'
 import { RfoError } from '../../error.ts'
 import { readTar } from '../../inspect/tar.ts'
@@ -97,15 +95,6 @@ async function* unpacked(source: AsyncIterable<Uint8Array>, format: Format, seen
   else if (format === 'gzip') yield* gunzipped(source)
   // a window that RKE2 refuses is looked at all the same: 31 is the most that encoders write
   else yield* unzstd(source, { windowLogMax: 31, window: (bytes) => (seen.window = Math.max(seen.window, bytes)) })
-}
-
-async function* gunzipped(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const unpack = createGunzip({ chunkSize: 256 * 1024 })
-  const fed = pipeline(Readable.from(source, { objectMode: false }), unpack)
-  // whoever reads sees the failure through the stream
-  fed.catch(() => {})
-  yield* unpack as AsyncIterable<Uint8Array>
-  await fed
 }
 
 type TarFacts = Omit<ArchiveFacts, 'file' | 'format' | 'digest' | 'window'>

@@ -17,7 +17,7 @@ import { readChartArchive } from '../../pack/chart-archive.ts'
 import { chartNameOf } from '../../pack/chart-provenance.ts'
 import { checkGroupArchive } from '../../pack/read.ts'
 import { checkRpm } from '../../rpm/install/layer.ts'
-import { legacyGroups } from '../lists.ts'
+import { groupFileOf } from '../group-archive.ts'
 import { isChart } from '../signed-paths.ts'
 import type { Claim } from './claims.ts'
 import { untrusted } from './finding.ts'
@@ -71,18 +71,18 @@ export async function verifyDeep(release: string | ReleasePlace, predicate: Rele
 
 /** An archive holds the images of its group that were made for its platform, whatever the archive says itself. */
 function archiveCheck(place: ReleasePlace, predicate: ReleasePredicate, { path }: ReleaseFileEntry): Check[] {
-  const [, group, arch] = /^rfo-images(?:-([^/.]+))?\.linux-([a-z0-9]+)\.tar\.zst$/.exec(path) ?? []
+  const named = groupFileOf(path)
+  if (named === undefined || named.kind === 'txt') return []
+  const { groups, arch, kind } = named
   const platform = predicate.platforms.find((one) => one === `linux/${arch}`)
-  if (arch === undefined) return []
   if (platform === undefined)
     return [{ where: path, run: () => Promise.reject(untrusted('RFO_VERIFY_ARCHIVE', 'of no platform of the release')) }]
-  const groups = group === undefined ? legacyGroups : [group]
   const wanted = predicate.images.flatMap((image) => inArchive(image, platform, groups)).sort()
   return [
     {
       where: path,
       async run() {
-        const held = await checkGroupArchive(place.stream(path))
+        const held = await checkGroupArchive(place.stream(path), kind)
         const images = held.images.map(({ reference, manifest }) => `${reference}@${manifest.digest}`).sort()
         const odd = [...images.filter((one) => !wanted.includes(one)), ...wanted.filter((one) => !images.includes(one))]
         if (held.platform !== platform || odd.length > 0 || images.length !== wanted.length)
