@@ -1,6 +1,7 @@
 /**
  * Pushing a set of 15 multi-arch images from an OCI layout into docker-registry: rfo-build's copyGraph in one process
- * against a loop of `skopeo copy --all`, in pairs in the same run. Goal: 0.4 of the loop's wall time.
+ * against a loop of `skopeo copy --all`, in pairs in the same run; then the same set out of the registry into an empty layout. Goals: 0.4 of
+ * the loop's wall time, 0.5 of the pulling one's.
  *
  *     node bench/push.ts [--pairs 3] [--mb 300]
  *
@@ -121,6 +122,15 @@ async function measure(script: string): Promise<Cost> {
   return { wall, cpu }
 }
 
+/** `again`: pushed where all is there already. */
+interface Costs {
+  readonly push: Cost
+  readonly again: Cost
+  readonly pull: Cost
+}
+
+const told = ({ wall, cpu }: Cost): string => `${two(wall)} s (cpu ${two(cpu)})`
+
 const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] as number
 const two = (number: number): string => number.toFixed(2)
 
@@ -136,29 +146,42 @@ try {
         (name) => `skopeo copy -q --all --preserve-digests --dest-tls-verify=false oci:${layout}:${name} docker://${host}/bench/${name}:v1`,
       )
       .join('\n')
-  const rows: { ours: Cost; theirs: Cost; again: Cost; theirsAgain: Cost }[] = []
+  const puller = join(import.meta.dirname, 'pull-set.ts')
+  let pulled = 0
+  const empty = (): string => join(work, `pulled-${++pulled}`)
+  const oursBack = (host: string): string => `${process.execPath} ${puller} ${host} ${empty()} ${images.join(' ')}`
+  const theirsBack = (host: string): string => {
+    const to = empty()
+    return images
+      .map((name) => `skopeo copy -q --all --preserve-digests --src-tls-verify=false docker://${host}/bench/${name}:v1 oci:${to}:${name}`)
+      .join('\n')
+  }
+  const rows: { readonly ours: Costs; readonly theirs: Costs }[] = []
   for (let pair = 0; pair < Number(values.pairs); pair += 1) {
+    const run = (push: (host: string) => string, pull: (host: string) => string): Promise<Costs> =>
+      withRegistry(async (host) => ({ push: await measure(push(host)), again: await measure(push(host)), pull: await measure(pull(host)) }))
+    const runs = { ours: () => run(ours, oursBack), theirs: () => run(theirs, theirsBack) }
     // first one, then the other goes first: what the disk still has to write of one falls on the other
-    const runOurs = () => withRegistry(async (host) => [await measure(ours(host)), await measure(ours(host))] as const)
-    const runTheirs = () => withRegistry(async (host) => [await measure(theirs(host)), await measure(theirs(host))] as const)
-    const [a, b] = pair % 2 === 0 ? [await runOurs(), await runTheirs()] : [...[await runTheirs(), await runOurs()]].reverse()
-    const row = {
-      ours: (a as [Cost, Cost])[0],
-      again: (a as [Cost, Cost])[1],
-      theirs: (b as [Cost, Cost])[0],
-      theirsAgain: (b as [Cost, Cost])[1],
-    }
+    const first = pair % 2 === 0 ? ('ours' as const) : ('theirs' as const)
+    const one = await runs[first]()
+    const other = await runs[first === 'ours' ? 'theirs' : 'ours']()
+    const row = first === 'ours' ? { ours: one, theirs: other } : { ours: other, theirs: one }
     rows.push(row)
     console.log(
-      `pair ${pair + 1}: push wall ${two(row.ours.wall)} : ${two(row.theirs.wall)} s, cpu ${two(row.ours.cpu)} : ${two(row.theirs.cpu)} s; ` +
-        `all there wall ${two(row.again.wall)} : ${two(row.theirsAgain.wall)} s`,
+      `pair ${pair + 1}: ${(['push', 'again', 'pull'] as const).map((what) => `${what} ${told(row.ours[what])} : ${told(row.theirs[what])}`).join('; ')}`,
     )
+    for (let n = 1; n <= pulled; n += 1) await rm(join(work, `pulled-${n}`), { recursive: true, force: true })
   }
   const ratio = (of: (row: (typeof rows)[number]) => number): string => two(median(rows.map(of)))
-  console.log(`push of ${images.length} images, ${values.mb} MB, ours : skopeo loop (median of ${rows.length})`)
-  console.log(`wall ${ratio((row) => row.ours.wall / row.theirs.wall)} (goal 0.40)`)
-  console.log(`cpu ${ratio((row) => row.ours.cpu / row.theirs.cpu)}`)
-  console.log(`all there, wall ${ratio((row) => row.again.wall / row.theirsAgain.wall)} (goal 0.50)`)
+  console.log(`${images.length} images, ${values.mb} MB, ours : skopeo loop (median of ${rows.length})`)
+  for (const [what, goal] of [
+    ['push', '0.40'],
+    ['again', '0.50'],
+    ['pull', '0.50'],
+  ] as const) {
+    const wall = ratio((row) => row.ours[what].wall / row.theirs[what].wall)
+    console.log(`${what}: wall ${wall} (goal ${goal}), cpu ${ratio((row) => row.ours[what].cpu / row.theirs[what].cpu)}`)
+  }
 } finally {
   await rm(work, { recursive: true, force: true })
 }
