@@ -6,6 +6,7 @@ import { tags } from '../rpm/header.ts'
 import { readHeader } from '../rpm/install/read-header.ts'
 import { rpmArch, rpmFileName } from '../rpm/package.ts'
 import { releasePackage } from '../rpm/release-package.ts'
+import { sourceFolder } from '../rpm/repository.ts'
 import { rpmFront } from '../rpm/sign.ts'
 import { rpmMediaType, writeRpm } from '../rpm/write.ts'
 import type { PgpKey } from '../sign/pgp.ts'
@@ -28,7 +29,7 @@ export async function releasePackages(
   store: ContentStore,
 ): Promise<FileRecord[]> {
   const made: FileRecord[] = []
-  for (const { path } of files.filter((file) => isRepositoryIndex(file.path))) {
+  for (const { path } of files.filter((file) => isRepositoryIndex(file.path) && !file.path.startsWith(`${sourceFolder}/`))) {
     const [, channel = '', minor = '', os = '', arch = ''] =
       /^rpm\/([^/]+)\/([^/]+)\/openeuler\/([^/]+)\/([^/]+)\/repodata\//.exec(path) ?? []
     const platform = platformNames.find((name) => rpmArch(name) === arch)

@@ -2,9 +2,8 @@
 import type { Task } from '../graph/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type PlatformName, platformOf } from '../oci/platform.ts'
-import { rpmExtent } from '../rpm/extent.ts'
-import { writeSourceRpm } from '../rpm/source-rpm.ts'
-import { sourceRpmName } from '../rpm/tags.ts'
+import { writeSourceRepository } from '../rpm/make.ts'
+import type { RpmPackage } from '../rpm/package.ts'
 import { given } from './given.ts'
 import type { ReleasePorts, ReleaseRequest } from './ports.ts'
 import { packageSources } from './rpm-sources.ts'
@@ -23,32 +22,31 @@ export function sourceRpmTask(request: ReleaseRequest, needs: ReadonlyMap<Platfo
         ...(explorer === undefined ? [] : [[`explorer/${platform}`, explorer.programs] as [string, Task]]),
       ]),
     ),
-    key: { rule: 'source-rpm@2', ...modelKey(request, entries.find(([, { explorer }]) => explorer !== undefined)?.[1].explorer?.image) },
+    key: { rule: 'source-rpm@3', ...modelKey(request, entries.find(([, { explorer }]) => explorer !== undefined)?.[1].explorer?.image) },
     lane: 'cpu',
     async run(inputs, at) {
       const { store, workDir } = ports
       const sources = new Map<string, Descriptor>()
-      const files: [string, Descriptor][] = []
-      const done = new Set<string>()
       for (const [platform, { explorer }] of entries) {
         const made = explorer && inputs[`explorer/${platform}`]
         const program = explorer && (await hostProgram(explorer, given(made), platform, ports, at.signal))
         const from = { tarball: given(inputs[`tarball/${platform}`]), ...(program && { program }) }
         for (const [name, content] of await packageSources(request, platform, from, ports)) sources.set(name, content)
       }
+      const packages = new Map<string, RpmPackage>()
       for (const [platform, { explorer }] of entries) {
         const program = sources.get(`kube-explorer.linux-${platformOf(platform).architecture}`)
         const host = explorer && program && { image: explorer.image, program }
-        for (const pkg of await packageModels(request, platform, given(inputs[`tarball/${platform}`]), host, ports)) {
-          // the same whatever the platform: a spec is one text for all of them
-          if (done.has(pkg.name)) continue
-          done.add(pkg.name)
-          const { rpm } = await writeSourceRpm(pkg, sources, store, { epoch: plan.epoch, compression: 'gzip', workDir, signal: at.signal })
-          const { unsigned, unsignedSize } = await rpmExtent(rpm, store, at.signal)
-          files.push([`rpm/source/Packages/${sourceRpmName(pkg)}`, withUnsigned(rpm, { digest: unsigned, size: unsignedSize })])
-        }
+        // the same whatever the platform: a spec is one text for all of them
+        for (const pkg of await packageModels(request, platform, given(inputs[`tarball/${platform}`]), host, ports))
+          packages.set(pkg.name, packages.get(pkg.name) ?? pkg)
       }
-      return await pushTitled(ports, files)
+      const options = { epoch: plan.epoch, compression: 'gzip', workDir, signal: at.signal } as const
+      const written = await writeSourceRepository([...packages.values()], sources, store, options)
+      return await pushTitled(
+        ports,
+        written.map(({ path, content, unsigned }): [string, Descriptor] => [path, withUnsigned(content, unsigned)]),
+      )
     },
   }
 }

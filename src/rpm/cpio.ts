@@ -64,6 +64,11 @@ function installedName(file: PackageFile): string {
   return `.${file.path}`
 }
 
+/** Of a source, whose files lie together. */
+export function bareName({ path }: PackageFile): string {
+  return path.slice(1)
+}
+
 function entryHead(name: string, file: PackageFile, inode: number, mtime: number): Buffer {
   return head(name, inode, fullMode(file), mtime, archivedSize(file))
 }

@@ -7,7 +7,6 @@ import { mediaTypes } from '../oci/mediatype.ts'
 import { type RpmExtent, rpmExtent } from './extent.ts'
 import type { RpmPackage } from './package.ts'
 import {
-  packagePath,
   type RepositoryList,
   type RepositoryPackage,
   type RepositoryPlace,
@@ -15,8 +14,11 @@ import {
   repositoryFiles,
   repositoryFolder,
   repositoryLists,
+  sourceFolder,
   unsignedMetadata,
 } from './repository.ts'
+import { packagePath, sourcePath } from './repository-entries.ts'
+import { writeSourceRpm } from './source-rpm.ts'
 import { renderSpec } from './spec.ts'
 import { type WriteRpmOptions, type WrittenRpm, writeRpm } from './write.ts'
 
@@ -39,7 +41,7 @@ export async function writeRepository(
 ): Promise<readonly RpmReleaseFile[]> {
   const folder = repositoryFolder(place, packages[0].arch)
   const files: RpmReleaseFile[] = []
-  const listed: (RepositoryPackage & { readonly extent: RpmExtent })[] = []
+  const listed: ListedRpm[] = []
   for (const pkg of packages) {
     const { rpm } = await make(pkg)
     const extent = await rpmExtent(rpm, store, options.signal)
@@ -50,6 +52,41 @@ export async function writeRepository(
       unsigned: { digest: extent.unsigned, size: extent.unsignedSize },
     })
   }
+  return [...files, ...(await writeLists(folder, listed, store, options, advisories))]
+}
+
+/** Sources of packages of all architectures, one a name, and the metadata over them. `sources`: by their names in the specs. */
+export async function writeSourceRepository(
+  packages: readonly RpmPackage[],
+  sources: ReadonlyMap<string, Descriptor>,
+  store: ContentStore,
+  options: WriteRpmOptions,
+): Promise<readonly RpmReleaseFile[]> {
+  const files: RpmReleaseFile[] = []
+  const listed: ListedRpm[] = []
+  for (const pkg of packages) {
+    const { rpm, source } = await writeSourceRpm(pkg, sources, store, options)
+    const extent = await rpmExtent(rpm, store, options.signal)
+    listed.push({ pkg, rpm, extent, source, compression: options.compression })
+    files.push({
+      path: `${sourceFolder}/${sourcePath(pkg)}`,
+      content: rpm,
+      unsigned: { digest: extent.unsigned, size: extent.unsignedSize },
+    })
+  }
+  return [...files, ...(await writeLists(sourceFolder, listed, store, options))]
+}
+
+type ListedRpm = RepositoryPackage & { readonly extent: RpmExtent }
+
+async function writeLists(
+  folder: string,
+  listed: readonly ListedRpm[],
+  store: ContentStore,
+  options: WriteRpmOptions,
+  advisories?: RepositoryList,
+): Promise<readonly RpmReleaseFile[]> {
+  const files: RpmReleaseFile[] = []
   const lists = [...repositoryLists(listed, options), ...(advisories === undefined ? [] : [advisories])]
   const unsigned = unsignedMetadata(lists, new Map(listed.map(({ rpm, extent }) => [rpm.digest, extent.unsigned])))
   for (const { path, bytes } of repositoryFiles(lists, options)) {

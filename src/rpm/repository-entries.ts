@@ -1,27 +1,56 @@
 /** One package in each of a repository's three lists, from its model and from where it lies. */
 import type { Descriptor } from '../oci/descriptor.ts'
 import { hex } from '../oci/digest.ts'
-import { cpioSize, isGhost } from './cpio.ts'
+import { archivedSize, bareName, cpioSize, isGhost } from './cpio.ts'
 import { type HeaderDependency, plain, providesOf, requiresOf, sense } from './dependencies.ts'
 import { type PackageFile, type RpmPackage, rpmFileName, sortedFiles } from './package.ts'
 import type { Compression } from './payload.ts'
 import { changelogOf, installedSize, sourceRpmName } from './tags.ts'
 import { parseEvr } from './vercmp.ts'
 
-interface Listed {
+export interface Listed {
   readonly pkg: RpmPackage
   readonly rpm: Descriptor
   readonly extent: { readonly headerStart: number; readonly headerEnd: number }
   readonly compression: Compression
+  /** of its source, which it is then: what lies in it */
+  readonly source?: readonly PackageFile[]
 }
 
-export function primaryEntry({ pkg, rpm, extent, compression }: Listed, epoch: number): string {
-  const files = sortedFiles(pkg)
-  const own = providesOf(pkg)
-  const needed = requiresOf(pkg, compression).filter((each) => !isKnownAnyway(each, own))
+/** What the lists say of a package, and otherwise of its source: which gives nothing and, where nothing is compiled, needs nothing. */
+function saidOf({ pkg, source, compression }: Listed) {
+  if (source !== undefined)
+    return {
+      ...{ arch: 'src', path: sourcePath(pkg), sourceRpm: '', own: [], needed: [], conflicts: [], obsoletes: [] },
+      installed: source.reduce((sum, file) => sum + archivedSize(file), 0),
+      archive: cpioSize(source, bareName),
+      files: source.map((file) => ({ ...file, path: bareName(file) })),
+    }
+  const [files, own] = [sortedFiles(pkg), providesOf(pkg)]
+  return {
+    ...{ arch: pkg.arch, path: packagePath(pkg), installed: installedSize(pkg), archive: cpioSize(files), files, own },
+    sourceRpm: sourceRpmName(pkg),
+    needed: requiresOf(pkg, compression).filter((each) => !isKnownAnyway(each, own)),
+    conflicts: pkg.conflicts.map(plain),
+    obsoletes: pkg.obsoletes.map(plain),
+  }
+}
+
+/** Where a package lies in its repository. */
+export function packagePath(pkg: RpmPackage): string {
+  return `Packages/${rpmFileName(pkg)}`
+}
+
+export function sourcePath(pkg: RpmPackage): string {
+  return `Packages/${sourceRpmName(pkg)}`
+}
+
+export function primaryEntry(listed: Listed, epoch: number): string {
+  const { pkg, rpm, extent } = listed
+  const { arch, path, installed, archive, files, own, needed, conflicts, obsoletes, sourceRpm } = saidOf(listed)
   return `<package type="rpm">
   <name>${xmlText(pkg.name)}</name>
-  <arch>${pkg.arch}</arch>
+  <arch>${arch}</arch>
   ${versionOf(pkg)}
   <checksum type="sha256" pkgid="YES">${hex(rpm.digest)}</checksum>
   <summary>${xmlText(pkg.summary)}</summary>
@@ -29,45 +58,42 @@ export function primaryEntry({ pkg, rpm, extent, compression }: Listed, epoch: n
   <packager>${xmlText(pkg.packager)}</packager>
   <url>${xmlText(pkg.url)}</url>
   <time file="${epoch}" build="${epoch}"/>
-  <size package="${rpm.size}" installed="${installedSize(pkg)}" archive="${cpioSize(files)}"/>
-  <location href="Packages/${xmlText(rpmFileName(pkg))}"/>
+  <size package="${rpm.size}" installed="${installed}" archive="${archive}"/>
+  <location href="${xmlText(path)}"/>
   <format>
     <rpm:license>${xmlText(pkg.license)}</rpm:license>
     <rpm:vendor>${xmlText(pkg.vendor)}</rpm:vendor>
     <rpm:group>Unspecified</rpm:group>
     <rpm:buildhost>reproducible</rpm:buildhost>
-    <rpm:sourcerpm>${xmlText(sourceRpmName(pkg))}</rpm:sourcerpm>
+    <rpm:sourcerpm>${xmlText(sourceRpm)}</rpm:sourcerpm>
     <rpm:header-range start="${extent.headerStart}" end="${extent.headerEnd}"/>
-${dependencies('provides', own)}${dependencies('requires', needed)}${dependencies('conflicts', pkg.conflicts.map(plain))}${dependencies(
-  'obsoletes',
-  pkg.obsoletes.map(plain),
-)}${files
+${dependencies('provides', own)}${dependencies('requires', needed)}${dependencies('conflicts', conflicts)}${dependencies('obsoletes', obsoletes)}${files
   .filter(isPrimary)
   .map((file) => `    ${fileElement(file)}`)
   .join('')}  </format>
 </package>`
 }
 
-export function filelistsEntry({ pkg, rpm }: Listed): string {
-  return `${head(pkg, rpm)}\n${sortedFiles(pkg)
-    .map((file) => `  ${fileElement(file)}`)
+export function filelistsEntry(listed: Listed): string {
+  return `${head(listed)}\n${saidOf(listed)
+    .files.map((file) => `  ${fileElement(file)}`)
     .join('')}</package>`
 }
 
 /** createrepo_c keeps ten entries, and writes the oldest of them first. */
-export function otherEntry({ pkg, rpm }: Listed): string {
-  const entries = changelogOf(pkg)
+export function otherEntry(listed: Listed): string {
+  const entries = changelogOf(listed.pkg)
     .slice(0, 10)
     .reverse()
     .map(
       ({ time, author, lines }) =>
         `  <changelog author="${xmlText(author).replaceAll('"', '&quot;')}" date="${time}">${xmlText(lines)}</changelog>\n`,
     )
-  return `${head(pkg, rpm)}\n${entries.join('')}</package>`
+  return `${head(listed)}\n${entries.join('')}</package>`
 }
 
-function head(pkg: RpmPackage, rpm: Descriptor): string {
-  return `<package pkgid="${hex(rpm.digest)}" name="${xmlText(pkg.name)}" arch="${pkg.arch}">\n  ${versionOf(pkg)}`
+function head({ pkg, rpm, source }: Listed): string {
+  return `<package pkgid="${hex(rpm.digest)}" name="${xmlText(pkg.name)}" arch="${source === undefined ? pkg.arch : 'src'}">\n  ${versionOf(pkg)}`
 }
 
 function versionOf(pkg: RpmPackage): string {
@@ -100,7 +126,7 @@ function dependencies(element: string, all: readonly HeaderDependency[]): string
 }
 
 /** The files that a dependency may name without dnf loading the long list. */
-function isPrimary({ path }: PackageFile): boolean {
+function isPrimary({ path }: Pick<PackageFile, 'path'>): boolean {
   return path.startsWith('/etc/') || path.includes('bin/') || path === '/usr/lib/sendmail'
 }
 

@@ -3,20 +3,12 @@
  * .xml.gz under names with their digests. https://github.com/rpm-software-management/createrepo_c/tree/1.0.4/src, xml_dump*.c
  */
 import { constants, gzipSync } from 'node:zlib'
-import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestOf, hex } from '../oci/digest.ts'
-import type { RpmExtent } from './extent.ts'
-import { evrOf, type RpmArch, type RpmPackage, rpmFileName } from './package.ts'
-import type { Compression } from './payload.ts'
-import { filelistsEntry, otherEntry, primaryEntry } from './repository-entries.ts'
+import { evrOf, type RpmArch } from './package.ts'
+import { filelistsEntry, type Listed, otherEntry, primaryEntry } from './repository-entries.ts'
 
-/** An RPM that writeRpm made, with its model. */
-export interface RepositoryPackage {
-  readonly pkg: RpmPackage
-  readonly rpm: Descriptor
-  readonly extent: Pick<RpmExtent, 'headerStart' | 'headerEnd'>
-  readonly compression: Compression
-}
+/** An RPM that writeRpm made, with its model, or the source of one. */
+export type RepositoryPackage = Listed
 
 export interface RepositoryFile {
   /** below the repository's folder */
@@ -37,10 +29,8 @@ export function repositoryFolder(place: RepositoryPlace, arch: RpmArch): string 
   return `rpm/${place.channel}/${place.minor}/openeuler/${place.os}/${arch}`
 }
 
-/** Where a package lies in its repository. */
-export function packagePath(pkg: RpmPackage): string {
-  return `Packages/${rpmFileName(pkg)}`
-}
+/** The repository of sources, of all architectures and lines: openEuler keeps its own beside those of packages, too. */
+export const sourceFolder = 'rpm/source'
 
 const xml = '<?xml version="1.0" encoding="UTF-8"?>\n'
 const namespaces = {
@@ -168,14 +158,20 @@ export interface RepositoryConfig {
 export function repositoryConfig(config: RepositoryConfig): string {
   const folder = repositoryFolder(config.place, 'noarch').slice(0, -'noarch'.length)
   const check = config.key === undefined ? 0 : 1
-  return [
-    `[${config.id}]`,
-    `name=${config.name}`,
-    `baseurl=${config.url.replace(/\/+$/, '')}/${folder}$basearch`,
-    'enabled=1',
+  const section = (id: string, name: string, path: string, enabled: 0 | 1): string[] => [
+    `[${id}]`,
+    `name=${name}`,
+    `baseurl=${config.url.replace(/\/+$/, '')}/${path}`,
+    `enabled=${enabled}`,
     `gpgcheck=${check}`,
     `repo_gpgcheck=${check}`,
     ...(config.key === undefined ? [] : [`gpgkey=${config.key}`]),
+  ]
+  return [
+    ...section(config.id, config.name, `${folder}$basearch`, 1),
+    '',
+    // dnf asks it by this name when it is told --source
+    ...section(`${config.id}-source`, `${config.name}, sources`, sourceFolder, 0),
     '',
   ].join('\n')
 }

@@ -4,7 +4,7 @@ import type { ContentStore } from '../content/store.ts'
 import { RfoError } from '../error.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { mediaTypes } from '../oci/mediatype.ts'
-import { archivedSize, cpio, cpioSize } from './cpio.ts'
+import { archivedSize, bareName, cpio, cpioSize } from './cpio.ts'
 import { sourceRequiresOf } from './dependencies.ts'
 import { numbers, tags, text, texts } from './header.ts'
 import { checkPackage, type PackageFile, type RpmPackage, sourceNames } from './package.ts'
@@ -15,13 +15,13 @@ import { lead, type WriteRpmOptions, type WrittenRpm, writeParts } from './write
 /** rpmfiles.h: rpm looks for the spec by this mark */
 const specFlag = 32
 
-/** `sources`: by their names in the spec. Throws RFO_RPM_BUNDLE for one that is not there. */
+/** `sources`: by their names in the spec; what lies in it is given back. Throws RFO_RPM_BUNDLE for one that is not there. */
 export async function writeSourceRpm(
   pkg: RpmPackage,
   sources: ReadonlyMap<string, Descriptor>,
   store: ContentStore,
   options: WriteRpmOptions,
-): Promise<WrittenRpm> {
+): Promise<WrittenRpm & { readonly source: readonly PackageFile[] }> {
   checkPackage(pkg)
   const { epoch, compression, signal } = options
   const spec = `${pkg.name}.spec`
@@ -35,7 +35,7 @@ export async function writeSourceRpm(
   }
   files.sort((a, b) => (a.path < b.path ? -1 : 1))
   const archs = Object.keys(pkg.archives).sort()
-  return await writeParts(
+  const written = await writeParts(
     {
       lead: lead({ ...pkg, arch: 'noarch' }, 1),
       archive: cpio(files, store, epoch, signal, bareName),
@@ -62,8 +62,5 @@ export async function writeSourceRpm(
     store,
     options,
   )
-}
-
-function bareName({ path }: PackageFile): string {
-  return path.slice(1)
+  return { ...written, source: files }
 }

@@ -20,7 +20,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 test('a sandbox release holds every file of the contract, and no other', async () => {
   const files = await filesOf(made)
   expect(withoutListings(files)).toEqual(contractFiles(await readPlan(made), await readPredicate(made)))
-  expect(files.length - withoutListings(files).length).toBe(3 * 3)
+  expect(files.length - withoutListings(files).length).toBe(3 * (3 + 1))
 })
 
 test('the statement lists each of them but for signatures and what is derived', async () => {

@@ -88,6 +88,7 @@ export function contractFiles(plan: ReleasePlan, predicate: ReleasePredicate): s
     ...['oci/index.json', 'oci/oci-layout', 'rpm/RPM-GPG-KEY-rfo'],
     ...['rfo-common', 'rfo-server', 'rfo-agent', 'rfo-release', 'kube-explorer'].map((name) => `rpm/specs/${name}.spec`),
     ...['common', 'server', 'agent'].map((name) => `rpm/source/Packages/rfo-${name}-${rpmVersion}-1.src.rpm`),
+    ...['rpm/source/repodata/repomd.xml', 'rpm/source/repodata/repomd.xml.asc'],
     `rpm/source/Packages/kube-explorer-${explorerOf(plan)}-${rpmVersion}.src.rpm`,
     ...plan.charts.flatMap((chart) => [`charts/${chart.name}-${chart.version}.tgz`, `charts/${chart.name}-${chart.version}.tgz.prov`]),
   ].sort()
@@ -97,7 +98,7 @@ function explorerOf(plan: ReleasePlan): string {
   return (plan.images.find((image) => image.component === 'kube-explorer')?.version ?? '').replace(/^v/, '')
 }
 
-/** Names of repodata hold digests: three lists a repository. */
+/** Names of repodata hold digests: three lists a repository, and sources are one. */
 export function withoutListings(files: readonly string[]): string[] {
   return files.filter((path) => !/\/repodata\/[0-9a-f]{64}-(primary|filelists|other)\.xml\.gz$/.test(path))
 }

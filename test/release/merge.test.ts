@@ -7,7 +7,8 @@ import { memoryStore } from '../../src/content/memory.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { mergeRelease } from '../../src/release/merge.ts'
 import type { ReleaseFiles } from '../../src/release/shelf.ts'
-import { packagePath, repomdPath, repositoryFolder } from '../../src/rpm/repository.ts'
+import { repomdPath, repositoryFolder } from '../../src/rpm/repository.ts'
+import { packagePath } from '../../src/rpm/repository-entries.ts'
 import type { PgpKey } from '../../src/sign/pgp.ts'
 import { inFolder, run } from '../rpm/folder.ts'
 import { pgpKey } from '../rpm/keys.ts'
@@ -185,7 +186,7 @@ test('the command: verified first, one PGP key, and nothing written by --dry-run
   try {
     const trust = ['--key', '.rfo/sandbox/cosign.pub']
     const words = ['merge', version, '--into', 'site', ...trust, '--sign-key', '.rfo/sandbox/pgp.key']
-    const said = 'rpm/stable/1.24/openeuler/22.03-LTS/x86_64/ 4 4\n'
+    const said = 'rpm/source/ 4 4\nrpm/stable/1.24/openeuler/22.03-LTS/x86_64/ 4 4\n'
     expect(await rfo(project.folder, [...words, '--dry-run'])).toEqual({ code: 0, stdout: said, stderr: '' })
     expect(await rfo(project.folder, words)).toEqual({ code: 0, stdout: said, stderr: '' })
     expect(filesOf(join(project.folder, 'site')).filter((path) => !path.includes('/repodata/'))).toEqual([
