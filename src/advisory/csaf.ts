@@ -26,7 +26,7 @@ export function readCsaf({ text, badUtf8 }: DocumentText): Reading {
   if (document === undefined) return { defect: 'broken' }
   const tracking = member(document, 'document', 'tracking')
   const id = advisoryId(member(tracking, 'id'))
-  if (id === undefined) return { defect: 'unknown-form' }
+  if (id === undefined) return isVex(document) ? { nothing: 'csaf-vex' } : { defect: 'unknown-form' }
   const cves: Record<string, Severity> = {}
   let worst: Severity = 'unknown'
   for (const vulnerability of listOf(member(document, 'vulnerabilities'))) {
@@ -47,6 +47,14 @@ export function readCsaf({ text, badUtf8 }: DocumentText): Reading {
     },
     ...(badUtf8 ? { badUtf8 } : {}),
   }
+}
+
+/**
+ * What openEuler has below `csaf/cve/`, one a CVE: whole, and what it calls fixed the advisories say, under names that count once.
+ * https://docs.oasis-open.org/csaf/csaf/v2.0/os/csaf-v2.0-os.html#45-profile-5-vex
+ */
+function isVex(document: unknown): boolean {
+  return member(document, 'document', 'category') === 'csaf_vex' || cveId(member(document, 'document', 'tracking', 'id')) !== undefined
 }
 
 function severityOfVulnerability(vulnerability: unknown): Severity {

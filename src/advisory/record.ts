@@ -46,14 +46,14 @@ export type AdvisoryRecord = OpenEulerRecord | GoRecord
 export const defects = ['empty', 'missing', 'broken', 'unknown-form', 'oversized'] as const
 export type Defect = (typeof defects)[number]
 
-/** What a document turned out to be. `withdrawn` and the like are whole and say nothing. */
+/** What a document turned out to be. `withdrawn` and the like are whole and say nothing that is read. */
 export type Reading =
   | {
       readonly record: AdvisoryRecord
       /** bytes that are no UTF-8 were replaced */ readonly badUtf8?: true
     }
   | { readonly defect: Defect }
-  | { readonly nothing: 'withdrawn' | 'other-ecosystem' }
+  | { readonly nothing: 'withdrawn' | 'other-ecosystem' | 'csaf-vex' }
 
 /** Critical, Important, Moderate and the rest, in any case, as each format calls them. */
 export function severityOf(text: unknown): Severity {

@@ -30,7 +30,7 @@ const Source = z.strictObject({
   /** documents that said something */
   documents: Count,
   /** why others did not, and how many; `bad-utf8` are among the documents */
-  defects: z.partialRecord(z.enum([...defects, 'bad-utf8', 'withdrawn', 'other-ecosystem']), Count),
+  defects: z.partialRecord(z.enum([...defects, 'bad-utf8', 'withdrawn', 'other-ecosystem', 'csaf-vex']), Count),
 })
 export type SnapshotSource = z.infer<typeof Source>
 

@@ -93,6 +93,16 @@ describe('known oddities of openEuler’s documents', () => {
     expect(reading(go({ withdrawn: '2026-10-03T00:00:00Z' }), 'go')).toEqual({ nothing: 'withdrawn' })
   })
 
+  test('a document of a CVE in the VEX profile is whole and no advisory; an advisory is one whatever its profile', () => {
+    const of = (category: string, id: string): Reading =>
+      readCsaf(text(csaf().replace('csaf_security_advisory', category).replace('openEuler-SA-2026-1001', id)))
+    expect(of('csaf_vex', 'CVE-2026-10001')).toEqual({ nothing: 'csaf-vex' })
+    expect(of('csaf_vex', 'vendor-1')).toEqual({ nothing: 'csaf-vex' })
+    expect(of('csaf_security_advisory', 'CVE-2026-10001')).toEqual({ nothing: 'csaf-vex' })
+    expect(of('csaf_security_advisory', 'vendor-1')).toEqual({ defect: 'unknown-form' })
+    expect(recordOf(of('csaf_vex', 'openEuler-SA-2026-1001')).affected).toEqual(affected)
+  })
+
   test('a document type is refused: an entity could stand for a gigabyte', () => {
     const bomb = cvrf().replace('<cvrfdoc', '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><cvrfdoc')
     expect(readCvrf(text(bomb))).toEqual({ defect: 'broken' })

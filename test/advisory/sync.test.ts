@@ -138,6 +138,7 @@ describe('from a folder', () => {
     const root = laidOut(
       new Map([
         ['a.json', csaf()],
+        ['csaf/cve/2026/csaf-openeuler-cve-2026-10001.json', csaf().replace('openEuler-SA-2026-1001', 'CVE-2026-10001')],
         ['vex/b.openvex.json', openVex([statement])],
         ['vex/broken.json', openVex([{ ...statement, status: 'fine' }])],
         ['readme.json', '{"hello":"world"}'],
@@ -152,7 +153,7 @@ describe('from a folder', () => {
     expect(snapshot.records.map(({ id }) => id)).toEqual(['openEuler-SA-2026-1001'])
     expect(snapshot.vex).toMatchObject([{ id: 'https://rfo.example/vex/1#1' }])
     expect(snapshot.sources).toEqual([
-      { kind: 'openeuler-csaf', from: 'a folder', documents: 1, defects: {} },
+      { kind: 'openeuler-csaf', from: 'a folder', documents: 1, defects: { 'csaf-vex': 1 } },
       { kind: 'openvex', from: 'a folder', documents: 1, defects: { broken: 1 } },
     ])
   })
