@@ -813,7 +813,8 @@ check_pgp() {
 install_packages() {
   [ -n "$PACKAGES" ] || return 0
   info "installing packages with $MANAGER: $PACKAGES"
-  ask_manager '--disablerepo=*' --enablerepo=rfo-install && return 0
+  # a plugin of dnf's (local) adds a repository of its own to whatever is asked
+  ask_manager --noplugins '--disablerepo=*' --enablerepo=rfo-install && return 0
   if grep -q 'nothing provides' "$TMP_DIR/manager"; then
     info "asking this host's repositories for what the packages need"
     ask_manager && return 0

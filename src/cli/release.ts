@@ -191,7 +191,7 @@ async function make(
 ): Promise<MadeRelease> {
   const { preflight } = await import('../release/preflight.ts')
   const { makeRelease } = await import('../release/make.ts')
-  const { compiledModule } = await import('../release/policy.ts')
+  const { compiledModule } = await import('../release/selinux-module.ts')
   const { dropChangedBlobs } = await import('../release/repair.ts')
   const { renderLock } = await import('../plan/lock-text.ts')
   await preflight({

@@ -12,7 +12,7 @@ import type { Bundle } from '../plan/bundle.ts'
 import type { Notice } from '../plan/notice.ts'
 import type { ReleasePlan } from '../plan/release-plan.ts'
 import type { RpmBackend } from '../rpm/backend.ts'
-import type { PolicySource } from '../rpm/policy.ts'
+import type { PolicySource } from '../rpm/selinux-policy.ts'
 import type { ReleaseKeys } from './signatures.ts'
 
 /** The working store: a content store whose blobs are files, so that laying out a release links instead of writing twice. */

@@ -9,7 +9,7 @@ import { type Pin, prebuiltOf } from '../plan/lock.ts'
 import { packageWishes } from '../plan/os-packages.ts'
 import type { ImagePlan, ReleasePlan } from '../plan/release-plan.ts'
 import type { RpmBackend } from '../rpm/backend.ts'
-import { policyTools } from '../rpm/policy.ts'
+import { policyTools } from '../rpm/selinux-policy.ts'
 import { modCacheOf, moduleFolder } from '../source/go-command.ts'
 import type { SelinuxModule } from './ports.ts'
 

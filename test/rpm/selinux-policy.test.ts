@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { compilePolicy, type PolicySource, policyTools } from '../../src/rpm/policy.ts'
+import { compilePolicy, type PolicySource, policyTools } from '../../src/rpm/selinux-policy.ts'
 import { tool } from '../tools.ts'
 import { inFolder, run } from './folder.ts'
 
