@@ -1,4 +1,4 @@
-/** `scan`: what is inside images, against a snapshot of advisories. It judges content, and verifies nobody's signature. */
+/** `scan`: what is inside images, or a folder, against a snapshot of advisories. It judges content, and verifies nobody's signature. */
 import { dirname, resolve } from 'node:path'
 import type { VexStatement } from '../advisory/openvex.ts'
 import { writeFileOnce } from '../content/atomic.ts'
@@ -27,6 +27,7 @@ export const scan: Verb = {
     'scan v1.24.8+rfor1',
     'scan /media/rfo --advisories advisories.json.zst --key rfo.pub',
     'scan images.tar.zst --sarif findings.sarif',
+    'scan /srv/rootfs',
   ],
   async run(context, { args: [name = ''], flags }) {
     const { mkdir } = await import('node:fs/promises')
@@ -41,7 +42,7 @@ export const scan: Verb = {
     const target = await openTarget(releaseFolder(context, name), { ...platforms, workDir, signal: context.signal })
     try {
       const { gate, nameOf } = await policyFor(context, target.plan)
-      const report = await scanImages({ target, snapshot, gate, vex: await ownVex(context), at, nameOf, workDir, signal: context.signal })
+      const report = await scanImages({ target, snapshot, gate, vex: await ownVex(context), at, nameOf, signal: context.signal })
       const told: ScanTold = {
         snapshot: await snapshotTold(snapshot, at),
         at: new Date(at).toISOString(),

@@ -76,7 +76,8 @@ const en = {
   verifyIssuer: 'who must have certified that identity, exactly',
   verifyTrustedRoot: 'the Sigstore trusted root (JSON) that vouches for it',
   scan: 'what is inside images, against a snapshot of advisories: exit 4 for what may not be shipped, 5 for what nobody can judge',
-  scanArgument: 'a version (meaning dist/<version>/), the folder of a release, an OCI layout, or a file of images',
+  scanArgument:
+    'a version (meaning dist/<version>/), the folder of a release, an OCI layout, a file of images; or a folder, a tarball, a program',
   scanAdvisories: 'a snapshot that advisories export wrote (default: the one that was synced or imported last)',
   scanAt: 'judge as of this day or moment, by what was published then (default: now)',
   scanSarif: 'write the findings to this file, as SARIF 2.1.0',
@@ -295,7 +296,7 @@ const zh = {
   verifyIssuer: '认证该身份的签发者，完全一致',
   verifyTrustedRoot: '为其担保的 Sigstore 信任根文件（JSON）',
   scan: '将镜像内容与公告快照比对：不可发布则退出码 4，无人能判定则 5',
-  scanArgument: '版本（即 dist/<version>/）、发布目录、OCI layout，或镜像文件',
+  scanArgument: '版本（即 dist/<version>/）、发布目录、OCI layout、镜像文件；或目录、tar 包、程序',
   scanAdvisories: 'advisories export 写出的快照（默认：最近同步或导入的快照）',
   scanAt: '以此日期或时刻为准，只看当时已公布的公告（默认：现在）',
   scanSarif: '将发现写入此文件，格式 SARIF 2.1.0',

@@ -4,7 +4,6 @@ import { matcherOf } from '../advisory/match.ts'
 import type { VexStatement } from '../advisory/openvex.ts'
 import { ageInDays, type HeldSnapshot } from '../advisory/snapshot.ts'
 import { RfoError } from '../error.ts'
-import { inventoryImage } from '../inspect/inventory.ts'
 import type { ReleaseGate } from '../plan/gate.ts'
 import { compareEvr } from '../rpm/vercmp.ts'
 import { insideOf } from './inside.ts'
@@ -20,13 +19,14 @@ export interface ScanRequest {
   readonly at: number
   /** what a release calls an image; it may list it by that name */
   readonly nameOf: (reference: string) => string
-  readonly workDir: string
   readonly signal: AbortSignal
 }
 
-export interface ScannedVerdict extends ImageVerdict {
+export interface ScannedVerdict extends Omit<ImageVerdict, 'digest'> {
   readonly reference: string
   readonly platform: string
+  /** absent = it is no image, and could not be read to its end */
+  readonly digest?: string
 }
 
 export interface ScanReport {
@@ -41,18 +41,18 @@ export async function scanImages(request: ScanRequest): Promise<ScanReport> {
   const { target, snapshot, gate, at, nameOf, signal } = request
   const judge = { matcher: matcherOf(snapshot, compareEvr, at), gate, date: at, vex: [...request.vex, ...snapshot.vex] }
   const images: ScannedVerdict[] = []
-  for (const { reference, manifest } of target.images) {
+  for (const { reference, platform: said, digest, inventory: look } of target.images) {
     signal.throwIfAborted()
     const name = nameOf(reference)
     try {
-      const inventory = await inventoryImage(manifest, target.from, { tempDir: request.workDir, signal })
+      const inventory = await look()
       images.push({ reference, platform: inventory.platform, ...judgeImage(insideOf(inventory, name), judge) })
     } catch (thrown) {
       // an unreadable database proves nothing, neither good nor bad; other bytes than the digest says do
       if (!(thrown instanceof RfoError) || !undecidable.includes(thrown.code)) throw thrown
-      const platform = `linux/${manifest.platform?.architecture ?? '?'}`
       const none = { packages: 0, modules: 0, unversioned: [], findings: [] }
-      images.push({ reference, platform, name, digest: manifest.digest, verdict: 'undecided', why: thrown.message, ...none })
+      const is = { reference, platform: said, name, ...(digest === undefined ? {} : { digest }) }
+      images.push({ ...is, verdict: 'undecided', why: thrown.message, ...none })
     }
   }
   const statements = [...new Set(images.flatMap(({ findings }) => findings.flatMap(({ statement }) => statement?.id ?? [])))].sort()

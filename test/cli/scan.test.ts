@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { copyGraph } from '../../src/content/copy.ts'
 import { openLayout } from '../../src/content/layout.ts'
@@ -40,6 +40,7 @@ const openssl = rpm('openssl-libs', {
   release: '5.oe2403sp1',
   sourceRpm: 'openssl-3.0.12-5.oe2403sp1.src.rpm',
 })
+const mended = { ...openssl, sourceRpm: 'openssl-3.0.12-10.oe2403sp1.src.rpm' }
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'rfo-scan-'))
@@ -50,10 +51,7 @@ beforeAll(async () => {
   writeFileSync(at('mirror', 'a.json'), osv())
   writeFileSync(at('mirror', 'b.json'), go())
   await layout('hit', [...base, { name: 'var/lib/rpm/Packages.db', body: writeNdb([openssl]) }])
-  await layout('fixed', [
-    ...base,
-    { name: 'var/lib/rpm/Packages.db', body: writeNdb([{ ...openssl, sourceRpm: 'openssl-3.0.12-10.oe2403sp1.src.rpm' }]) },
-  ])
+  await layout('fixed', [...base, { name: 'var/lib/rpm/Packages.db', body: writeNdb([mended]) }])
   await layout('broken', [...base, { name: 'var/lib/rpm/Packages.db', body: Buffer.alloc(9000, 'x') }])
   await layout('debian', [{ name: 'etc/os-release', body: 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n' }])
   expect(await on('here', ['advisories', 'sync', '--from', at('mirror'), '--progress', 'none'])).toMatchObject({ exit: 0 })
@@ -175,8 +173,33 @@ describe('scan', () => {
     expect(other.exit).toBe(4)
   })
 
-  test('what is no target is 2, and so is a file of something else', async () => {
-    expect(await on('here', ['scan', at('mirror')])).toMatchObject({ exit: 2 })
+  test('a root file system, as a folder and as a tarball, is judged as the image of it is', async () => {
+    const tree = (name: string, database: Buffer): string => {
+      const files: readonly Entry[] = [...base, { name: 'var/lib/rpm/Packages.db', body: database }]
+      for (const { name: path, body = '' } of files) {
+        mkdirSync(dirname(at(name, path)), { recursive: true })
+        writeFileSync(at(name, path), body)
+      }
+      return at(name)
+    }
+    const finding = /^ {2}fails .*openEuler-SA-2026-1001.*$/m
+    const root = tree('rootfs', writeNdb([openssl]))
+    const found = await on('here', ['scan', root])
+    expect(found).toMatchObject({ exit: 4, lastLine: expect.stringContaining('RFO_SCAN_FOUND') })
+    expect(found.stdout).toMatch(/^fail {6}rootfs linux\/\w+ {2}openEuler 24\.03-LTS-SP1, 1 packages/m)
+    expect(finding.exec(found.stdout)?.[0]).toBe(finding.exec((await on('here', ['scan', at('hit')])).stdout)?.[0])
+    execFileSync('tar', ['-C', root, '-czf', at('rootfs.tar.gz'), '.'])
+    expect(finding.exec((await on('here', ['scan', at('rootfs.tar.gz')])).stdout)?.[0]).toBe(finding.exec(found.stdout)?.[0])
+    expect((await on('here', ['scan', tree('mended', writeNdb([mended]))])).exit).toBe(0)
+    const unreadable = await on('here', ['scan', tree('unreadable', Buffer.alloc(9000, 'x'))])
+    expect(unreadable).toMatchObject({ exit: 5, lastLine: expect.stringContaining('RFO_SCAN_UNDECIDED') })
+    // nothing found in a folder of anything proves nothing
+    expect(await on('here', ['scan', at('mirror')])).toMatchObject({ exit: 5, lastLine: expect.stringContaining('RFO_SCAN_UNDECIDED') })
+  })
+
+  test('what is no target is 2', async () => {
+    writeFileSync(at('text'), 'no format of ours')
+    expect(await on('here', ['scan', at('text')])).toMatchObject({ exit: 2 })
     expect(await on('here', ['scan', at('none')])).toMatchObject({ exit: 2 })
   })
 

@@ -13,7 +13,7 @@ import { type Inventory, inventoryImage } from '../../inspect/inventory.ts'
 import { inventoryLoose, type LooseEntry } from '../../inspect/loose.ts'
 import { rpmPurl } from '../../inspect/purl.ts'
 import { readRpmFrontOf } from '../../inspect/rpm-file.ts'
-import { readTar, splitPath } from '../../inspect/tar.ts'
+import { splitPath } from '../../inspect/tar.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { maxManifestBytes, parseImageConfig, parseIndex, parseManifest } from '../../oci/manifest.ts'
@@ -21,8 +21,9 @@ import { isIndexType, isManifestType } from '../../oci/mediatype.ts'
 import type { PlatformName } from '../../oci/platform.ts'
 import { packingOf, unpacked } from '../../rpm/decompress.ts'
 import { readCpio } from '../../rpm/install/read-cpio.ts'
+import { isLoose, looseInventory } from './loose.ts'
 import type { FileTarget } from './target.ts'
-import { folderEntries, type ImageArchive, tarBytes } from './unpack.ts'
+import type { ImageArchive } from './unpack.ts'
 
 export interface SbomDocument {
   /** what it is about */
@@ -96,27 +97,15 @@ async function manifestsOf(target: Descriptor, from: ContentReader, options: Doc
 /** Of a tar of files, a folder, an RPM or a program. */
 export async function looseDocument(target: FileTarget, options: DocumentOptions): Promise<SbomDocument> {
   const { path, kind } = target
-  const { mtimeMs, size } = await stat(path)
-  const about = { name: basename(path), epoch: options.epoch ?? Math.floor(mtimeMs / 1000), supplier: nobody }
-  const given = { tempDir: options.workDir, signal: options.signal }
-  if (kind === 'folder') {
-    const inventory = await inventoryLoose(folderEntries(path), given)
-    return await documentOf(inventory, options, { ...about, digest: inventory.image, version: inventory.image.slice(0, 19), is: 'tree' })
-  }
-  const digest = await digestOfFile(path, options.signal)
-  const version = digest.slice(0, 'sha256:'.length + 12)
-  if (kind === 'rpm') return await rpmDocument(path, digest, about, options)
-  if (kind === 'program') {
-    const body = createReadStream(path, { highWaterMark: 1 << 20 })
-    const inventory = await inventoryLoose([{ path: [about.name], kind: 'file', size, mode: 0o755, target: '', body }], {
-      ...given,
-      digest,
-    })
-    const main = inventory.go[0]?.main?.version ?? ''
-    return await documentOf(inventory, options, { ...about, digest, version: main === '' ? version : main, is: 'file' })
-  }
-  const inventory = await inventoryLoose(readTar(tarBytes(target, size, options.signal)), { ...given, digest })
-  return await documentOf(inventory, options, { ...about, digest, version, is: 'archive' })
+  const about = { name: basename(path), epoch: options.epoch ?? Math.floor((await stat(path)).mtimeMs / 1000), supplier: nobody }
+  if (kind === 'rpm') return await rpmDocument(path, await digestOfFile(path, options.signal), about, options)
+  if (!isLoose(target)) throw new RfoError('RFO_SBOM_TARGET', `a ${kind} has documents of its own`, { exit: 'usage', where: path })
+  const inventory = await looseInventory(target, options)
+  const digest = inventory.image
+  const main = kind === 'program' ? (inventory.go[0]?.main?.version ?? '') : ''
+  const version = main === '' ? digest.slice(0, 'sha256:'.length + 12) : main
+  const is = kind === 'folder' ? 'tree' : kind === 'program' ? 'file' : 'archive'
+  return await documentOf(inventory, options, { ...about, digest, version, is })
 }
 
 async function rpmDocument(
