@@ -69,9 +69,10 @@ test('newer advisories are counted, and other ones give another count', async ()
   const before = predicate.gate?.reported ?? 0
   const bash = decodeSnapshot(later('critical', 'bash').bytes, 'later')
   const one = await claim(bash)
+  if (one === undefined) throw new Error('it has a gate')
   const images = predicate.images.flatMap(({ platforms }) => Object.values(platforms)).filter(({ status }) => status === 'made').length
   expect(one).toMatchObject({ name: 'newest', values: { taken: '2026-11-20T00:00:00Z', digest: bash.digest } })
-  const { critical, found, unseen } = one?.values as { critical: number; found: number; unseen: number }
+  const { critical, found, unseen } = one.values as { critical: number; found: number; unseen: number }
   expect(critical).toBeGreaterThan(5)
   expect(critical).toBeLessThan(images)
   expect([unseen, found]).toEqual([critical, before + critical])
