@@ -233,7 +233,7 @@ function origins(plan: ReleasePlan, sourceOf: string): (path: string) => Markup 
   const charts = new Map(plan.charts.map((chart) => [chartPath(chart), chart.name]))
   const groups = new Set(plan.images.flatMap((image) => image.groups))
   return (path) => {
-    const component = /^sbom\/(.+)\.linux-[a-z0-9]+\.(?:cdx|spdx)\.json$/.exec(path)?.[1]
+    const component = /^sbom\/(.+)\.linux-[a-z0-9]+\.(?:cdx|spdx|vuln)\.json$/.exec(path)?.[1]
     if (component !== undefined && components.has(component)) return within(`image-${component}`, component)
     const chart = charts.get(path)
     if (chart !== undefined) return within(`chart-${chart}`, chart)

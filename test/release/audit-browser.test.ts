@@ -80,9 +80,9 @@ describe.skipIf(chromium.skip)('in a browser', () => {
     const all = (await rows()).length
     await type('SBOM pause')
     expect(await rows()).toEqual(
-      ['amd64', 'arm64', 'riscv64'].flatMap((arch) => ['cdx', 'spdx'].map((form) => `sbom/pause.linux-${arch}.${form}.json`)),
+      ['amd64', 'arm64', 'riscv64'].flatMap((arch) => ['cdx', 'spdx', 'vuln'].map((form) => `sbom/pause.linux-${arch}.${form}.json`)),
     )
-    expect(await shown('#file-count')).toBe(`6 / ${all}`)
+    expect(await shown('#file-count')).toBe(`9 / ${all}`)
     await type('')
     expect((await rows()).length).toBe(all)
   })

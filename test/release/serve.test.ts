@@ -180,7 +180,8 @@ test.skipIf(dnf.skip)('--print-config: files that dnf and containerd are content
   )
   const repo = (await readFile(join(config, 'rfo.repo'), 'utf8')).replaceAll('/etc/rancher/rfo/', `${config}/`)
   await mkdir(join(scratch, 'repos'))
-  await writeFile(join(scratch, 'repos/rfo.repo'), `${repo}username=user\npassword=right horse\n`)
+  // packages, and their sources
+  await writeFile(join(scratch, 'repos/rfo.repo'), repo.replaceAll(/^\[.*\]$/gm, '$&\nusername=user\npassword=right horse'))
   const flags = [
     `--setopt=reposdir=${scratch}/repos`,
     `--setopt=cachedir=${scratch}/dnf`,

@@ -44,7 +44,7 @@ describe.each(['v1.23.14', 'v1.24.8', 'v1.25.4', 'v1.34.10'])('%s', (kubernetes)
       'rfo-upgrade',
       'system-agent-installer-rfo',
     ])
-    expect({ ...again, images: [], bases: {}, packages: undefined, charts: [], unresolved: [] }).toEqual({
+    expect({ ...again, images: [], bases: {}, packages: undefined, advisories: undefined, charts: [], unresolved: [] }).toEqual({
       ...plan,
       images: [],
       bases: {},
