@@ -627,6 +627,12 @@ stage_image_file() {
     info "$1 is installed already"
     return 0
   fi
+  case $1 in
+    *.tar.zst) other=${1%.zst}.gz ;;
+    *.tar.gz) other=${1%.gz}.zst ;;
+    *) other=. ;;
+  esac
+  [ ! -f "$IMAGES/$other" ] || warn "$(plain "$IMAGES/$other") stays, and RFO imports both: remove it if nobody needs it"
   info "verifying $1"
   if [ -z "$STAGE" ]; then
     mkdir -p "$IMAGES"

@@ -73,7 +73,8 @@ async function* plainOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   try {
     yield* gunzipped(source)
   } catch (thrown) {
-    if (thrown instanceof RfoError) throw thrown
+    // zlib's own codes; a disk that can't be read says nothing of the archive
+    if (!/^Z_/.test((thrown as NodeJS.ErrnoException).code ?? '')) throw thrown
     throw new RfoError('RFO_PACK_GZIP', `not gzip: ${(thrown as Error).message}`, { exit: 'untrusted', cause: thrown })
   }
 }

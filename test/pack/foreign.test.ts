@@ -1,17 +1,20 @@
 /** The programs that read group archives: containerd, RKE2's own archive reader, skopeo, zstd and tar. */
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type DirectoryStore, openDirectoryStore } from '../../src/content/directory.ts'
+import { gzipped } from '../../src/content/gzip.ts'
 import { readBytes } from '../../src/content/read.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseImageConfig, parseManifest } from '../../src/oci/manifest.ts'
 import { writeGroupArchive } from '../../src/pack/archive.ts'
 import type { GroupImage } from '../../src/pack/contents.ts'
+import { unzstdFrames } from '../../src/pack/unframe.ts'
 import { startContainerd } from '../build/containerd.ts'
 import { tool } from '../tools.ts'
 import { epoch, runtimeReference, smallGroup } from './group.ts'
@@ -91,6 +94,15 @@ describe.skipIf(go.skip)('the reader of RKE2 v1.24.8', () => {
     const found = await call('find', join(dir, 'images'), 'rfolabs/rfo-runtime:v1.24.8-rfor1')
     expect(found).toEqual({ config: manifest.config.digest, layers: config.rootfs.diff_ids })
     await expect(call('find', join(dir, 'images'), 'rfolabs/rfo-runtime:v1.24.9-rfor1')).rejects.toThrow(/not found/)
+  })
+
+  test('finds it in the archive in gzip, too', async () => {
+    const gzip = join(dir, 'gzip')
+    await mkdir(gzip)
+    const tar = unzstdFrames(createReadStream(file))
+    await writeFile(join(gzip, 'rfo-images.linux-amd64.tar.gz'), gzipped(tar))
+    const runtime = 'rfolabs/rfo-runtime:v1.24.8-rfor1'
+    expect(await call('find', gzip, runtime)).toEqual(await call('find', join(dir, 'images'), runtime))
   })
 
   test('refuses zstd layers: why rfo-runtime has gzip ones', async () => {

@@ -201,8 +201,12 @@ describe.skipIf(host.skip)('on a host', () => {
         'rfo-images.linux-amd64.tar.zst': undefined,
         'rfo-images-core.linux-amd64.tar.zst': undefined,
       })
-      const { status, stdout, after } = await offline({}, { release, after: `ls ${images}` })
-      expect([status, after]).toEqual([0, 'rfo-images-cilium.linux-amd64.tar.zst\nrfo-images.linux-amd64.tar.gz'])
+      const before = `mkdir -p ${images}; echo mine >${images}/rfo-images.linux-amd64.tar.zst`
+      const { status, stdout, stderr, after } = await offline({}, { release, before, after: `ls ${images}` })
+      const names = ['-cilium.linux-amd64.tar.zst', '.linux-amd64.tar.gz', '.linux-amd64.tar.zst'].map((end) => `rfo-images${end}`)
+      expect([status, after.split('\n')]).toEqual([0, names])
+      // nobody's file is removed
+      expect(stderr).toContain(`${images}/rfo-images.linux-amd64.tar.zst stays, and RFO imports both`)
       expect(stdout).toContain('leaving out rfo-images-core.linux-amd64.tar.gz: rfo-images.linux-amd64 holds its images')
     })
 

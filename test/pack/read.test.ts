@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { constants, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { gather } from '../../src/content/body.ts'
@@ -240,3 +240,14 @@ test('whatever the sizes, kinds and chunks of entries: frames give their bytes b
 function cut(bytes: Buffer, size: number): Buffer[] {
   return Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size))
 }
+
+test('in gzip: a disk that can’t be read is no broken archive; what is cut short is one', async () => {
+  const failing = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+    yield gzipSync(noise(1 << 16)).subarray(0, 1000)
+    throw Object.assign(new Error('i/o error, read'), { code: 'EIO' })
+  }
+  await expect(checkGroupArchive(failing(), 'tar.gz')).rejects.toMatchObject({ code: 'EIO' })
+  const whole = gzipSync(tarOf(entries))
+  const cut = Readable.from([whole.subarray(0, whole.length / 2)])
+  await expect(checkGroupArchive(cut, 'tar.gz')).rejects.toMatchObject({ code: 'RFO_PACK_GZIP', exit: 'untrusted' })
+})
