@@ -6,7 +6,7 @@ import { PackageURL } from 'packageurl-js'
 import { z } from 'zod'
 import type { GoComponent, RpmComponent } from '../advisory/match.ts'
 import { RfoError } from '../error.ts'
-import type { MainModule } from './inside.ts'
+import { type MainModule, sourceOf } from './inside.ts'
 
 const Bom = z.looseObject({
   components: z
@@ -44,9 +44,7 @@ export function insideOfBom(
 }
 
 function rpmComponent(purl: string, name: string, { version = '', qualifiers }: PackageURL): RpmComponent {
-  const [, source = name, of, release] = /^(.+)-([^-]+)-([^-]+)\.(?:no)?src\.rpm$/.exec(qualifiers?.['upstream'] ?? '') ?? []
-  const evr = of === undefined || release === undefined ? version : `${of}-${release}`
-  return { purl, name, epoch: Number(qualifiers?.['epoch'] ?? 0), source, evr }
+  return { purl, name, epoch: Number(qualifiers?.['epoch'] ?? 0), ...sourceOf(qualifiers?.['upstream'] ?? '', name, version) }
 }
 
 /** The document calls the standard library's version as a module's; advisories know it as Go's own. Which programs link it is not asked. */

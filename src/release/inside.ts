@@ -31,15 +31,14 @@ export function insideOf(inventory: Inventory, name: string, main?: MainModule):
 
 function rpmComponent(one: InventoryRpm, { os }: Inventory): RpmComponent {
   const own = `${one.version}-${one.release}`
-  // the source's version may be another than the binary's; a package without a source, such as a key, is its own
-  const [, source = one.name, version, release] = /^(.+)-([^-]+)-([^-]+)\.(?:no)?src\.rpm$/.exec(one.sourceRpm) ?? []
-  return {
-    purl: rpmPurl(one, os) ?? `${one.name}@${own}`,
-    name: one.name,
-    epoch: one.epoch ?? 0,
-    source,
-    evr: version === undefined || release === undefined ? own : `${version}-${release}`,
-  }
+  const purl = rpmPurl(one, os) ?? `${one.name}@${own}`
+  return { purl, name: one.name, epoch: one.epoch ?? 0, ...sourceOf(one.sourceRpm, one.name, own) }
+}
+
+/** The source's version may be another than the binary's; a package without a source, such as a key, is its own. `own`: version and release. */
+export function sourceOf(sourceRpm: string, name: string, own: string): Pick<RpmComponent, 'source' | 'evr'> {
+  const [, source = name, version, release] = /^(.+)-([^-]+)-([^-]+)\.(?:no)?src\.rpm$/.exec(sourceRpm) ?? []
+  return { source, evr: version === undefined || release === undefined ? own : `${version}-${release}` }
 }
 
 /** One a module and version, with the programs that link it. */

@@ -43,6 +43,9 @@ export function archivePath(name: string, kind: ArchiveKind): string {
   return `${name}.${kind}`
 }
 
+/** bytes; larger than the plan.json of any release */
+export const maxPlanBytes = 32 * 1024 * 1024
+
 /** A list for each group file, and `rfo-images-all…` sorted and unique. */
 export function imageLists(plan: ReleasePlan): ReleaseFileText[] {
   const all = plan.platforms.map((platform) => {

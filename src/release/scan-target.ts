@@ -12,6 +12,7 @@ import { parseJson } from '../oci/json.ts'
 import { maxManifestBytes, parseIndex, parseManifest } from '../oci/manifest.ts'
 import { isIndexType, isManifestType, mediaTypes } from '../oci/mediatype.ts'
 import { isPlatformName, type PlatformName } from '../oci/platform.ts'
+import { maxPlanBytes } from './lists.ts'
 import { isLoose, type LooseTarget, looseInventory } from './sbom/loose.ts'
 import { fileTarget, isThere } from './sbom/target.ts'
 import { type ImageArchive, imagesInTar, namedEntries, tarBytes } from './sbom/unpack.ts'
@@ -40,9 +41,6 @@ export interface TargetOptions {
   readonly workDir: string
   readonly signal: AbortSignal
 }
-
-/** bytes; the plan of a release is not small */
-const maxPlanBytes = 32 * 1024 * 1024
 
 /** Throws RFO_RELEASE_TARGET, RFO_SBOM_TARGET (usage) for what is none of them, RFO_SBOM_ARCHIVE for an archive that can't be read. */
 export async function openTarget(path: string, options: TargetOptions): Promise<ScanTarget> {

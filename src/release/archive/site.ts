@@ -10,10 +10,9 @@ import { type ChartImages, type Choices, chosenGroups, closure, type ListedPlan,
 import { ReleasePlanSchema } from '../../plan/plan-schema.ts'
 import type { ReleasePlan } from '../../plan/release-plan.ts'
 import { maxChartBytes } from '../chart-tasks.ts'
+import { maxPlanBytes } from '../lists.ts'
 import { type ReleaseFiles, smallFile } from '../shelf.ts'
 import { isChart } from '../signed-paths.ts'
-
-const maxPlanBytes = 32 * 1024 * 1024
 
 /** Throws RFO_ARCHIVE_CLOSURE (condition) when a node of one of these platforms would look for an image that is in none of the groups. */
 export async function groupsFor(

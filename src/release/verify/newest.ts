@@ -14,14 +14,12 @@ import type { ImagePlan } from '../../plan/release-plan.ts'
 import { compareEvr } from '../../rpm/vercmp.ts'
 import { mainModule } from '../inside.ts'
 import { insideOfBom } from '../inside-bom.ts'
-import { maxSbomBytes, sbomPath, scanPath } from '../lists.ts'
+import { maxPlanBytes, maxSbomBytes, sbomPath, scanPath } from '../lists.ts'
 import type { Claim } from './claims.ts'
 import { untrusted } from './finding.ts'
 import type { ReleasePlace } from './place.ts'
 
 const Planned = ReleasePlanSchema.pick({ images: true }).loose()
-/** Larger than the plan of any release. */
-const maxPlanBytes = 32 * 1024 * 1024
 
 /** One advisory about one package of one image. */
 export interface FoundNow extends Match {

@@ -12,6 +12,7 @@ import type { TrustedIdentity } from '../../sign/identity.ts'
 import type { PublicKey } from '../../sign/key.ts'
 import type { Trust } from '../../sign/trust.ts'
 import { type VerifiedStatement, verifyBundle } from '../../sign/verify.ts'
+import { maxPlanBytes } from '../lists.ts'
 import { releaseStatement } from '../predicate.ts'
 import { refuseStandIns } from '../refusals.ts'
 import { isRooted, rootDigest, rootIndex } from '../root.ts'
@@ -298,9 +299,6 @@ function failedText({ kind, failed, warned }: TestResult): string {
 function testedValues({ kind, platform, passed, warned, notProven }: TestResult): Claim['values'] {
   return { kind, platform, passed, excused: warned.length, notProven: Object.keys(notProven).length }
 }
-
-/** Larger than the plan of any release. */
-const maxPlanBytes = 32 * 1024 * 1024
 
 /** plan.json is one of the files that the statement's root covers, and has been hashed by now. */
 async function demandsIn(place: ReleasePlace): Promise<ReleasePlan['demands']> {
